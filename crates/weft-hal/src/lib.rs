@@ -1,0 +1,3 @@
+//! The device contract: buffers, commands, queues, executables, and the validation in front of every device.
+//!
+//! Internal to weft: no promises between versions. Start at the `weft` crate.

@@ -1,0 +1,3 @@
+//! Runs compiled machine-learning programs: load once, share, call with typed tensors.
+//!
+//! Internal to weft: no promises between versions. Start at the `weft` crate.

@@ -1,0 +1,2 @@
+//! Checks that anybody can run.
+fn main() {}
