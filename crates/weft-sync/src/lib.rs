@@ -1,7 +1,36 @@
 //! What orders things in weft: statuses, deadlines, timeline semaphores.
 //!
 //! Internal to weft: no promises between versions. Start at the `weft` crate.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use weft_sync::{Code, Deadline, Semaphore, Status, wait_any};
+//!
+//! let (copied, computed) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
+//! // When the copy has reached step 1, the computation may take its step 1.
+//! let next = Arc::clone(&computed);
+//! copied.on_reached(1, move |outcome| match outcome {
+//!     Ok(()) => next.signal(1).expect("nobody else signals it"),
+//!     Err(status) => next.fail(status),
+//! });
+//! copied.signal(1)?;
+//! assert_eq!(wait_any(&[(&computed, 1), (&copied, 9)], Deadline::NEVER)?, 0);
+//!
+//! copied.fail(Status::new(Code::DataLoss, "the disk is gone"));
+//! assert_eq!(copied.wait(2, Deadline::NEVER).unwrap_err().code(), Code::DataLoss);
+//! # weft_sync::Result::Ok(())
+//! ```
 
+pub mod atomic;
+mod dispatch;
+mod pending;
+mod semaphore;
+mod sleeper;
 mod status;
+mod time;
+mod wait_many;
 
+pub use semaphore::{Semaphore, Timepoint};
 pub use status::{Code, Result, Status, WhileDoing};
+pub use time::{Deadline, Instant};
+pub use wait_many::{AsPoint, Point, wait_all, wait_any};

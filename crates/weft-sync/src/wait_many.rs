@@ -1,0 +1,213 @@
+//! Blocking on one or several timelines.
+//!
+//! What lives here: [`wait_all`], [`wait_any`] and the ways to name what is waited for. What does not: the sleep
+//! itself (`sleeper.rs`).
+//!
+//! A wait looks first, and most end there. Else it registers one note with each timeline that is behind, sleeps,
+//! and takes the remaining notes back. Up to eight entries it allocates nothing of its own.
+
+use crate::dispatch::is_inside_callback;
+use crate::pending::Action;
+use crate::semaphore::{Registration, Semaphore};
+use crate::sleeper::{Sleeper, Wake};
+use crate::{Code, Deadline, Result, Status, bail};
+use std::sync::Arc;
+
+/// Entries that a wait holds on its stack.
+const ENTRIES_INLINE: usize = 8;
+
+/// A point on a timeline: this semaphore at this value.
+#[derive(Clone, Debug)]
+pub struct Point {
+    /// The timeline.
+    pub semaphore: Arc<Semaphore>,
+    /// The value on it.
+    pub value: u64,
+}
+
+/// Anything that names a point on a timeline: [`Point`], `(&Arc<Semaphore>, u64)`, `(&Semaphore, u64)`, …
+pub trait AsPoint {
+    /// The timeline and the value on it.
+    fn as_point(&self) -> (&Semaphore, u64);
+}
+
+impl AsPoint for Point {
+    fn as_point(&self) -> (&Semaphore, u64) {
+        (&self.semaphore, self.value)
+    }
+}
+
+impl<S: AsRef<Semaphore>> AsPoint for (S, u64) {
+    fn as_point(&self) -> (&Semaphore, u64) {
+        (self.0.as_ref(), self.1)
+    }
+}
+
+impl<P: AsPoint + ?Sized> AsPoint for &P {
+    fn as_point(&self) -> (&Semaphore, u64) {
+        (**self).as_point()
+    }
+}
+
+/// Blocks until every point is reached. An empty list is reached at once.
+///
+/// The failure of any of the semaphores ends the wait with that failure, also if it came before the wait.
+/// `DEADLINE_EXCEEDED` if the deadline passes first. When it returns, nothing of it is left registered.
+///
+/// ```
+/// use std::sync::Arc;
+/// use weft_sync::{Code, Deadline, Semaphore, wait_all};
+/// let (first, second) = (Arc::new(Semaphore::new(1)), Arc::new(Semaphore::new(0)));
+/// let late = wait_all(&[(&first, 1), (&second, 1)], Deadline::IMMEDIATE);
+/// assert_eq!(late.unwrap_err().code(), Code::DeadlineExceeded);
+/// second.signal(1)?;
+/// wait_all(&[(&first, 1), (&second, 1)], Deadline::IMMEDIATE)?;
+/// # weft_sync::Result::Ok(())
+/// ```
+#[inline]
+pub fn wait_all<P: AsPoint>(points: &[P], deadline: Deadline) -> Result<()> {
+    if look_for_all(points)? {
+        return Ok(());
+    }
+    block(points, Mode::All, deadline).map(|_| ())
+}
+
+/// Blocks until one of the points is reached and returns its index: the lowest one if several are reached when
+/// the wait begins. An empty list is met at once; its index is 0 and names nothing.
+///
+/// A point that is reached wins over a failure that is found in the same look; else the failure of any of the
+/// semaphores ends the wait with that failure. `DEADLINE_EXCEEDED` if the deadline passes first. When it returns,
+/// nothing of it is left registered.
+///
+/// ```
+/// use std::sync::Arc;
+/// use weft_sync::{Deadline, Semaphore, wait_any};
+/// let (first, second) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(1)));
+/// assert_eq!(wait_any(&[(&first, 1), (&second, 1)], Deadline::NEVER)?, 1);
+/// # weft_sync::Result::Ok(())
+/// ```
+pub fn wait_any<P: AsPoint>(points: &[P], deadline: Deadline) -> Result<usize> {
+    if let Some(index) = look_for_any(points)? {
+        return Ok(index);
+    }
+    block(points, Mode::Any, deadline)
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    All,
+    Any,
+}
+
+#[inline]
+fn look_for_all<P: AsPoint>(points: &[P]) -> Result<bool> {
+    let mut all = true;
+    // To the end, even past a point that is behind: a later one may have failed.
+    for point in points {
+        let (semaphore, value) = point.as_point();
+        all &= semaphore.is_reached(value).map_err(|status| awaiting(status, value))?;
+    }
+    Ok(all)
+}
+
+fn look_for_any<P: AsPoint>(points: &[P]) -> Result<Option<usize>> {
+    if points.is_empty() {
+        return Ok(Some(0));
+    }
+    let mut failure = None;
+    for (index, point) in points.iter().enumerate() {
+        let (semaphore, value) = point.as_point();
+        match semaphore.is_reached(value) {
+            Ok(true) => return Ok(Some(index)),
+            Ok(false) => {}
+            Err(status) => {
+                failure.get_or_insert_with(|| awaiting(status, value));
+            }
+        }
+    }
+    failure.map_or(Ok(None), Err)
+}
+
+fn look<P: AsPoint>(points: &[P], mode: Mode) -> Result<Option<usize>> {
+    match mode {
+        Mode::All => Ok(look_for_all(points)?.then_some(0)),
+        Mode::Any => look_for_any(points),
+    }
+}
+
+/// The path of a wait that was not met at the first look.
+#[cold]
+fn block<P: AsPoint>(points: &[P], mode: Mode, deadline: Deadline) -> Result<usize> {
+    if deadline.is_immediate() {
+        return Err(expired());
+    }
+    if is_inside_callback() {
+        bail!(
+            FailedPrecondition,
+            "a timepoint callback may not block; it would have to wait for a semaphore"
+        );
+    }
+    if points.len() <= ENTRIES_INLINE {
+        block_with(points, &mut [None; ENTRIES_INLINE][..points.len()], mode, deadline)
+    } else {
+        block_with(points, &mut vec![None; points.len()], mode, deadline)
+    }
+}
+
+/// Registers, sleeps, takes back. `tickets` has an entry for each point: `Some` while a note may be registered.
+fn block_with<P: AsPoint>(
+    points: &[P],
+    tickets: &mut [Option<u64>],
+    mode: Mode,
+    deadline: Deadline,
+) -> Result<usize> {
+    let sleeper = Sleeper::current();
+    let epoch = sleeper.begin(if mode == Mode::All { points.len() } else { 1 });
+    for (index, (point, ticket)) in points.iter().zip(tickets.iter_mut()).enumerate() {
+        let (semaphore, value) = point.as_point();
+        let wake = Wake { sleeper: Arc::clone(&sleeper), epoch, index };
+        match semaphore.register(value, Action::Wake(wake)) {
+            Registration::Pending(registered) => *ticket = Some(registered),
+            Registration::Known(outcome, _) => {
+                // The rest need not be asked once the wait is decided: all mode by a failure, any mode by a
+                // point that is reached (there a failure is not yet the last word).
+                let decided = outcome.is_ok() == (mode == Mode::Any);
+                sleeper.report(epoch, index, outcome.map_err(|status| awaiting(status, value)));
+                if decided {
+                    break;
+                }
+            }
+        }
+    }
+    sleeper.sleep(deadline);
+    let outcome = sleeper.end();
+    if !(mode == Mode::All && outcome.missing == 0) {
+        take_back(points, tickets);
+    }
+    match (mode, outcome.first_reached, outcome.failure) {
+        (Mode::Any, Some(index), _) => Ok(index),
+        (_, _, Some(status)) => Err(status),
+        (Mode::All, _, None) if outcome.missing == 0 => Ok(0),
+        // A value may have been reached whose signal has not got round to this thread.
+        _ => look(points, mode)?.ok_or_else(expired),
+    }
+}
+
+fn take_back<P: AsPoint>(points: &[P], tickets: &[Option<u64>]) {
+    for (point, ticket) in points.iter().zip(tickets) {
+        if let Some(ticket) = *ticket {
+            let (semaphore, value) = point.as_point();
+            semaphore.unregister(value, ticket);
+        }
+    }
+}
+
+#[cold]
+fn awaiting(status: Status, value: u64) -> Status {
+    status.while_doing(format!("waiting for a semaphore to reach {value}"))
+}
+
+#[cold]
+fn expired() -> Status {
+    Status::new(Code::DeadlineExceeded, "the deadline passed before the awaited values were reached")
+}
