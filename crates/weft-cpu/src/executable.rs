@@ -1,0 +1,431 @@
+//! A loaded executable: entry points to call, and tables to ask.
+//!
+//! What lives here: [`CpuExecutable`], owned copies of everything that a library published (read once, validated by the
+//! loader), and the environment that its kernels see. What does not: how it got into memory (`loader/`) and how a grid
+//! is run (`dispatch.rs`).
+//!
+//! Whoever bakes an [`EntryPoint`] somewhere keeps the `Arc<CpuExecutable>` beside it until the last call has returned:
+//! the machine code is unmapped with the last reference.
+#![allow(
+    unsafe_code,
+    reason = "the environment is self-referential and is handed to machine code by address"
+)]
+
+use std::any::Any;
+use std::ffi::c_void;
+use std::num::NonZeroU64;
+use std::ptr::NonNull;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use weft_sync::{Result, Status, bail, status};
+
+use crate::abi::{
+    DispatchAttributes, Environment, ImportFunction, ImportThunk, KernelFunction, PROCESSOR_WORD_COUNT,
+};
+use crate::dispatch::KernelFailure;
+
+/// One export, ready to be called.
+#[derive(Clone, Copy, Debug)]
+pub struct EntryPoint {
+    /// The machine code.
+    pub function: KernelFunction,
+    /// First argument of every call.
+    pub environment: *const Environment,
+    /// What a dispatch has to provide.
+    pub attributes: DispatchAttributes,
+}
+
+// SAFETY: the environment is immutable once the executable is built and what it points at is shared by concurrent
+// kernels by contract (`CpuExecutable` rules below); an entry point only carries its address.
+unsafe impl Send for EntryPoint {}
+// SAFETY: as for `Send`.
+unsafe impl Sync for EntryPoint {}
+
+/// How a kernel uses a binding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BindingAccess {
+    /// Only reads.
+    Read,
+    /// Only writes.
+    Write,
+    /// Reads and writes.
+    ReadWrite,
+}
+
+/// What a Rust kernel demands of one binding, checked once for each dispatch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BindingRule {
+    /// How it is used.
+    pub access: BindingAccess,
+    /// Shortest acceptable length in bytes.
+    pub length_min: usize,
+}
+
+/// What a parameter of an export is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ParameterKind {
+    /// Bytes in the push constants.
+    Constant,
+    /// A binding.
+    Binding,
+    /// A raw pointer in the push constants.
+    BufferPointer,
+}
+
+/// One logical parameter of an export.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParameterInfo {
+    /// What it is.
+    pub kind: ParameterKind,
+    /// Bytes without padding; meaningless for bindings.
+    pub size: u8,
+    /// None defined.
+    pub flags: u16,
+    /// Byte offset in the constants, or binding ordinal.
+    pub offset: u16,
+    /// Source-level name.
+    pub name: Option<Box<str>>,
+}
+
+/// Where an export comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Location {
+    /// Path of the source file.
+    pub path: Box<str>,
+    /// Line in it.
+    pub line: u32,
+}
+
+/// What is known about one export.
+#[derive(Clone, Debug, Default)]
+pub struct Export {
+    /// Name; empty only if verification was disabled.
+    pub name: Box<str>,
+    /// What a dispatch has to provide.
+    pub attributes: DispatchAttributes,
+    /// Parameters, if the library describes them.
+    pub parameters: Option<Box<[ParameterInfo]>>,
+    /// Text for traces.
+    pub tag: Option<Box<str>>,
+    /// Source location, if the library carries debug tables.
+    pub location: Option<Location>,
+    /// Demands of a Rust kernel on its bindings; compiled kernels state none.
+    pub bindings: Option<Box<[BindingRule]>>,
+}
+
+/// An embedded source file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceText {
+    /// Path.
+    pub path: Box<str>,
+    /// Content, any bytes.
+    pub content: Box<[u8]>,
+}
+
+/// A loaded library of kernels.
+///
+/// * `entries`, `exports` – by ordinal, immutable.
+/// * `by_name`            – ordinals sorted by (name, ordinal), immutable.
+/// * `environment`        – read by kernels on any thread; immutable from here on.
+/// * `code`               – keeps machine code (or Rust state) alive; dropped last.
+pub struct CpuExecutable {
+    id: NonZeroU64,
+    library: Box<str>,
+    entries: Box<[EntryPoint]>,
+    exports: Box<[Export]>,
+    by_name: Box<[u32]>,
+    sources: Box<[SourceText]>,
+    environment: EnvironmentOwner,
+    code: Box<dyn Any + Send + Sync>,
+}
+
+/// Everything that a loader hands over; addresses are validated by then.
+pub(crate) struct Parts {
+    pub library: Box<str>,
+    pub functions: Vec<KernelFunction>,
+    pub exports: Vec<Export>,
+    pub sources: Vec<SourceText>,
+    pub environment: EnvironmentOwner,
+    pub code: Box<dyn Any + Send + Sync>,
+}
+
+impl CpuExecutable {
+    /// Puts the parts together.
+    ///
+    /// # Safety
+    /// Each function is a kernel of the library interface for these attributes, callable from any thread with the
+    /// environment until `code` is dropped.
+    pub(crate) unsafe fn assemble(parts: Parts) -> Arc<CpuExecutable> {
+        static IDS: AtomicU64 = AtomicU64::new(1);
+        let Parts { library, functions, exports, sources, environment, code } = parts;
+        assert_eq!(functions.len(), exports.len(), "one function for each export");
+        let address = environment.as_ptr();
+        let entries = functions
+            .into_iter()
+            .zip(&exports)
+            .map(|(function, export)| EntryPoint {
+                function,
+                environment: address,
+                attributes: export.attributes,
+            })
+            .collect();
+        let mut by_name: Box<[u32]> = (0..u32::try_from(exports.len()).unwrap_or(u32::MAX)).collect();
+        by_name.sort_by(|&a, &b| exports[a as usize].name.cmp(&exports[b as usize].name).then(a.cmp(&b)));
+        let id = IDS.fetch_add(1, Ordering::Relaxed);
+        Arc::new(CpuExecutable {
+            id: NonZeroU64::new(id).expect("64 bits of ids do not wrap"),
+            library,
+            entries,
+            exports: exports.into(),
+            by_name,
+            sources: sources.into(),
+            environment,
+            code,
+        })
+    }
+
+    /// Process-unique id for profiles.
+    pub fn id(&self) -> NonZeroU64 {
+        self.id
+    }
+
+    /// Name of the library, for diagnostics.
+    pub fn library_name(&self) -> &str {
+        &self.library
+    }
+
+    /// Number of exports.
+    pub fn export_count(&self) -> usize {
+        self.exports.len()
+    }
+
+    /// The export with this ordinal, ready to be called.
+    #[inline]
+    pub fn entry(&self, ordinal: u32) -> Option<&EntryPoint> {
+        self.entries.get(ordinal as usize)
+    }
+
+    /// What is known about an export; `OUT_OF_RANGE` if there is none with this ordinal.
+    #[inline]
+    pub fn export(&self, ordinal: u32) -> Result<&Export> {
+        self.exports.get(ordinal as usize).ok_or_else(|| self.no_such_ordinal(ordinal))
+    }
+
+    /// Parameters of an export; `UNAVAILABLE` if the library does not describe them.
+    pub fn parameters(&self, ordinal: u32) -> Result<&[ParameterInfo]> {
+        let export = self.export(ordinal)?;
+        export.parameters.as_deref().ok_or_else(|| {
+            status!(Unavailable, "export `{}` of `{}` has no parameter table", export.name, self.library)
+        })
+    }
+
+    /// The lowest ordinal with this name.
+    pub fn lookup(&self, name: &str) -> Result<u32> {
+        let at = self.by_name.partition_point(|&ordinal| *self.exports[ordinal as usize].name < *name);
+        match self.by_name.get(at) {
+            Some(&ordinal) if *self.exports[ordinal as usize].name == *name => Ok(ordinal),
+            _ => Err(self.no_such_name(name)),
+        }
+    }
+
+    /// Source files that the library embeds.
+    pub fn sources(&self) -> &[SourceText] {
+        &self.sources
+    }
+
+    /// The environment that the kernels see; stable while the executable lives.
+    pub fn environment(&self) -> *const Environment {
+        self.environment.as_ptr()
+    }
+
+    /// Specialization constants as the kernels see them.
+    pub fn constants(&self) -> &[u32] {
+        self.environment.constants()
+    }
+
+    /// Turns the failure of a workgroup into a status. Call it on the thread where the call returned: Rust kernels leave
+    /// their message there.
+    #[cold]
+    pub fn kernel_failure(&self, ordinal: u32, failure: KernelFailure) -> Status {
+        let code = failure.code();
+        let name = self.exports.get(ordinal as usize).map_or("", |export| &export.name);
+        let text = crate::native::take_failure_text(self.environment());
+        let detail = text.map_or(String::new(), |text| format!(": {text}"));
+        status!(Internal, "kernel `{name}` (export {ordinal}) failed with code {code}{detail}")
+    }
+
+    /// Checks the demands of a Rust kernel on the lengths of its bindings; nothing to do for compiled kernels.
+    #[inline]
+    pub fn check_binding_lengths(&self, ordinal: u32, lengths: &[usize]) -> Result<()> {
+        match self.exports.get(ordinal as usize).and_then(|export| export.bindings.as_deref()) {
+            None => Ok(()),
+            Some(rules) => self.check_rules(ordinal, rules, lengths),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn check_rules(&self, ordinal: u32, rules: &[BindingRule], lengths: &[usize]) -> Result<()> {
+        for (index, (rule, &length)) in rules.iter().zip(lengths).enumerate() {
+            if length < rule.length_min {
+                let name = &self.exports[ordinal as usize].name;
+                bail!(
+                    OutOfRange,
+                    "kernel `{name}` needs at least {} bytes in binding {index}, found {length}",
+                    rule.length_min
+                );
+            }
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn no_such_ordinal(&self, ordinal: u32) -> Status {
+        status!(
+            OutOfRange,
+            "function {ordinal} is out of range: `{}` exports {}",
+            self.library,
+            self.exports.len()
+        )
+    }
+
+    #[cold]
+    fn no_such_name(&self, name: &str) -> Status {
+        let names: Vec<&str> = self.exports.iter().take(8).map(|export| &*export.name).collect();
+        let more = if self.exports.len() > names.len() { ", ..." } else { "" };
+        status!(
+            NotFound,
+            "no function `{name}` in executable `{}`; it exports {}{more}",
+            self.library,
+            names.join(", ")
+        )
+    }
+}
+
+impl std::fmt::Debug for CpuExecutable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CpuExecutable")
+            .field("id", &self.id)
+            .field("library", &self.library)
+            .field("exports", &self.exports.len())
+            .field("code", &(*self.code).type_id())
+            .finish_non_exhaustive()
+    }
+}
+
+/// An imported function with the context that it is called with.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ResolvedImport {
+    pub function: Option<ImportFunction>,
+    pub context: *const c_void,
+}
+
+/// The environment and all that it points at, at one stable, cache-line aligned address.
+///
+/// * `environment`  – first, so that kernels' pointer is the block's pointer; read-only after `finish`.
+/// * `native_state` – what a Rust kernel's shim reads behind the environment; null for compiled kernels.
+/// * the rest       – storage; never moved, as the block is only reached through its raw pointer.
+#[repr(C, align(64))]
+struct EnvironmentBlock {
+    environment: Environment,
+    native_state: *const c_void,
+    constants: Box<[u32]>,
+    import_functions: Box<[Option<ImportFunction>]>,
+    import_contexts: Box<[*const c_void]>,
+    /// Owners of import contexts and of native state.
+    keep: Vec<Arc<dyn Any + Send + Sync>>,
+}
+
+/// Owns an [`EnvironmentBlock`] without ever forming a unique reference to it once kernels may look.
+pub(crate) struct EnvironmentOwner(NonNull<EnvironmentBlock>);
+
+// SAFETY: the block is immutable after building (`set_*` take `&mut self`); what its pointers lead to is owned by the block
+// and `Send + Sync` (constants, arrays) or promised to be by whoever provided the import (`Import::new`) or state.
+unsafe impl Send for EnvironmentOwner {}
+// SAFETY: as for `Send`.
+unsafe impl Sync for EnvironmentOwner {}
+
+impl EnvironmentOwner {
+    /// An environment without imports.
+    pub fn new(constants: &[u32], processor: [u64; PROCESSOR_WORD_COUNT]) -> EnvironmentOwner {
+        let block = Box::new(EnvironmentBlock {
+            environment: Environment {
+                constants: std::ptr::null(),
+                import_thunk: None,
+                import_functions: std::ptr::null(),
+                import_contexts: std::ptr::null(),
+                processor,
+            },
+            native_state: std::ptr::null(),
+            constants: constants.into(),
+            import_functions: Box::new([]),
+            import_contexts: Box::new([]),
+            keep: Vec::new(),
+        });
+        let mut owner = EnvironmentOwner(NonNull::from(Box::leak(block)));
+        let block = owner.block_mut();
+        if !block.constants.is_empty() {
+            block.environment.constants = block.constants.as_ptr();
+        }
+        owner
+    }
+
+    /// Address that kernels get.
+    pub fn as_ptr(&self) -> *const Environment {
+        self.0.as_ptr().cast_const().cast()
+    }
+
+    /// Fills the import arrays; `keep` owns the contexts.
+    pub fn set_imports(
+        &mut self,
+        thunk: ImportThunk,
+        imports: &[ResolvedImport],
+        keep: Arc<dyn Any + Send + Sync>,
+    ) {
+        let block = self.block_mut();
+        block.import_functions = imports.iter().map(|import| import.function).collect();
+        block.import_contexts = imports.iter().map(|import| import.context).collect();
+        block.environment.import_thunk = Some(thunk);
+        block.environment.import_functions = block.import_functions.as_ptr();
+        block.environment.import_contexts = block.import_contexts.as_ptr();
+        block.keep.push(keep);
+    }
+
+    /// Places the state of Rust kernels behind the environment.
+    pub fn set_native_state<S: Send + Sync + 'static>(&mut self, state: Arc<S>) {
+        let block = self.block_mut();
+        block.native_state = Arc::as_ptr(&state).cast();
+        block.keep.push(state);
+    }
+
+    fn constants(&self) -> &[u32] {
+        // SAFETY: the block lives as long as `self` and is not written after building.
+        unsafe { &(*self.0.as_ptr()).constants }
+    }
+
+    fn block_mut(&mut self) -> &mut EnvironmentBlock {
+        // SAFETY: `self` is the only owner; no kernel runs before the executable is assembled, which takes `self`.
+        unsafe { self.0.as_mut() }
+    }
+}
+
+impl Drop for EnvironmentOwner {
+    fn drop(&mut self) {
+        // SAFETY: the pointer came from `Box::leak` in `new` and is freed once, here.
+        drop(unsafe { Box::from_raw(self.0.as_ptr()) });
+    }
+}
+
+/// State behind an environment that was given [`EnvironmentOwner::set_native_state`].
+///
+/// # Safety
+/// `environment` is the address of a live `EnvironmentOwner` whose state has type `S`.
+#[inline]
+pub(crate) unsafe fn native_state<'a, S>(environment: *const Environment) -> &'a S {
+    let block: *const EnvironmentBlock = environment.cast();
+    // SAFETY: by the caller, this is the start of a live block; the field is not written after building.
+    let state = unsafe { (*block).native_state };
+    // SAFETY: by the caller, it points at an `S` that the block keeps alive.
+    unsafe { &*state.cast::<S>() }
+}
