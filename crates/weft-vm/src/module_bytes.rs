@@ -2,8 +2,9 @@
 //!
 //! Not here: what the bytes mean (`archive/`).
 
+use std::collections::TryReserveError;
 use std::fmt;
-use std::io::Read as _;
+use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -11,6 +12,9 @@ use weft_sync::{Result, status};
 
 /// The alignment of owned storage, so that constants with file positions aligned to it are aligned in memory too.
 pub const MODULE_ALIGNMENT: usize = 64;
+
+/// How much of a file is read at once.
+const READ_BYTES: usize = 1 << 20;
 
 /// Bytes that somebody else owns: a mapping, a static, an embedding program's buffer. Dropping the last clone is
 /// the release action.
@@ -40,26 +44,37 @@ struct Aligned {
 }
 
 impl Aligned {
-    fn zeroed(length: usize) -> Aligned {
-        // Fresh zero pages cost nothing until they are filled, so this is no second pass over the memory.
-        let padded = vec![0; length + MODULE_ALIGNMENT - 1];
+    /// Room for `length` bytes, none of them there yet. A file's length may be a lie or a sparse terabyte: asking
+    /// for too much is an error, not an abort.
+    fn with_capacity(length: usize) -> std::result::Result<Aligned, TryReserveError> {
+        let mut padded: Vec<u8> = Vec::new();
+        padded.try_reserve_exact(length.saturating_add(MODULE_ALIGNMENT - 1))?;
         let start = padded.as_ptr().align_offset(MODULE_ALIGNMENT).min(MODULE_ALIGNMENT - 1);
-        let mut aligned = Aligned { padded, start };
-        aligned.padded.truncate(start + length);
-        aligned
-    }
-
-    fn bytes_mut(&mut self) -> &mut [u8] {
-        &mut self.padded[self.start..]
+        padded.resize(start, 0);
+        Ok(Aligned { padded, start })
     }
 }
 
 impl ModuleBytes {
     /// Copies bytes into aligned storage.
     pub fn copy_of(bytes: &[u8]) -> ModuleBytes {
-        let mut aligned = Aligned::zeroed(bytes.len());
-        aligned.bytes_mut().copy_from_slice(bytes);
+        let mut aligned = Aligned::with_capacity(bytes.len()).expect("memory for a copy of what is in memory");
+        aligned.padded.extend_from_slice(bytes);
         ModuleBytes(Storage::Owned(Arc::new(aligned)))
+    }
+
+    /// Reads `length` bytes into aligned storage: for readers that count, limit or decode what passes.
+    pub fn read_from(reader: &mut dyn Read, length: usize) -> io::Result<ModuleBytes> {
+        let mut aligned = Aligned::with_capacity(length).map_err(io::Error::other)?;
+        while aligned.padded.len() - aligned.start < length {
+            // Piece by piece, so that what is zeroed first is still in the cache when it is read into. The room
+            // suffices: the vector does not move and stays aligned.
+            let filled = aligned.padded.len();
+            let piece = READ_BYTES.min(length - (filled - aligned.start));
+            aligned.padded.resize(filled + piece, 0);
+            reader.read_exact(&mut aligned.padded[filled..])?;
+        }
+        Ok(ModuleBytes(Storage::Owned(Arc::new(aligned))))
     }
 
     /// Uses bytes where they are. They should be aligned to [`MODULE_ALIGNMENT`] (constants are copied by
@@ -71,9 +86,9 @@ impl ModuleBytes {
 
     /// Reads a whole file into aligned storage.
     pub fn read_file(path: &Path) -> Result<ModuleBytes> {
-        let failed = |error: std::io::Error| match error.kind() {
-            std::io::ErrorKind::NotFound => status!(NotFound, "no file `{}`", path.display()),
-            std::io::ErrorKind::PermissionDenied => {
+        let failed = |error: io::Error| match error.kind() {
+            io::ErrorKind::NotFound => status!(NotFound, "no file `{}`", path.display()),
+            io::ErrorKind::PermissionDenied => {
                 status!(PermissionDenied, "may not read `{}`", path.display())
             }
             _ => status!(Unavailable, "reading `{}`: {error}", path.display()),
@@ -88,9 +103,7 @@ impl ModuleBytes {
         }
         let length = usize::try_from(metadata.len())
             .map_err(|_| status!(ResourceExhausted, "`{}` does not fit into memory", path.display()))?;
-        let mut aligned = Aligned::zeroed(length);
-        file.read_exact(aligned.bytes_mut()).map_err(failed)?;
-        Ok(ModuleBytes(Storage::Owned(Arc::new(aligned))))
+        ModuleBytes::read_from(&mut file, length).map_err(failed)
     }
 }
 
