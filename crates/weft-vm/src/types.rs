@@ -12,7 +12,8 @@ use weft_sync::{Result, bail};
 
 use crate::buffer::Buffer;
 use crate::list::List;
-use crate::value::{Value, ValueType};
+use crate::type_table::{TypeSpelling, ValueType};
+use crate::value::Value;
 
 /// A registered reference type: the name that programs use and the Rust type behind it.
 #[derive(Clone)]
@@ -148,7 +149,8 @@ impl Instance {
 
     /// An instance with chosen limits and hooks.
     pub fn with_options(options: InstanceOptions) -> Arc<Instance> {
-        let built_in = |ref_type| Registered { ref_type, count: 1 };
+        // Never unregistered, however often somebody tries.
+        let built_in = |ref_type| Registered { ref_type, count: usize::MAX / 2 };
         let types = vec![built_in(RefType::buffer()), built_in(RefType::list())];
         Arc::new(Instance { types: RwLock::new(types), options })
     }
@@ -204,20 +206,13 @@ impl Instance {
 
     /// The type that a spelling in a module's type table means; NOT_FOUND for unknown ones (§6).
     pub fn resolve(&self, full_name: &str) -> Result<TypeSpec> {
-        if let Some(value_type) = ValueType::from_name(full_name) {
-            return Ok(TypeSpec::Value(value_type));
-        }
-        let Some(name) = full_name.strip_prefix('!') else {
-            bail!(NotFound, "type `{full_name}` is not a value type and has no leading `!`");
+        let name = match TypeSpelling::parse(full_name)? {
+            TypeSpelling::Value(value_type) => return Ok(TypeSpec::Value(value_type)),
+            TypeSpelling::Opaque => return Ok(TypeSpec::Any),
+            TypeSpelling::Ref(name) => name,
         };
-        if name == "vm.opaque" {
-            return Ok(TypeSpec::Any);
-        }
-        if name.starts_with("vm.list") {
-            return Ok(TypeSpec::Ref(RefType::list()));
-        }
         let types = self.types.read().unwrap_or_else(|poisoned| poisoned.into_inner());
-        match types.iter().find(|entry| &*entry.ref_type.name == name) {
+        match types.iter().find(|entry| *entry.ref_type.name == name) {
             Some(entry) => Ok(TypeSpec::Ref(entry.ref_type.clone())),
             None => bail!(NotFound, "reference type `{full_name}` is not registered"),
         }
@@ -250,8 +245,15 @@ mod tests {
     #[test]
     fn spellings_resolve() {
         let instance = Instance::new();
-        for name in ["i8", "i16", "i32", "i64", "f32", "f64"] {
-            let value_type = ValueType::from_name(name).expect("a value type");
+        let values = [
+            ("i8", ValueType::I8),
+            ("i16", ValueType::I16),
+            ("i32", ValueType::I32),
+            ("i64", ValueType::I64),
+            ("f32", ValueType::F32),
+            ("f64", ValueType::F64),
+        ];
+        for (name, value_type) in values {
             assert_eq!(instance.resolve(name).expect(name), TypeSpec::Value(value_type));
         }
         assert_eq!(instance.resolve("!vm.opaque").expect("opaque"), TypeSpec::Any);

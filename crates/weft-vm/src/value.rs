@@ -1,53 +1,9 @@
 //! Values at the boundary between host and program: arguments, results, elements of variant lists.
 //!
-//! Lives here: [`Value`], [`ValueType`], and the conversions between value types.
-//! Not here: registers, which are untyped (`stack.rs`).
+//! Lives here: [`Value`] and what it reads as in another value type.
+//! Not here: registers, which are untyped (`stack.rs`); the type table (`type_table.rs`).
 
 use crate::reference::Ref;
-
-/// The value types that programs know. The two narrow ones occur only as elements of lists.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum ValueType {
-    /// 8-bit integer.
-    I8,
-    /// 16-bit integer.
-    I16,
-    /// 32-bit integer.
-    I32,
-    /// 64-bit integer.
-    I64,
-    /// binary32.
-    F32,
-    /// binary64.
-    F64,
-}
-
-impl ValueType {
-    /// The type with this spelling in a module's type table.
-    pub fn from_name(name: &str) -> Option<ValueType> {
-        Some(match name {
-            "i8" => ValueType::I8,
-            "i16" => ValueType::I16,
-            "i32" => ValueType::I32,
-            "i64" => ValueType::I64,
-            "f32" => ValueType::F32,
-            "f64" => ValueType::F64,
-            _ => return None,
-        })
-    }
-
-    /// The spelling in a module's type table.
-    pub fn name(self) -> &'static str {
-        match self {
-            ValueType::I8 => "i8",
-            ValueType::I16 => "i16",
-            ValueType::I32 => "i32",
-            ValueType::I64 => "i64",
-            ValueType::F32 => "f32",
-            ValueType::F64 => "f64",
-        }
-    }
-}
 
 /// One argument, result or variant element.
 ///
@@ -188,13 +144,5 @@ mod tests {
         for value in [Value::Empty, Value::NULL] {
             assert_eq!((value.to_i64(), value.to_f64(), value.to_f32()), (None, None, None));
         }
-    }
-
-    #[test]
-    fn names_round_trip() {
-        for name in ["i8", "i16", "i32", "i64", "f32", "f64"] {
-            assert_eq!(ValueType::from_name(name).map(ValueType::name), Some(name));
-        }
-        assert_eq!(ValueType::from_name("i1"), None);
     }
 }

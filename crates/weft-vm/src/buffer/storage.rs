@@ -1,0 +1,270 @@
+#![allow(
+    unsafe_code,
+    reason = "bytes shared between threads: every access is bounded here and free of data races"
+)]
+//! The bytes behind a buffer.
+//!
+//! Lives here: who owns the bytes, and every access to them. Not here: access rights and the semantics of the
+//! buffer instructions (`buffer.rs`).
+//!
+//! # Safety
+//!
+//! 1. `data` points to `length` bytes that live as long as the `Storage` (it owns the allocation or a count on the
+//!    owner).
+//! 2. Bytes of an owned allocation are only touched through relaxed atomics of the width of the access, because
+//!    programs may share mutable buffers between threads. Addresses are aligned for the width: the allocation is
+//!    aligned to 16 or more and elements sit at multiples of their width. Two threads that race on one byte with
+//!    different widths get some mixture of the values; every byte that they read was written by somebody.
+//! 3. Bytes of a shared owner are never written, so they are read plainly and at any alignment.
+
+use std::alloc::{Layout, alloc_zeroed, dealloc};
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering::Relaxed};
+
+use crate::module_bytes::SharedBytes;
+
+/// The least alignment of owned allocations; element accesses rely on 8 of it.
+pub(crate) const ALIGNMENT_MIN: usize = 16;
+
+/// More than any machine can give, and small enough that no allocator treats it as a bug of its caller.
+const BYTES_MAX: usize = 1 << 40;
+
+const WORD: usize = size_of::<u64>();
+
+pub(crate) struct Storage {
+    data: NonNull<u8>,
+    length: usize,
+    owner: Owner,
+}
+
+enum Owner {
+    /// Allocated here, with this layout.
+    Allocation(Layout),
+    /// Borrowed from the owner of the bytes.
+    Shared {
+        /// Held, never looked at.
+        _keep: SharedBytes,
+    },
+}
+
+// SAFETY: both owners may be moved and dropped on any thread: the allocator's memory and an `Arc` of `Send + Sync`.
+unsafe impl Send for Storage {}
+// SAFETY: shared accesses are atomic (header, 2) or read only (header, 3).
+unsafe impl Sync for Storage {}
+
+/// An unsigned integer that is loaded from and stored to owned bytes in one access.
+pub(crate) trait Element: Copy {
+    /// Binary logarithm of the width in bytes.
+    const SHIFT: u32;
+
+    /// # Safety
+    /// `address` is valid for reads of the width; owned memory as in the header, 2, if `atomic`.
+    unsafe fn load(address: *const u8, atomic: bool) -> Self;
+
+    /// # Safety
+    /// `address` is valid for writes of the width, owned memory as in the header, 2.
+    unsafe fn store(self, address: *mut u8);
+}
+
+macro_rules! element {
+    ($integer:ty, $atomic:ty, $shift:literal) => {
+        impl Element for $integer {
+            const SHIFT: u32 = $shift;
+
+            #[inline(always)]
+            unsafe fn load(address: *const u8, atomic: bool) -> Self {
+                if atomic {
+                    debug_assert!(address.cast::<$atomic>().is_aligned());
+                    // SAFETY: valid for reads as the caller promises, aligned (header, 2).
+                    let cell = unsafe { &*address.cast::<$atomic>() };
+                    <$integer>::from_le(cell.load(Relaxed))
+                } else {
+                    // SAFETY: valid for reads as the caller promises; never written (header, 3).
+                    <$integer>::from_le(unsafe { address.cast::<$integer>().read_unaligned() })
+                }
+            }
+
+            #[inline(always)]
+            unsafe fn store(self, address: *mut u8) {
+                debug_assert!(address.cast::<$atomic>().is_aligned());
+                // SAFETY: valid for writes as the caller promises, aligned (header, 2).
+                let cell = unsafe { &*address.cast::<$atomic>() };
+                cell.store(self.to_le(), Relaxed);
+            }
+        }
+    };
+}
+
+element!(u8, AtomicU8, 0);
+element!(u16, AtomicU16, 1);
+element!(u32, AtomicU32, 2);
+element!(u64, AtomicU64, 3);
+
+impl Storage {
+    /// Zeroed bytes of its own, writable. `None` when the allocator refuses. `alignment` is a power of two.
+    pub fn allocate(length: usize, alignment: usize) -> Option<Storage> {
+        if length > BYTES_MAX || alignment > BYTES_MAX {
+            return None;
+        }
+        let layout = Layout::from_size_align(length.max(1), alignment.max(ALIGNMENT_MIN)).ok()?;
+        // SAFETY: the layout's size is not zero.
+        let data = NonNull::new(unsafe { alloc_zeroed(layout) })?;
+        Some(Storage { data, length, owner: Owner::Allocation(layout) })
+    }
+
+    /// Part of somebody else's bytes, read only. `None` when the range is not inside.
+    pub fn shared(keep: SharedBytes, range: std::ops::Range<usize>) -> Option<Storage> {
+        // The slice stays valid while `keep` lives: its owner can neither move nor be borrowed mutably inside the
+        // `Arc`, so a shared borrow of it could last as long.
+        let bytes = (*keep).as_ref().get(range)?;
+        let (data, length) = (NonNull::from(bytes).cast::<u8>(), bytes.len());
+        Some(Storage { data, length, owner: Owner::Shared { _keep: keep } })
+    }
+
+    #[inline(always)]
+    pub fn len(&self) -> usize {
+        self.length
+    }
+
+    #[inline(always)]
+    pub fn is_owned(&self) -> bool {
+        matches!(self.owner, Owner::Allocation(_))
+    }
+
+    /// The bytes, when nobody can write them.
+    pub fn as_slice(&self) -> Option<&[u8]> {
+        if self.is_owned() {
+            return None;
+        }
+        // SAFETY: readable for the life of `self` (header, 1), never written (header, 3).
+        Some(unsafe { std::slice::from_raw_parts(self.data.as_ptr(), self.length) })
+    }
+
+    /// Element `index` of an array of `T` that starts at the first byte; `None` outside.
+    #[inline(always)]
+    pub fn get<T: Element>(&self, index: u64) -> Option<T> {
+        if index >= (self.length >> T::SHIFT) as u64 {
+            return None;
+        }
+        // SAFETY: index < length / width, so the offset is below `length` (header, 1).
+        let address = unsafe { self.data.as_ptr().add((index as usize) << T::SHIFT) };
+        // SAFETY: (index + 1) * width <= length, so the element is readable (header, 1); elements of owned bytes
+        // are aligned (header, 2).
+        Some(unsafe { T::load(address, self.is_owned()) })
+    }
+
+    /// Writes element `index`; `None` outside. Only for owned bytes.
+    #[inline(always)]
+    pub fn set<T: Element>(&self, index: u64, value: T) -> Option<()> {
+        assert!(self.is_owned(), "shared bytes are never written");
+        if index >= (self.length >> T::SHIFT) as u64 {
+            return None;
+        }
+        // SAFETY: index < length / width, so the offset is below `length` (header, 1).
+        let address = unsafe { self.data.as_ptr().add((index as usize) << T::SHIFT) };
+        // SAFETY: (index + 1) * width <= length: writable because owned; aligned (header, 2).
+        unsafe { value.store(address) };
+        Some(())
+    }
+
+    /// Copies `out.len()` bytes from `offset` on. The range must be inside.
+    pub fn read(&self, offset: usize, out: &mut [u8]) {
+        if let Some(bytes) = self.as_slice() {
+            out.copy_from_slice(&bytes[offset..][..out.len()]);
+            return;
+        }
+        assert!(offset <= self.length && out.len() <= self.length - offset, "checked by the caller");
+        let (head, words) = split(offset, out.len());
+        let (first, rest) = out.split_at_mut(head);
+        let (middle, last) = rest.split_at_mut(words * WORD);
+        for (index, byte) in first.iter_mut().enumerate() {
+            *byte = self.get::<u8>((offset + index) as u64).expect("inside");
+        }
+        let word = (offset + head) / WORD;
+        for (index, chunk) in middle.chunks_exact_mut(WORD).enumerate() {
+            let value = self.get::<u64>((word + index) as u64).expect("inside");
+            chunk.copy_from_slice(&value.to_le_bytes());
+        }
+        let tail = offset + head + words * WORD;
+        for (index, byte) in last.iter_mut().enumerate() {
+            *byte = self.get::<u8>((tail + index) as u64).expect("inside");
+        }
+    }
+
+    /// Writes `bytes` from `offset` on. The range must be inside, the storage owned.
+    pub fn write(&self, offset: usize, bytes: &[u8]) {
+        assert!(offset <= self.length && bytes.len() <= self.length - offset, "checked by the caller");
+        let (head, words) = split(offset, bytes.len());
+        let (first, rest) = bytes.split_at(head);
+        let (middle, last) = rest.split_at(words * WORD);
+        for (index, &byte) in first.iter().enumerate() {
+            self.set::<u8>((offset + index) as u64, byte).expect("inside");
+        }
+        let word = (offset + head) / WORD;
+        for (index, chunk) in middle.chunks_exact(WORD).enumerate() {
+            let value = u64::from_le_bytes(chunk.try_into().expect("chunks of a word"));
+            self.set::<u64>((word + index) as u64, value).expect("inside");
+        }
+        let tail = offset + head + words * WORD;
+        for (index, &byte) in last.iter().enumerate() {
+            self.set::<u8>((tail + index) as u64, byte).expect("inside");
+        }
+    }
+}
+
+/// How many single bytes precede the first whole word of a range, and how many words follow.
+fn split(offset: usize, length: usize) -> (usize, usize) {
+    let head = (offset.wrapping_neg() % WORD).min(length);
+    (head, (length - head) / WORD)
+}
+
+impl Drop for Storage {
+    fn drop(&mut self) {
+        if let Owner::Allocation(layout) = self.owner {
+            // SAFETY: allocated in `allocate` with this layout, freed once.
+            unsafe { dealloc(self.data.as_ptr(), layout) };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whole_words_are_found_at_every_offset() {
+        let storage = Storage::allocate(64, 16).expect("allocated");
+        for offset in 0..16 {
+            for length in 0..40 {
+                let bytes: Vec<u8> = (0..length).map(|index| (offset * 40 + index) as u8 | 1).collect();
+                storage.write(0, &[0; 64]);
+                storage.write(offset, &bytes);
+                let mut out = vec![0; length];
+                storage.read(offset, &mut out);
+                assert_eq!(out, bytes, "{offset} {length}");
+                let mut all = [0; 64];
+                storage.read(0, &mut all);
+                assert!(all[..offset].iter().chain(&all[offset + length..]).all(|&byte| byte == 0));
+            }
+        }
+    }
+
+    #[test]
+    fn element_ranges_do_not_wrap() {
+        let storage = Storage::allocate(15, 16).expect("allocated");
+        assert_eq!(storage.get::<u64>(0), Some(0));
+        assert_eq!(storage.get::<u64>(1), None);
+        assert_eq!(storage.get::<u64>(u64::MAX / 8 + 1), None);
+        assert_eq!(storage.get::<u8>(u64::MAX), None);
+        assert_eq!(storage.set::<u16>(7, 1), None);
+        assert_eq!(storage.set::<u16>(6, 0x1234), Some(()));
+        assert_eq!(storage.get::<u8>(13), Some(0x12));
+    }
+
+    #[test]
+    fn too_much_is_refused() {
+        assert!(Storage::allocate(usize::MAX, 16).is_none());
+        assert!(Storage::allocate(1 << 50, 16).is_none());
+        assert!(Storage::allocate(8, 1 << 50).is_none());
+    }
+}
