@@ -20,6 +20,7 @@ mod decode;
 mod table;
 
 pub use decode::{Case, Cursor, DecodeError, Decoded, Instruction, Operand, RemapPair, decode, encode};
+pub(crate) use decode::{remap_entries, u16_entries};
 use table::{for_each_core_op, for_each_f32_op, for_each_f64_op};
 
 /// The bytecode version that this build understands: major in the upper half, minor in the lower.

@@ -4,6 +4,7 @@
 
 pub mod archive;
 mod buffer;
+pub mod debug_info;
 pub mod isa;
 mod list;
 pub mod module_bytes;
@@ -14,6 +15,7 @@ mod siphash;
 pub mod type_table;
 mod types;
 mod value;
+pub mod verify;
 
 pub use archive::Archive;
 pub use buffer::{Buffer, BufferOrigin};

@@ -36,6 +36,7 @@ pub struct Signature {
     text: Box<str>,
     arguments: Vec<Argument>,
     results: Vec<Kind>,
+    variadic: bool,
 }
 
 /// Where a bytecode function finds its arguments (§8.2).
@@ -69,7 +70,8 @@ impl Signature {
                 }
             }
         }
-        Ok(Signature { text: text.into(), arguments, results: flat })
+        let variadic = arguments.iter().any(|argument| matches!(argument, Argument::Span(_)));
+        Ok(Signature { text: text.into(), arguments, results: flat, variadic })
     }
 
     /// The string it was parsed from. Imports and providers must agree in it exactly.
@@ -89,7 +91,7 @@ impl Signature {
 
     /// Whether any argument is a span, so that calls carry segment sizes.
     pub fn is_variadic(&self) -> bool {
-        self.arguments.iter().any(|argument| matches!(argument, Argument::Span(_)))
+        self.variadic
     }
 
     /// The kind of each argument when none is a span.
@@ -131,8 +133,7 @@ impl Signature {
 
     /// Offsets of all values, flattened, in a packed argument buffer, with its size.
     pub fn packed_arguments(&self, segments: &[u16]) -> Result<PackedLayout> {
-        let variadic = self.is_variadic();
-        if variadic && segments.len() != self.arguments.len() {
+        if self.variadic && segments.len() != self.arguments.len() {
             bail!(
                 InvalidArgument,
                 "calling convention `{}`: {} segment sizes for {} arguments",

@@ -8,7 +8,17 @@
 //! Names and strings are owned, so an `Archive` borrows nothing; what may be large (code, rodata) stays in the
 //! archive's bytes and is given as ranges, all checked against their length.
 
+mod check;
+pub mod container;
+pub mod definition;
+pub(crate) mod flatbuffer;
+mod read;
+pub mod write;
+mod zip;
+
 use std::ops::Range;
+
+use weft_sync::Result;
 
 use crate::signature::Signature;
 use crate::type_table::TypeSpelling;
@@ -32,6 +42,9 @@ impl Features {
     /// What this build can run.
     pub const AVAILABLE: Features = Features::all();
 }
+
+/// External rodata starts at a multiple of this, counted from the start of the archive.
+pub const RODATA_BASE_ALIGNMENT: usize = 64;
 
 /// One module archive, read and checked (§5), its code not yet verified (§16).
 #[derive(Clone, Debug)]
@@ -67,7 +80,32 @@ pub struct Archive {
     /// Where the parts of the container lie.
     pub layout: Layout,
     /// Position of the debug database in the FlatBuffer; read by [`crate::debug_info`].
-    pub(crate) debug_database: Option<u32>,
+    pub(crate) debug_database: Option<usize>,
+}
+
+impl Archive {
+    /// Reads and checks everything of an archive but its code: container, FlatBuffer, and the rules of §5 in that
+    /// order. Ref types are taken by name; whether they exist is asked when the module is loaded.
+    ///
+    /// ```
+    /// use weft_vm::Archive;
+    /// assert!(Archive::parse(b"certainly no module").is_err());
+    /// ```
+    pub fn parse(bytes: &[u8]) -> Result<Archive> {
+        let container = zip::locate(bytes)?;
+        let tables = read::read_tables(&bytes[container.flatbuffer.clone()])?;
+        let mut archive = check::check(tables.module, &container, bytes.len(), Features::AVAILABLE)?;
+        archive.debug_database = tables.debug_database;
+        Ok(archive)
+    }
+
+    /// What a module needs of the runtime, without loading it and without needing the features to be there: only
+    /// the structure of the tables is checked.
+    pub fn query_requirements(bytes: &[u8]) -> Result<Features> {
+        let container = zip::locate(bytes)?;
+        let tables = read::read_tables(&bytes[container.flatbuffer])?;
+        Ok(Features::from_bits_retain(tables.module.requirements))
+    }
 }
 
 /// Where the parts of the container lie, in bytes from the start of the archive.
