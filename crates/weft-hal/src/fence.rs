@@ -1,0 +1,177 @@
+//! Fences: sets of (semaphore, value) to wait for or to signal.
+//!
+//! A fence is built, then shared and never changed. A missing fence (`None`, or no points) is reached already.
+//! What does not live here: the semaphores themselves, see `weft-sync`.
+
+use std::sync::Arc;
+
+use weft_sync::{Code, Deadline, Point, Result, Semaphore, Status, bail, wait_all};
+
+/// A fence holds fewer points than this.
+pub const FENCE_POINTS_MAX: usize = 65535;
+
+/// An immutable set of points; reached when all are reached, failed when any failed.
+pub struct Fence(Points);
+
+/// One or two points, the usual case, need no further allocation.
+enum Points {
+    None([Point; 0]),
+    One([Point; 1]),
+    Two([Point; 2]),
+    Many(Vec<Point>),
+}
+
+impl Fence {
+    /// A fence over one fresh semaphore at 0, reached at 1.
+    pub fn create() -> Arc<Fence> {
+        Arc::new(Fence(Points::One([Point { semaphore: Arc::new(Semaphore::new(0)), value: 1 }])))
+    }
+
+    /// A fence over one point.
+    pub fn at(semaphore: Arc<Semaphore>, value: u64) -> Arc<Fence> {
+        Arc::new(Fence(Points::One([Point { semaphore, value }])))
+    }
+
+    /// A fence over these points; a semaphore that occurs more than once keeps its maximum.
+    pub fn new(points: impl IntoIterator<Item = Point>) -> Result<Arc<Fence>> {
+        let mut set = FenceBuilder::new(FENCE_POINTS_MAX)?;
+        points.into_iter().try_for_each(|point| set.insert(point))?;
+        Ok(set.build())
+    }
+
+    /// The union of fences; missing ones are skipped, and none left is no fence. One fence joined is that fence.
+    pub fn join<'a>(fences: impl IntoIterator<Item = Option<&'a Arc<Fence>>>) -> Result<Option<Arc<Fence>>> {
+        let mut present = fences.into_iter().flatten();
+        let Some(first) = present.next() else { return Ok(None) };
+        let Some(second) = present.next() else { return Ok(Some(Arc::clone(first))) };
+        let mut set = FenceBuilder::new(FENCE_POINTS_MAX)?;
+        for fence in [first, second].into_iter().chain(present) {
+            set.extend(fence)?;
+        }
+        Ok(Some(set.build()))
+    }
+
+    /// The points.
+    #[inline]
+    pub fn points(&self) -> &[Point] {
+        match &self.0 {
+            Points::None(points) => points,
+            Points::One(points) => points,
+            Points::Two(points) => points,
+            Points::Many(points) => points,
+        }
+    }
+
+    /// The points of a fence that may be missing.
+    #[inline]
+    pub fn points_of(fence: Option<&Fence>) -> &[Point] {
+        fence.map_or(&[], Fence::points)
+    }
+
+    /// True once all points are reached; the failure if any failed.
+    pub fn query(&self) -> Result<bool> {
+        all_reached(self.points())
+    }
+
+    /// Advances every semaphore to its value, in order; stops at the first error.
+    pub fn signal(&self) -> Result<()> {
+        signal_all(self.points())
+    }
+
+    /// Fails every semaphore. The first failure of each wins.
+    pub fn fail(&self, status: Status) {
+        fail_all(self.points(), status);
+    }
+
+    /// Waits for all points. DEADLINE_EXCEEDED when time is up, the failure's own status when one fails.
+    pub fn wait(&self, deadline: Deadline) -> Result<()> {
+        wait_all(self.points(), deadline)
+    }
+}
+
+impl std::fmt::Debug for Fence {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let values = self.points().iter().map(|point| (Arc::as_ptr(&point.semaphore), point.value));
+        f.debug_list().entries(values).finish()
+    }
+}
+
+/// Collects points; bounded.
+pub struct FenceBuilder {
+    points: Vec<Point>,
+    capacity: usize,
+}
+
+impl FenceBuilder {
+    /// Room for up to `capacity` semaphores; 65535 and fewer.
+    pub fn new(capacity: usize) -> Result<FenceBuilder> {
+        if capacity > FENCE_POINTS_MAX {
+            bail!(ResourceExhausted, "fence capacity {capacity} > {FENCE_POINTS_MAX}");
+        }
+        Ok(FenceBuilder { points: Vec::new(), capacity })
+    }
+
+    /// Adds a point; for a semaphore that is there already the larger value stays.
+    pub fn insert(&mut self, point: Point) -> Result<()> {
+        let same = |known: &&mut Point| Arc::ptr_eq(&known.semaphore, &point.semaphore);
+        if let Some(known) = self.points.iter_mut().find(same) {
+            known.value = known.value.max(point.value);
+            return Ok(());
+        }
+        if self.points.len() == self.capacity {
+            bail!(ResourceExhausted, "fence holds its {} points already", self.capacity);
+        }
+        self.points.push(point);
+        Ok(())
+    }
+
+    /// Adds all points of a fence.
+    pub fn extend(&mut self, fence: &Fence) -> Result<()> {
+        fence.points().iter().try_for_each(|point| self.insert(point.clone()))
+    }
+
+    /// The finished fence.
+    pub fn build(self) -> Arc<Fence> {
+        let points = self.points;
+        let points = match points.len() {
+            0 => Points::None([]),
+            1 => points.try_into().map_or_else(Points::Many, Points::One),
+            2 => points.try_into().map_or_else(Points::Many, Points::Two),
+            _ => Points::Many(points),
+        };
+        Arc::new(Fence(points))
+    }
+}
+
+/// True once all points are reached; the first failure found otherwise.
+#[inline]
+pub fn all_reached(points: &[Point]) -> Result<bool> {
+    let mut reached = true;
+    for point in points {
+        reached &= point.semaphore.is_reached(point.value)?;
+    }
+    Ok(reached)
+}
+
+/// Advances every semaphore to its value, in order; stops at the first error.
+#[inline]
+pub fn signal_all(points: &[Point]) -> Result<()> {
+    points.iter().try_for_each(|point| point.semaphore.signal(point.value))
+}
+
+/// Fails every semaphore with the same status.
+#[cold]
+pub fn fail_all(points: &[Point], status: Status) {
+    for point in points {
+        point.semaphore.fail(status.clone());
+    }
+}
+
+/// DEFERRED as programs see it: 0 reached, 17 not yet, else the failure's code.
+pub fn query_code(fence: &Fence) -> u32 {
+    match fence.query() {
+        Ok(true) => 0,
+        Ok(false) => Code::Deferred.raw(),
+        Err(status) => status.code().raw(),
+    }
+}

@@ -1,0 +1,148 @@
+//! Ranges of host memory that know where to return to.
+//!
+//! A [`HostBlock`] is the exclusive owner of a range of bytes; dropping it gives the range back to its
+//! [`BlockHome`] (a pool, the heap, whoever lent imported memory) exactly once.
+//! What does not live here: who may touch the bytes while a buffer holds the block, see `buffer.rs`.
+
+#![allow(unsafe_code, reason = "owns raw address ranges; the promise is made once, in HostBlock::new")]
+
+use std::alloc::Layout;
+use std::any::Any;
+use std::ptr::NonNull;
+use std::sync::Arc;
+
+use weft_sync::atomic::{Mutex, lock};
+use weft_sync::{Result, status};
+
+use crate::memory::HOST_ALIGNMENT;
+
+/// Takes blocks back when their last owner is gone.
+pub trait BlockHome: Send + Sync {
+    /// Called once for each block, from whatever thread dropped it.
+    fn reclaim(&self, block: RawBlock);
+}
+
+/// The plain values of a block: an address range and a number for its home.
+#[derive(Clone, Copy, Debug)]
+pub struct RawBlock {
+    /// First byte.
+    pub base: NonNull<u8>,
+    /// Bytes that may be used.
+    pub length: usize,
+    /// Whatever the home needs to know again.
+    pub token: u64,
+}
+
+/// Exclusive owner of a range of host bytes.
+pub struct HostBlock {
+    raw: RawBlock,
+    home: Arc<dyn BlockHome>,
+}
+
+// SAFETY: the block is an address range without thread affinity, and its home is Send + Sync.
+unsafe impl Send for HostBlock {}
+// SAFETY: shared references only give out the address; using it is unsafe elsewhere.
+unsafe impl Sync for HostBlock {}
+
+impl HostBlock {
+    /// Takes ownership of an address range.
+    ///
+    /// # Safety
+    /// `raw.base` is valid for reads of `raw.length` initialised bytes, and for writes if a buffer that grants WRITE
+    /// is made of it, from now until `home.reclaim(raw)` is called.
+    pub unsafe fn new(raw: RawBlock, home: Arc<dyn BlockHome>) -> HostBlock {
+        HostBlock { raw, home }
+    }
+
+    /// First byte.
+    #[inline]
+    pub fn base(&self) -> NonNull<u8> {
+        self.raw.base
+    }
+
+    /// Bytes that may be used.
+    #[inline]
+    pub fn length(&self) -> usize {
+        self.raw.length
+    }
+
+    /// Sets every byte. The block has one owner, so nobody else looks.
+    pub fn fill(&mut self, byte: u8) {
+        // SAFETY: the contract of `new` makes the whole range writable, and `&mut self` is the only owner.
+        unsafe { self.raw.base.write_bytes(byte, self.raw.length) }
+    }
+
+    /// Memory straight from the system heap: zeroed, aligned to 64 or more. For devices without a pool.
+    pub fn from_heap(length: usize, alignment: usize) -> Result<HostBlock> {
+        let alignment = alignment.max(HOST_ALIGNMENT);
+        let layout = Layout::from_size_align(length.max(1), alignment).map_err(|_| {
+            status!(ResourceExhausted, "{length} bytes aligned to {alignment} do not fit the address space")
+        })?;
+        // SAFETY: the layout has a size of at least 1.
+        let base = unsafe { std::alloc::alloc_zeroed(layout) };
+        let Some(base) = NonNull::new(base) else {
+            return Err(status!(ResourceExhausted, "the host has no {length} bytes left"));
+        };
+        let raw = RawBlock { base, length, token: alignment as u64 };
+        // SAFETY: freshly allocated and zeroed with this layout, freed only by `Heap::reclaim`.
+        Ok(unsafe { HostBlock::new(raw, Arc::new(Heap)) })
+    }
+}
+
+impl Drop for HostBlock {
+    fn drop(&mut self) {
+        self.home.reclaim(self.raw);
+    }
+}
+
+impl std::fmt::Debug for HostBlock {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "HostBlock({:p}, {} bytes)", self.raw.base, self.raw.length)
+    }
+}
+
+/// Home of blocks from [`HostBlock::from_heap`]; the token is the alignment.
+struct Heap;
+
+impl BlockHome for Heap {
+    fn reclaim(&self, block: RawBlock) {
+        let layout = Layout::from_size_align(block.length.max(1), block.token as usize)
+            .expect("the layout was valid when the block was made");
+        // SAFETY: `from_heap` allocated exactly this layout at this address, and a block is reclaimed once.
+        unsafe { std::alloc::dealloc(block.base.as_ptr(), layout) }
+    }
+}
+
+/// Home of imported memory: keeps its owner until the block is gone.
+pub(crate) struct Lender {
+    owner: Mutex<Option<Box<dyn Any + Send + Sync>>>,
+}
+
+impl Lender {
+    pub(crate) fn new(owner: Option<Box<dyn Any + Send + Sync>>) -> Lender {
+        Lender { owner: Mutex::new(owner) }
+    }
+}
+
+impl BlockHome for Lender {
+    fn reclaim(&self, _block: RawBlock) {
+        let owner = lock(&self.owner).take();
+        drop(owner); // outside the lock: an owner may do anything
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn heap_blocks_are_zeroed_and_aligned() {
+        for (length, alignment) in [(0, 1), (1, 64), (1000, 4096)] {
+            let block = HostBlock::from_heap(length, alignment).unwrap();
+            assert_eq!(block.base().as_ptr() as usize % alignment.max(64), 0);
+            assert_eq!(block.length(), length);
+        }
+        let too_large = HostBlock::from_heap(isize::MAX as usize, 64).unwrap_err();
+        assert_eq!(too_large.code(), weft_sync::Code::ResourceExhausted);
+    }
+}

@@ -1,0 +1,154 @@
+//! The submission contract: what an operation waits for, what it signals, and how failures travel.
+//!
+//! 1. An operation begins after all its waits are reached and signals all its points after its effects are visible.
+//! 2. Operations without a semaphore path between them have no order.
+//! 3. Errors in the arguments are returned and leave the signals untouched.
+//! 4. A failed wait fails all signals with the same status, without doing the work; the call itself succeeds.
+//! 5. A failure of the work fails all signals with its status. Devices that work inside the call also return it.
+//!
+//! What lives here: [`Submission`], the flags of queue operations, host calls, and the one place where rules 1, 4 and 5
+//! are put into practice for devices that work inside the call. The operations are methods of `Device`.
+
+use weft_sync::{Deadline, Point, Result, Status, wait_all};
+
+use crate::buffer::DeviceId;
+use crate::fence::{Fence, fail_all, signal_all};
+use crate::mask_text::mask;
+use crate::memory::QueueAffinity;
+
+mask! {
+    /// How a queue allocation behaves.
+    pub struct AllocaFlags: u64, "alloca flag" {
+        combined {}
+        single {
+            /// Nobody promises to deallocate it on a queue.
+            INDETERMINATE_LIFETIME = 1;
+            /// May wait until memory that is being freed is free.
+            ALLOW_POOL_WAIT_FRONTIER = 2;
+        }
+    }
+}
+
+mask! {
+    /// How a queue deallocation behaves.
+    pub struct DeallocaFlags: u64, "dealloca flag" {
+        combined {}
+        single {
+            /// Run where the buffer was allocated, whatever the affinity.
+            PREFER_ORIGIN = 1;
+        }
+    }
+}
+
+mask! {
+    /// How a host call behaves.
+    pub struct HostCallFlags: u64, "host call flag" {
+        combined {}
+        single {
+            /// Signals fire before the call, whose result is ignored.
+            NON_BLOCKING = 1;
+            /// A hint: spin rather than sleep.
+            WAIT_ACTIVE = 2;
+            /// A hint: the call may be late.
+            RELAXED = 4;
+        }
+    }
+}
+
+mask! {
+    /// How an execution behaves.
+    pub struct ExecuteFlags: u64, "execute flag" {
+        combined {}
+        single {
+            /// The caller keeps the table's buffers alive until the signals fire.
+            BORROW_BINDING_TABLE_LIFETIME = 1;
+        }
+    }
+}
+
+/// Where an operation runs, what it waits for and what it signals.
+#[derive(Clone, Copy, Debug)]
+pub struct Submission<'a> {
+    /// Queues that may run it. In calls to a [`DeviceBackend`](crate::DeviceBackend): exactly one bit.
+    pub affinity: QueueAffinity,
+    /// All of these are reached before it begins.
+    pub wait: &'a [Point],
+    /// All of these are signalled after it is done.
+    pub signal: &'a [Point],
+}
+
+impl<'a> Submission<'a> {
+    /// On any queue, after nothing, telling nobody.
+    pub const IMMEDIATE: Submission<'static> =
+        Submission { affinity: QueueAffinity::ANY, wait: &[], signal: &[] };
+
+    /// On any queue, between two fences, either of which may be missing.
+    pub fn between(wait: Option<&'a Fence>, signal: Option<&'a Fence>) -> Submission<'a> {
+        Submission {
+            affinity: QueueAffinity::ANY,
+            wait: Fence::points_of(wait),
+            signal: Fence::points_of(signal),
+        }
+    }
+
+    /// The same on these queues.
+    #[must_use]
+    pub fn on(mut self, affinity: QueueAffinity) -> Submission<'a> {
+        self.affinity = affinity;
+        self
+    }
+
+    /// Runs `work` on the calling thread by rules 1, 4 and 5. `Ok(None)` if a wait failed, so that nothing was done.
+    #[inline]
+    pub fn run<T>(&self, work: impl FnOnce() -> Result<T>) -> Result<Option<T>> {
+        if let Err(status) = wait_all(self.wait, Deadline::NEVER) {
+            fail_all(self.signal, status);
+            return Ok(None);
+        }
+        let outcome = work().and_then(|value| signal_all(self.signal).map(|()| value));
+        match outcome {
+            Ok(value) => Ok(Some(value)),
+            Err(status) => Err(self.fail(status)),
+        }
+    }
+
+    #[cold]
+    fn fail(&self, status: Status) -> Status {
+        fail_all(self.signal, status.clone());
+        status
+    }
+}
+
+/// What a host function is told. The signals are only lent for the call; clone them to answer later.
+#[derive(Clone, Copy, Debug)]
+pub struct HostCallContext<'a> {
+    /// The device that calls.
+    pub device: DeviceId,
+    /// The queue that calls, one bit.
+    pub affinity: QueueAffinity,
+    /// What is signalled after the call; empty for NON_BLOCKING calls.
+    pub signal: &'a [Point],
+}
+
+/// How a host function ended without failing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum HostCallEnd {
+    /// The device signals.
+    Done,
+    /// The function took the signals over and will signal or fail them itself.
+    Deferred,
+}
+
+/// What a host call runs.
+pub type HostFunction = dyn FnOnce(&HostCallContext<'_>, [u64; 4]) -> Result<HostCallEnd> + Send;
+
+/// A function to be called in queue order.
+pub struct HostCall {
+    /// What to call.
+    pub function: Box<HostFunction>,
+    /// Passed through unchanged.
+    pub arguments: [u64; 4],
+    /// How it behaves.
+    pub flags: HostCallFlags,
+}
