@@ -25,8 +25,8 @@ struct Progress {
     missing: usize,
     /// The entry that was reached first.
     first_reached: Option<usize>,
-    /// The failure that arrived first.
-    failure: Option<Status>,
+    /// The failure that arrived first, with its entry.
+    failure: Option<(usize, Status)>,
     /// True while the thread is blocked, so that nobody pays for a wake-up that nobody hears.
     sleeping: bool,
 }
@@ -43,8 +43,8 @@ pub(crate) struct Outcome {
     pub(crate) missing: usize,
     /// The entry that was reached first.
     pub(crate) first_reached: Option<usize>,
-    /// The failure that arrived first.
-    pub(crate) failure: Option<Status>,
+    /// The failure that arrived first, with its entry.
+    pub(crate) failure: Option<(usize, Status)>,
 }
 
 thread_local! {
@@ -81,7 +81,7 @@ impl Sleeper {
                     progress.first_reached.get_or_insert(index);
                 }
                 Err(status) => {
-                    progress.failure.get_or_insert(status);
+                    progress.failure.get_or_insert((index, status));
                 }
             }
             progress.sleeping && progress.is_decided()

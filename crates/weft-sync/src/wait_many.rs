@@ -172,7 +172,7 @@ fn block_with<P: AsPoint>(
                 // The rest need not be asked once the wait is decided: all mode by a failure, any mode by a
                 // point that is reached (there a failure is not yet the last word).
                 let decided = outcome.is_ok() == (mode == Mode::Any);
-                sleeper.report(epoch, index, outcome.map_err(|status| awaiting(status, value)));
+                sleeper.report(epoch, index, outcome);
                 if decided {
                     break;
                 }
@@ -186,7 +186,7 @@ fn block_with<P: AsPoint>(
     }
     match (mode, outcome.first_reached, outcome.failure) {
         (Mode::Any, Some(index), _) => Ok(index),
-        (_, _, Some(status)) => Err(status),
+        (_, _, Some((index, status))) => Err(awaiting(status, points[index].as_point().1)),
         (Mode::All, _, None) if outcome.missing == 0 => Ok(0),
         // A value may have been reached whose signal has not got round to this thread.
         _ => look(points, mode)?.ok_or_else(expired),
