@@ -35,7 +35,7 @@ pub struct ModuleDef<Data> {
     pub bytecode_version: u32,
     /// All functions' code.
     pub bytecode: Option<Data>,
-    /// Source locations. Only written: reading leaves them to [`crate::debug_info`].
+    /// Source locations. Loading leaves them to [`crate::debug_info`]; only listings read all of them.
     pub debug: Option<DebugDef>,
 }
 

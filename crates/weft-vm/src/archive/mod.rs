@@ -13,12 +13,15 @@ pub mod container;
 pub mod definition;
 pub(crate) mod flatbuffer;
 mod read;
+mod read_debug;
 pub mod write;
 mod zip;
 
 use std::ops::Range;
 
 use weft_sync::Result;
+
+use definition::ModuleDef;
 
 use crate::signature::Signature;
 use crate::type_table::TypeSpelling;
@@ -97,6 +100,23 @@ impl Archive {
         let mut archive = check::check(tables.module, &container, bytes.len(), Features::AVAILABLE)?;
         archive.debug_database = tables.debug_database;
         Ok(archive)
+    }
+
+    /// The tables of an archive as they are written, for listings: checked for structure only, debug data included.
+    /// Data is given as ranges of `bytes`.
+    pub fn definition(bytes: &[u8]) -> Result<ModuleDef<Range<usize>>> {
+        let container = zip::locate(bytes)?;
+        let flatbuffer = &bytes[container.flatbuffer.clone()];
+        let read::Tables { mut module, debug_database } = read::read_tables(flatbuffer)?;
+        let start = container.flatbuffer.start;
+        let in_archive = |range: &mut Range<usize>| *range = range.start + start..range.end + start;
+        module.rodata.iter_mut().filter_map(|segment| segment.embedded.as_mut()).for_each(in_archive);
+        module.bytecode.iter_mut().for_each(in_archive);
+        if let Some(position) = debug_database {
+            let buffer = flatbuffer::FlatBuffer::new(flatbuffer);
+            module.debug = Some(read_debug::read_debug(buffer.table(position, "debug_database")?)?);
+        }
+        Ok(module)
     }
 
     /// What a module needs of the runtime, without loading it and without needing the features to be there: only
