@@ -9,15 +9,16 @@
 //! # Adding an opcode
 //!
 //! 1. Add its row to the set's macro in `isa/table.rs`, in ascending order of the byte. Enum, decoder, verifier,
-//!    assembler and the generators of the tests know it from then on; so does the disassembler if the default
-//!    form `results = vm.mnemonic operands` fits.
+//!    assembler and the generators of the tests know it from then on. If its text is not simply
+//!    `results = vm.mnemonic operands`, it needs a template in `isa/text.rs`.
 //! 2. Add its row to `docs/spec/vm-bytecode.md` §12; `table_matches_the_specification` compares the two.
 //! 3. Give it a meaning: the `match` in the interpreter does not compile until it has one.
-//! 4. A new kind of field needs a word in [`Field::parse`], a case in `isa/decode.rs`, one in `verify/fields.rs`
-//!    and one in the two text files.
+//! 4. A new kind of field needs a word in [`Field::parse`], a case in `isa/decode.rs`, one in `verify/walk.rs`
+//!    and one in `disassemble/instruction.rs` and `assemble/instruction.rs`.
 
 mod decode;
 mod table;
+pub(crate) mod text;
 
 pub use decode::{Case, Cursor, DecodeError, Decoded, Instruction, Operand, RemapPair, decode, encode};
 pub(crate) use decode::{remap_entries, u16_entries};

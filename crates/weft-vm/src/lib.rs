@@ -3,10 +3,13 @@
 //! Internal to weft: no promises between versions. Start at the `weft` crate.
 
 pub mod archive;
+pub mod assemble;
 mod buffer;
 pub mod debug_info;
+pub mod disassemble;
 pub mod isa;
 mod list;
+pub mod module_builder;
 pub mod module_bytes;
 pub mod native;
 mod reference;
