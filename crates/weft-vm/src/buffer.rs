@@ -8,6 +8,7 @@ mod storage;
 use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
+use std::ptr::NonNull;
 use std::sync::Arc;
 
 use weft_sync::{Result, Status, bail, status};
@@ -112,6 +113,12 @@ impl Buffer {
     /// The bytes in place, if the buffer is read-only. They stay at their address as long as the buffer lives.
     pub fn as_slice(&self) -> Option<&[u8]> {
         self.storage.as_slice()
+    }
+
+    /// The address of the first byte; it stays the same as long as the buffer lives. For lending the memory to
+    /// something that knows how accesses are ordered; read-only bytes must not be written through it.
+    pub fn base(&self) -> NonNull<u8> {
+        self.storage.base()
     }
 
     /// The bytes: in place when read-only, else a copy.

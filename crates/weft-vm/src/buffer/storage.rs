@@ -126,6 +126,10 @@ impl Storage {
         self.length
     }
 
+    pub fn base(&self) -> NonNull<u8> {
+        self.data
+    }
+
     #[inline(always)]
     pub fn is_owned(&self) -> bool {
         matches!(self.owner, Owner::Allocation(_))
