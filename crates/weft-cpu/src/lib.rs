@@ -3,8 +3,18 @@
 //! Internal to weft: no promises between versions. Start at the `weft` crate.
 
 pub mod abi;
+mod command_buffer;
 pub mod dispatch;
 pub mod executable;
+pub mod features;
 pub mod float_mode;
+mod host_memory;
+pub mod imports;
 pub mod loader;
 pub mod native;
+mod queue_ops;
+mod replay;
+mod sync_device;
+
+pub use host_memory::HostMemory;
+pub use sync_device::{LOCAL_SYNC, SyncDeviceOptions, open_sync_device};

@@ -101,6 +101,37 @@ impl std::fmt::Debug for HostBlock {
     }
 }
 
+/// Gets blocks back that it lent with [`HostBlock::lend`].
+pub trait BlockKeeper: Send + Sync {
+    /// The borrower is done. Whether to keep or drop the block is the keeper's choice.
+    fn returned(&self, block: HostBlock);
+}
+
+impl HostBlock {
+    /// A block over the same bytes that returns this one to `keeper` when it is dropped.
+    pub fn lend(self, keeper: Arc<dyn BlockKeeper>) -> HostBlock {
+        let raw = RawBlock { token: 0, ..self.raw };
+        let home = Lent { block: Mutex::new(Some(self)), keeper };
+        // SAFETY: `home` owns the block over these bytes until `reclaim`, and gives out no other.
+        unsafe { HostBlock::new(raw, Arc::new(home)) }
+    }
+}
+
+/// Home of a block from [`HostBlock::lend`].
+struct Lent {
+    block: Mutex<Option<HostBlock>>,
+    keeper: Arc<dyn BlockKeeper>,
+}
+
+impl BlockHome for Lent {
+    fn reclaim(&self, _block: RawBlock) {
+        let block = lock(&self.block).take();
+        if let Some(block) = block {
+            self.keeper.returned(block);
+        }
+    }
+}
+
 /// Home of blocks from [`HostBlock::from_heap`]; the token is the alignment.
 struct Heap;
 

@@ -8,6 +8,7 @@ mod buffer;
 mod buffer_view;
 mod command;
 mod device;
+mod driver;
 mod element;
 mod event;
 mod executable;
@@ -18,6 +19,7 @@ mod mapping;
 mod mask_text;
 mod memory;
 mod minifloat;
+mod null;
 mod number_format;
 mod queue;
 mod shape;
@@ -36,6 +38,7 @@ pub use command::{
     DispatchFlags, ExecutionStage, Operand, OwnedPlace, Place, Recording, Region, WorkgroupCount,
 };
 pub use device::{Device, DeviceBackend, matches_pattern};
+pub use driver::{DEFAULT_DEVICE_ID, DeviceFactory, DeviceInfo, Driver, DriverRegistry};
 pub use element::{ElementClass, ElementType, Encoding};
 pub use event::{Channel, Event};
 pub use executable::{
@@ -44,13 +47,14 @@ pub use executable::{
 };
 pub use fence::{FENCE_POINTS_MAX, Fence, FenceBuilder, all_reached, fail_all, query_code, signal_all};
 pub use file::{File, PositionalFile, io_status};
-pub use host_block::{BlockHome, HostBlock, RawBlock};
+pub use host_block::{BlockHome, BlockKeeper, HostBlock, RawBlock};
 pub use mapping::{Mapping, fill_bytes};
 pub use memory::{
     BufferCompatibility, BufferParams, BufferUsage, ExternalKind, HOST_ALIGNMENT, MappingMode, MemoryAccess,
     MemoryType, PlacementFlags, QUEUES_MAX, QueueAffinity, UPDATE_BYTES_MAX, WHOLE_BUFFER,
 };
 pub use minifloat::MiniFloat;
+pub use null::{NULL, open_null_device};
 pub use number_format::{NumberFormat, Signedness};
 pub use queue::{
     AllocaFlags, DeallocaFlags, ExecuteFlags, HostCall, HostCallContext, HostCallEnd, HostCallFlags,

@@ -9,7 +9,7 @@
 //! What lives here: [`Submission`], the flags of queue operations, host calls, and the one place where rules 1, 4 and 5
 //! are put into practice for devices that work inside the call. The operations are methods of `Device`.
 
-use weft_sync::{Deadline, Point, Result, Status, wait_all};
+use weft_sync::{Deadline, Point, Result, Status, WhileDoing, wait_all};
 
 use crate::buffer::DeviceId;
 use crate::fence::{Fence, fail_all, signal_all};
@@ -151,4 +151,28 @@ pub struct HostCall {
     pub arguments: [u64; 4],
     /// How it behaves.
     pub flags: HostCallFlags,
+}
+
+impl HostCall {
+    /// Makes the call on this thread, between waits and signals.
+    pub fn run(self, submission: &Submission<'_>, context: &HostCallContext<'_>) -> Result<()> {
+        if self.flags.contains(HostCallFlags::NON_BLOCKING) {
+            if submission.run(|| Ok(()))?.is_some() {
+                // Nobody waits for the outcome any more.
+                let _ = (self.function)(&HostCallContext { signal: &[], ..*context }, self.arguments);
+            }
+            return Ok(());
+        }
+        if let Err(status) = wait_all(submission.wait, Deadline::NEVER) {
+            fail_all(submission.signal, status);
+            return Ok(());
+        }
+        let outcome = (self.function)(context, self.arguments).while_doing(|| "calling a host function");
+        match outcome {
+            // The callee signals, or has done so.
+            Ok(HostCallEnd::Deferred) => Ok(()),
+            Ok(HostCallEnd::Done) => signal_all(submission.signal).map_err(|status| submission.fail(status)),
+            Err(status) => Err(submission.fail(status)),
+        }
+    }
 }

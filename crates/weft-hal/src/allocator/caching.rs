@@ -10,7 +10,7 @@ use weft_sync::Result;
 use weft_sync::atomic::{Mutex, lock};
 
 use super::{AllocatorBackend, MemoryHeap, Statistics};
-use crate::host_block::{BlockHome, HostBlock, RawBlock};
+use crate::host_block::{BlockKeeper, HostBlock};
 use crate::memory::{BufferParams, BufferUsage, MemoryType};
 
 /// How much one pool keeps.
@@ -61,10 +61,10 @@ struct Kept {
     params: BufferParams,
 }
 
-/// Home of a lent block: owns the wrapped allocator's block until it is either kept or freed.
-struct Lent {
+/// Takes a lent block back.
+struct Borrower {
     pool: Weak<Pool>,
-    kept: Mutex<Option<Kept>>,
+    params: BufferParams,
 }
 
 const BYPASS: BufferUsage =
@@ -97,7 +97,8 @@ impl AllocatorBackend for Caching {
             Some(kept) => kept,
             None => Kept { block: self.wrapped.allocate_block(params, size)?, params: *params },
         };
-        Ok(kept.lend(pool))
+        let borrower = Borrower { pool: Arc::downgrade(pool), params: kept.params };
+        Ok(kept.block.lend(Arc::new(borrower)))
     }
 
     fn statistics(&self) -> Statistics {
@@ -147,24 +148,13 @@ impl Pool {
     }
 }
 
-impl BlockHome for Lent {
-    fn reclaim(&self, _block: RawBlock) {
-        let Some(kept) = lock(&self.kept).take() else { return };
+impl BlockKeeper for Borrower {
+    fn returned(&self, block: HostBlock) {
+        let kept = Kept { block, params: self.params };
         let surplus = match self.pool.upgrade() {
             Some(pool) => pool.keep(kept),
             None => Some(kept),
         };
         drop(surplus); // frees it in the wrapped allocator, outside the pool's lock
-    }
-}
-
-impl Kept {
-    /// A block over the same bytes whose home is the pool.
-    #[expect(unsafe_code, reason = "hands the same bytes on under another home")]
-    fn lend(self, pool: &Arc<Pool>) -> HostBlock {
-        let raw = RawBlock { base: self.block.base(), length: self.block.length(), token: 0 };
-        let home = Lent { pool: Arc::downgrade(pool), kept: Mutex::new(Some(self)) };
-        // SAFETY: `home` owns the wrapped block, so its bytes stay valid until `reclaim`, and nobody else uses them.
-        unsafe { HostBlock::new(raw, Arc::new(home)) }
     }
 }

@@ -1,31 +1,27 @@
 //! Allocators: factories of buffers for one device.
 //!
 //! What lives here: [`Allocator`], which completes and checks parameters, and the [`AllocatorBackend`] that a device
-//! provides. Wrappers that tools select by text are in `caching.rs`, `debug.rs` and `spec.rs`; counters in
+//! provides. Import and export are in `import.rs`. Wrappers that tools select by text are in `caching.rs`, `debug.rs` and `spec.rs`; counters in
 //! `statistics.rs`. What does not: where the bytes come from (`weft-cpu/src/host_memory.rs`).
 
 mod caching;
 mod debug;
+mod import;
 mod spec;
 mod statistics;
 
 pub use caching::CachingLimits;
+pub use import::ImportRefused;
 pub use spec::AllocatorWrapper;
 pub use statistics::{Side, SideStatistics, Statistics, StatisticsCounters};
 
-use std::any::Any;
-use std::ptr::NonNull;
 use std::sync::Arc;
 
-use weft_sync::{Result, Status, bail, status};
+use weft_sync::{Result, bail};
 
 use crate::buffer::{Buffer, BufferMetadata, DeviceId};
-use crate::host_block::{HostBlock, Lender, RawBlock};
-use crate::mapping::Mapping;
-use crate::memory::{
-    BufferCompatibility, BufferParams, BufferUsage, ExternalKind, HOST_ALIGNMENT, MappingMode, MemoryAccess,
-    MemoryType, WHOLE_BUFFER,
-};
+use crate::host_block::HostBlock;
+use crate::memory::{BufferCompatibility, BufferParams, BufferUsage, HOST_ALIGNMENT, MemoryType};
 
 /// A kind of memory that an allocator can give.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,26 +70,6 @@ pub trait AllocatorBackend: Send + Sync {
 pub struct Allocator {
     device: DeviceId,
     backend: Arc<dyn AllocatorBackend>,
-}
-
-/// Memory that was offered for import and not taken, with the reason.
-pub struct ImportRefused {
-    /// Why.
-    pub status: Status,
-    /// What would have owned the memory; not touched.
-    pub owner: Option<Box<dyn Any + Send + Sync>>,
-}
-
-impl std::fmt::Debug for ImportRefused {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "ImportRefused({})", self.status)
-    }
-}
-
-impl From<ImportRefused> for Status {
-    fn from(refused: ImportRefused) -> Status {
-        refused.status
-    }
 }
 
 impl Allocator {
@@ -173,61 +149,6 @@ impl Allocator {
         self.backend.allocate_block(params, size)
     }
 
-    /// A buffer over host memory that somebody else owns. `owner` is dropped exactly once, after the last reference to
-    /// the buffer; if the import is refused it comes back. Access without WRITE makes a read-only buffer.
-    ///
-    /// # Safety
-    /// `base` is valid for reads of `length` initialised bytes, and for writes if the access has WRITE, until `owner`
-    /// is dropped (for ever if it is none). The owner's own accesses obey the order that `buffer.rs` asks for.
-    #[expect(unsafe_code, reason = "the caller vouches for a raw address range")]
-    pub unsafe fn import_host(
-        &self,
-        params: &BufferParams,
-        base: NonNull<u8>,
-        length: usize,
-        owner: Option<Box<dyn Any + Send + Sync>>,
-    ) -> std::result::Result<Arc<Buffer>, ImportRefused> {
-        let params = match self.adjusted(params) {
-            Ok(params) => params,
-            Err(status) => return Err(ImportRefused { status, owner }),
-        };
-        let misaligned = !base.as_ptr().addr().is_multiple_of(HOST_ALIGNMENT);
-        if misaligned && !params.access.contains(MemoryAccess::UNALIGNED) {
-            let status =
-                status!(OutOfRange, "imported memory at {base:p} is not aligned to {HOST_ALIGNMENT} bytes");
-            return Err(ImportRefused { status, owner });
-        }
-        let raw = RawBlock { base, length, token: 0 };
-        // SAFETY: as the caller promises; `Lender` drops the owner when the block is reclaimed.
-        let block = unsafe { HostBlock::new(raw, Arc::new(Lender::new(owner))) };
-        Ok(Buffer::resident(BufferMetadata::new(&params, self.device), length as u64, block))
-    }
-
-    /// A read-only buffer over shared bytes, at any alignment if the access has UNALIGNED.
-    pub fn import_shared(&self, params: &BufferParams, bytes: Arc<[u8]>) -> Result<Arc<Buffer>> {
-        let mut params = *params;
-        params.access = read_only(params.access);
-        let base = NonNull::from(&*bytes).cast::<u8>();
-        let length = bytes.len();
-        // SAFETY: the bytes are immutable behind an `Arc` that the buffer owns, and WRITE was taken away.
-        #[expect(unsafe_code, reason = "the bytes are owned by the buffer and never written")]
-        let buffer = unsafe { self.import_host(&params, base, length, Some(Box::new(bytes))) };
-        Ok(buffer?)
-    }
-
-    /// Memory of other kinds cannot be imported by CPU devices.
-    pub fn import_external(&self, kind: ExternalKind) -> Result<Arc<Buffer>> {
-        bail!(Unavailable, "external buffers of kind {kind:?} cannot be imported; only host allocations can");
-    }
-
-    /// The address of a buffer's bytes, good as long as the returned mapping.
-    pub fn export_host(&self, buffer: &Buffer, kind: ExternalKind) -> Result<Mapping> {
-        if kind != ExternalKind::HostAllocation {
-            bail!(Unavailable, "buffers cannot be exported as {kind:?}; only as host allocations");
-        }
-        buffer.map(MappingMode::Persistent, MemoryAccess::ANY, 0, WHOLE_BUFFER)
-    }
-
     /// Bytes lent out and returned so far.
     pub fn statistics(&self) -> Statistics {
         self.backend.statistics()
@@ -237,10 +158,6 @@ impl Allocator {
     pub fn trim(&self) {
         self.backend.trim();
     }
-}
-
-fn read_only(access: MemoryAccess) -> MemoryAccess {
-    access.difference(MemoryAccess::WRITE | MemoryAccess::DISCARD) | MemoryAccess::READ
 }
 
 /// Sizes beyond the address space cannot be had; checked before anybody rounds them up.

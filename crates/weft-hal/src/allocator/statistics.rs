@@ -26,7 +26,7 @@ impl Side {
     }
 }
 
-/// Counters of an allocator. Exact under concurrency; the peak never falls.
+/// Counters of an allocator. No byte is lost under concurrency; the peak never falls.
 #[derive(Debug, Default)]
 pub struct StatisticsCounters {
     host: SideCounters,
@@ -37,7 +37,7 @@ pub struct StatisticsCounters {
 struct SideCounters {
     live: AtomicU64,
     peak: AtomicU64,
-    allocated: AtomicU64,
+    /// All that was allocated is live or freed, so it needs no counter.
     freed: AtomicU64,
 }
 
@@ -46,7 +46,6 @@ impl StatisticsCounters {
     #[inline]
     pub fn allocated(&self, side: Side, bytes: u64) {
         let counters = self.side(side);
-        counters.allocated.fetch_add(bytes, Ordering::Relaxed);
         let live = counters.live.fetch_add(bytes, Ordering::Relaxed) + bytes;
         if live > counters.peak.load(Ordering::Relaxed) {
             counters.peak.fetch_max(live, Ordering::Relaxed);
@@ -57,8 +56,14 @@ impl StatisticsCounters {
     #[inline]
     pub fn freed(&self, side: Side, bytes: u64) {
         let counters = self.side(side);
-        counters.freed.fetch_add(bytes, Ordering::Relaxed);
         counters.live.fetch_sub(bytes, Ordering::Relaxed);
+        counters.freed.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// The highest sum of both sides that was, or could have been, live at once.
+    #[inline]
+    pub fn peak(&self) -> u64 {
+        self.host.peak.load(Ordering::Relaxed) + self.device.peak.load(Ordering::Relaxed)
     }
 
     /// The counts as of now.
@@ -76,11 +81,9 @@ impl StatisticsCounters {
 
 impl SideCounters {
     fn snapshot(&self) -> SideStatistics {
-        SideStatistics {
-            peak: self.peak.load(Ordering::Relaxed),
-            allocated: self.allocated.load(Ordering::Relaxed),
-            freed: self.freed.load(Ordering::Relaxed),
-        }
+        let freed = self.freed.load(Ordering::Relaxed);
+        let live = self.live.load(Ordering::Relaxed);
+        SideStatistics { peak: self.peak.load(Ordering::Relaxed), allocated: freed + live, freed }
     }
 }
 

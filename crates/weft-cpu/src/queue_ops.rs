@@ -1,0 +1,148 @@
+//! Queue operations of the local-sync device: each waits, works and signals inside the call.
+//!
+//! What lives here: the work of each operation. What does not: the order of waiting, working, signalling and failing,
+//! which is the same for all (`Submission::run` in `weft-hal/src/queue.rs`), and validation (`weft-hal`).
+
+#![allow(unsafe_code, reason = "moves bytes between checked, pinned ranges")]
+
+use weft_hal::{
+    Allocator, BindingEntry, Buffer, BufferParams, BufferRange, DeviceId, Dispatch, ExecuteFlags, File,
+    HostCall, HostCallContext, Pattern, Pinned, Recording, Submission,
+    fill_bytes,
+};
+use weft_sync::{Result, WhileDoing, bail};
+
+use crate::command_buffer::Program;
+use crate::host_memory::HostMemory;
+
+/// The pinned bytes of a checked range.
+#[inline]
+fn pin<'a>(range: &BufferRange<'a>) -> Result<Pinned<'a>> {
+    range.buffer.pin()?.narrow(range.offset, range.length)
+}
+
+pub(crate) fn alloca(
+    submission: &Submission<'_>,
+    allocator: &Allocator,
+    params: &BufferParams,
+    buffer: &Buffer,
+) -> Result<()> {
+    let commit = || buffer.commit(allocator.allocate_block(params, buffer.byte_length())?);
+    submission.run(|| commit().while_doing(|| "allocating on a queue")).map(drop)
+}
+
+pub(crate) fn dealloca(submission: &Submission<'_>, buffer: &Buffer) -> Result<()> {
+    let done = submission.run(|| {
+        buffer.decommit();
+        Ok(())
+    });
+    if !matches!(done, Ok(Some(()))) && buffer.is_committed() {
+        // The wait failed: the buffer stays usable and may be deallocated later.
+        buffer.withdraw_dealloca();
+    }
+    done.map(drop)
+}
+
+pub(crate) fn fill(submission: &Submission<'_>, target: BufferRange<'_>, pattern: Pattern) -> Result<()> {
+    let work = || {
+        let target = pin(&target)?;
+        // SAFETY: the range is checked and pinned, and the front checked that it may be written.
+        unsafe { fill_bytes(target.base(), target.length(), pattern) };
+        Ok(())
+    };
+    submission.run(|| work().while_doing(|| "filling a buffer")).map(drop)
+}
+
+pub(crate) fn update(submission: &Submission<'_>, source: &[u8], target: BufferRange<'_>) -> Result<()> {
+    let work = || {
+        let target = pin(&target)?;
+        assert_eq!(target.length(), source.len(), "the front sized the range for the source");
+        // SAFETY: the range is checked and pinned, may be written, and is as long as the source; `copy` allows overlap.
+        unsafe { std::ptr::copy(source.as_ptr(), target.base(), source.len()) };
+        Ok(())
+    };
+    submission.run(|| work().while_doing(|| "updating a buffer")).map(drop)
+}
+
+pub(crate) fn copy(
+    submission: &Submission<'_>,
+    source: BufferRange<'_>,
+    target: BufferRange<'_>,
+) -> Result<()> {
+    let work = || {
+        let (source, target) = (pin(&source)?, pin(&target)?);
+        assert_eq!(source.length(), target.length(), "the front made the ranges equally long");
+        // SAFETY: both ranges are checked and pinned, and equally long; the target may be written. `copy` allows overlap
+        // through aliasing imports.
+        unsafe { std::ptr::copy(source.base(), target.base(), source.length()) };
+        Ok(())
+    };
+    submission.run(|| work().while_doing(|| "copying between buffers")).map(drop)
+}
+
+pub(crate) fn read(
+    submission: &Submission<'_>,
+    file: &File,
+    offset: u64,
+    target: BufferRange<'_>,
+) -> Result<()> {
+    let work = || {
+        let target = pin(&target)?;
+        // SAFETY: the range is checked, pinned, initialised and may be written; the submitter orders other users of it
+        // before or after this operation.
+        let bytes = unsafe { std::slice::from_raw_parts_mut(target.base(), target.length()) };
+        file.read_exact(offset, bytes)
+    };
+    submission.run(|| work().while_doing(|| "reading a file")).map(drop)
+}
+
+pub(crate) fn write(
+    submission: &Submission<'_>,
+    source: BufferRange<'_>,
+    file: &File,
+    offset: u64,
+) -> Result<()> {
+    let work = || {
+        let source = pin(&source)?;
+        // SAFETY: the range is checked, pinned and initialised; the submitter orders writers of it before or after.
+        let bytes = unsafe { std::slice::from_raw_parts(source.base(), source.length()) };
+        file.write_all(offset, bytes)
+    };
+    submission.run(|| work().while_doing(|| "writing a file")).map(drop)
+}
+
+pub(crate) fn dispatch(
+    submission: &Submission<'_>,
+    memory: &HostMemory,
+    dispatch: &Dispatch<'_>,
+) -> Result<()> {
+    let mut program = Program::default();
+    // Recording finds errors in the arguments, which leave the signals untouched.
+    program.dispatch(dispatch)?;
+    submission.run(|| program.run(&[], memory).while_doing(|| "dispatching")).map(drop)
+}
+
+pub(crate) fn execute(
+    submission: &Submission<'_>,
+    memory: &HostMemory,
+    recording: &dyn Recording,
+    table: &[BindingEntry<'_>],
+    flags: ExecuteFlags,
+) -> Result<()> {
+    // All that is borrowed lives until the call returns, and by then the work is done.
+    let _ = flags;
+    let any: &dyn std::any::Any = recording;
+    let Some(program) = any.downcast_ref::<Program>() else {
+        bail!(InvalidArgument, "the command buffer was recorded for another kind of device");
+    };
+    submission.run(|| program.run(table, memory).while_doing(|| "executing a command buffer")).map(drop)
+}
+
+pub(crate) fn barrier(submission: &Submission<'_>) -> Result<()> {
+    submission.run(|| Ok(())).map(drop)
+}
+
+pub(crate) fn host_call(submission: &Submission<'_>, device: DeviceId, call: HostCall) -> Result<()> {
+    let context = HostCallContext { device, affinity: submission.affinity, signal: submission.signal };
+    call.run(submission, &context)
+}

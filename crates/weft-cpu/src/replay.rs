@@ -1,0 +1,253 @@
+//! Replaying a recorded program on the calling thread.
+//!
+//! A submission looks up every source once: pins it (so that its bytes stay where they are), and checks that it has all
+//! the bytes that commands use. Then the loop only adds offsets and calls kernels. Up to 16 sources nothing is
+//! allocated. What does not live here: recording (`command_buffer.rs`), calling the workgroups of one grid
+//! (`dispatch.rs`).
+//!
+//! # Safety
+//! The unsafe code below relies on three facts, each established once a submission or once a recording:
+//!
+//! 1. *Pinned*: the address of each source is good until the end of the replay (`Slots::resolve`).
+//! 2. *Inside*: `Range::offset + Range::length` is at most the source's extent, which is at most the length that was
+//!    pinned (`Program::range` at recording, `Slots::resolve` at submission).
+//! 3. *Permitted*: the front (`weft-hal`) checked that writes go to buffers that allow them. Who else touches the bytes
+//!    meanwhile is the submitter's business; see the header of `weft-hal/src/buffer.rs`.
+
+#![allow(unsafe_code, reason = "touches buffer memory through checked addresses and calls kernels")]
+
+use std::ffi::c_void;
+
+use weft_hal::{BINDINGS_MAX, BindingEntry, Pinned, fill_bytes, validate};
+use weft_sync::{Result, Status, WhileDoing, status};
+
+use crate::command_buffer::{Command, DispatchCommand, Kernel, Program, Range, Source, SourcePlace};
+use crate::dispatch::{KernelFailure, LocalMemory, Operands, check_binding_pointers, run_grid};
+use crate::float_mode::FlushedDenormals;
+use crate::host_memory::HostMemory;
+
+/// Sources that need no allocation.
+const SOURCES_INLINE: usize = 16;
+
+/// The sources of one submission, pinned.
+struct Slots<'a> {
+    inline: [Pinned<'a>; SOURCES_INLINE],
+    /// All of them, if there are more than fit.
+    spilled: Vec<Pinned<'a>>,
+    count: usize,
+}
+
+impl<'a> Slots<'a> {
+    #[inline]
+    fn resolve(sources: &'a [Source], table: &[BindingEntry<'a>]) -> Result<Slots<'a>> {
+        let mut slots = Slots {
+            inline: [const { Pinned::EMPTY }; SOURCES_INLINE],
+            spilled: Vec::new(),
+            count: sources.len(),
+        };
+        if sources.len() > SOURCES_INLINE {
+            slots.spilled =
+                sources.iter().map(|source| resolve_source(source, table)).collect::<Result<_>>()?;
+        } else {
+            for (slot, source) in slots.inline.iter_mut().zip(sources) {
+                *slot = resolve_source(source, table)?;
+            }
+        }
+        Ok(slots)
+    }
+
+    #[inline]
+    fn as_slice(&self) -> &[Pinned<'a>] {
+        if self.count > SOURCES_INLINE { &self.spilled } else { &self.inline[..self.count] }
+    }
+}
+
+#[inline]
+fn resolve_source<'a>(source: &'a Source, table: &[BindingEntry<'a>]) -> Result<Pinned<'a>> {
+    let pinned = match &source.place {
+        SourcePlace::Buffer(buffer) => buffer.pin()?,
+        SourcePlace::Slot(slot) => match table.get(*slot as usize) {
+            Some(&BindingEntry { buffer: Some(buffer), offset, length }) => {
+                buffer.pin()?.narrow(offset, length)?
+            }
+            _ => return Err(no_entry(*slot, table.len())),
+        },
+    };
+    // Fact 2, second half.
+    if source.extent > pinned.length() as u64 {
+        return Err(too_short(source.extent, pinned.length()));
+    }
+    Ok(pinned)
+}
+
+#[cold]
+fn no_entry(slot: u32, count: usize) -> Status {
+    status!(InvalidArgument, "slot {slot} has no buffer in a binding table with {count} entries")
+}
+
+#[cold]
+fn too_short(extent: u64, length: usize) -> Status {
+    status!(OutOfRange, "commands use {extent} bytes of a range of {length}")
+}
+
+/// Addresses and lengths of the bindings of the dispatch that runs, as kernels see them.
+struct Bindings {
+    pointers: [*mut c_void; BINDINGS_MAX],
+    lengths: [usize; BINDINGS_MAX],
+    /// Where in `Program::bindings` they come from: consecutive dispatches often use the same ones.
+    start: u32,
+    count: u8,
+}
+
+impl Bindings {
+    const NONE: Bindings = Bindings {
+        pointers: [std::ptr::null_mut(); BINDINGS_MAX],
+        lengths: [0; BINDINGS_MAX],
+        start: 0,
+        count: 0,
+    };
+
+    /// Makes these the bindings of `command`, unless they are already.
+    #[inline]
+    fn load(&mut self, program: &Program, command: &DispatchCommand, slots: &[Pinned<'_>]) -> Result<()> {
+        if self.start == command.bindings_start && self.count == command.binding_count {
+            return Ok(());
+        }
+        let (start, count) = (command.bindings_start as usize, usize::from(command.binding_count));
+        // An error below must not leave a half-loaded set behind that looks complete.
+        self.count = 0;
+        let ranges = &program.bindings[start..start + count];
+        for ((pointer, length), range) in self.pointers.iter_mut().zip(&mut self.lengths).zip(ranges) {
+            let (base, available) = bytes_of(range, slots);
+            *pointer = base.cast();
+            *length = available;
+        }
+        check_binding_pointers(&self.pointers[..count])?;
+        self.start = command.bindings_start;
+        self.count = command.binding_count;
+        Ok(())
+    }
+}
+
+/// First byte and number of bytes of a range. Fact 2 makes both lie within the source.
+#[inline]
+fn bytes_of(range: &Range, slots: &[Pinned<'_>]) -> (*mut u8, usize) {
+    let slot = &slots[range.source as usize];
+    let rest = slot.length() - range.offset as usize;
+    (
+        slot.base().wrapping_add(range.offset as usize),
+        rest.min(usize::try_from(range.length).unwrap_or(usize::MAX)),
+    )
+}
+
+impl Program {
+    /// Runs all commands in order, until the first failure. `table` fits the slots in use.
+    #[inline]
+    pub(crate) fn run(&self, table: &[BindingEntry<'_>], memory: &HostMemory) -> Result<()> {
+        if self.commands.is_empty() {
+            return Ok(());
+        }
+        let slots = Slots::resolve(&self.sources, table)?;
+        // Before the first workgroup: a lack of memory must not show half-way.
+        let scratch = match self.local_memory_bytes {
+            0 => None,
+            bytes => Some(memory.scratch(bytes as usize).while_doing(|| "providing local memory")?),
+        };
+        let local_base = scratch.as_ref().map_or(std::ptr::null_mut(), |block| block.base().as_ptr().cast());
+        let _float_mode = FlushedDenormals::enter();
+        self.run_commands(slots.as_slice(), local_base)
+    }
+
+    fn run_commands(&self, slots: &[Pinned<'_>], local_base: *mut c_void) -> Result<()> {
+        let mut bindings = Bindings::NONE;
+        for command in &self.commands {
+            match command {
+                Command::Dispatch(dispatch) => {
+                    self.run_dispatch(dispatch, &mut bindings, slots, local_base)?
+                }
+                Command::Fill { target, pattern } => {
+                    let (base, length) = bytes_of(target, slots);
+                    // SAFETY: facts 1, 2 and 3 of the header.
+                    unsafe { fill_bytes(base, length, *pattern) };
+                }
+                Command::Update { target, start, length } => {
+                    let (base, _) = bytes_of(target, slots);
+                    let bytes = &self.bytes[*start..*start + *length];
+                    // SAFETY: facts 1, 2 and 3; the target range was recorded with this length. The program's bytes are
+                    // not a buffer, so they do not overlap.
+                    unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), base, bytes.len()) };
+                }
+                Command::Copy { source, target } => {
+                    let (source, length) = bytes_of(source, slots);
+                    let (target, available) = bytes_of(target, slots);
+                    if available < length {
+                        return Err(too_short(length as u64, available));
+                    }
+                    // SAFETY: facts 1, 2 and 3, for both ranges; `copy` allows overlap through aliasing imports.
+                    unsafe { std::ptr::copy(source, target, length) };
+                }
+            }
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn run_dispatch(
+        &self,
+        command: &DispatchCommand,
+        bindings: &mut Bindings,
+        slots: &[Pinned<'_>],
+        local_base: *mut c_void,
+    ) -> Result<()> {
+        bindings.load(self, command, slots)?;
+        let kernel = &self.kernels[command.kernel as usize];
+        if kernel.checks_lengths {
+            let lengths = &bindings.lengths[..usize::from(bindings.count)];
+            kernel.loaded()?.check_binding_lengths(kernel.ordinal, lengths)?;
+        }
+        let mut geometry = command.geometry;
+        if let Some(source) = &command.indirect {
+            geometry.count = read_counts(bytes_of(source, slots))?;
+            if geometry.is_empty() {
+                return Ok(());
+            }
+        }
+        let operands = Operands {
+            constants: self.constants[command.constants_start as usize..].as_ptr(),
+            constant_count: command.constant_count,
+            binding_count: command.binding_count,
+            binding_pointers: bindings.pointers.as_ptr(),
+            binding_lengths: bindings.lengths.as_ptr(),
+        };
+        let state = geometry.state(&operands, 1);
+        let local = match geometry.local_memory_bytes {
+            0 => LocalMemory::NONE,
+            bytes => LocalMemory { pointer: local_base, bytes },
+        };
+        // SAFETY: the kernel's executable is retained by the program. The state points at arrays of this program and of
+        // `bindings` with as many entries as the front compared with the function's counts; the pointers were checked
+        // to be aligned and not null, and facts 1 and 2 make them good for their lengths. Local memory is a block of our
+        // own, aligned to 64, of the largest size that any dispatch needs.
+        let outcome = unsafe { run_grid(kernel.entry.function, kernel.entry.environment, &state, local, 0) };
+        outcome.map_err(|failure| kernel_failure(kernel, failure))
+    }
+}
+
+#[cold]
+fn kernel_failure(kernel: &Kernel, failure: KernelFailure) -> Status {
+    match kernel.loaded() {
+        Ok(loaded) => loaded.kernel_failure(kernel.ordinal, failure),
+        Err(status) => status,
+    }
+}
+
+/// Reads indirect counts, once a dispatch, and checks them as direct ones were when they were recorded.
+fn read_counts((base, length): (*mut u8, usize)) -> Result<[u32; 3]> {
+    if length < size_of::<[u32; 3]>() {
+        return Err(too_short(size_of::<[u32; 3]>() as u64, length));
+    }
+    // SAFETY: 12 bytes are there (just checked, facts 1 and 2); the address may be unaligned.
+    let count = unsafe { base.cast::<[u32; 3]>().read_unaligned() };
+    validate::grid(count).while_doing(|| "reading indirect workgroup counts")?;
+    Ok(count)
+}

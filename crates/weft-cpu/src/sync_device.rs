@@ -1,0 +1,154 @@
+//! The local-sync device: one queue, everything on the calling thread, no threads created.
+//!
+//! Every operation waits for its waits (for ever), does its work and signals before the call returns. A wait for what
+//! the same thread would signal later never ends; another thread may signal. Calls from several threads run at the same
+//! time: the device itself has no lock.
+//!
+//! What lives here: assembling the device. The operations are in `queue_ops.rs`, memory in `host_memory.rs`, loading in
+//! `loader/`.
+
+use std::sync::Arc;
+
+use weft_hal::{
+    Allocator, AllocatorBackend, AllocatorWrapper, BindingEntry, Buffer, BufferParams, BufferRange,
+    CommandBufferMode, CommandBufferParams, CommandRecorder, Device, DeviceBackend, DeviceId, Dispatch,
+    ExecutableBackend, ExecutableParams, ExecuteFlags, File, HostCall, Pattern, Recording, Submission,
+};
+use weft_sync::Result;
+
+use crate::command_buffer::{DeferredRecorder, InlineRecorder};
+use crate::features::FeatureSet;
+use crate::host_memory::HostMemory;
+use crate::loader::Loaders;
+use crate::queue_ops;
+
+/// What programs know the device as.
+pub const LOCAL_SYNC: &str = "local-sync";
+
+/// How a local-sync device is made.
+pub struct SyncDeviceOptions {
+    /// Loaders of executables, in the order in which they are asked.
+    pub loaders: Arc<Loaders>,
+    /// Wrappers around the allocator, innermost first.
+    pub allocator_wrappers: Vec<AllocatorWrapper>,
+}
+
+/// The backend of the device.
+struct SyncDevice {
+    memory: HostMemory,
+    loaders: Arc<Loaders>,
+}
+
+/// Makes a local-sync device.
+pub fn open_sync_device(options: &SyncDeviceOptions) -> Result<Arc<Device>> {
+    let memory = HostMemory::new();
+    let mut allocator: Arc<dyn AllocatorBackend> = Arc::new(memory.clone());
+    for wrapper in &options.allocator_wrappers {
+        allocator = wrapper.apply(allocator)?;
+    }
+    let backend = SyncDevice { memory, loaders: Arc::clone(&options.loaders) };
+    let allocator = Allocator::new(DeviceId::unique(), allocator);
+    Ok(Device::new(LOCAL_SYNC, allocator, Box::new(backend)))
+}
+
+impl DeviceBackend for SyncDevice {
+    fn query_i64(&self, category: &str, key: &str) -> Option<i64> {
+        match (category, key) {
+            ("hal.dispatch", "concurrency") => Some(1),
+            ("hal.cpu", key) => FeatureSet::HOST.query(&self.loaders.context().processor, key).map(i64::from),
+            _ => None,
+        }
+    }
+
+    fn supports_format(&self, format: &str) -> bool {
+        self.loaders.supports(format)
+    }
+
+    fn prepare_executable(&self, params: &ExecutableParams<'_>) -> Result<Box<dyn ExecutableBackend>> {
+        Ok(Box::new(self.loaders.load(params)?))
+    }
+
+    fn create_recorder(&self, params: &CommandBufferParams) -> Result<Box<dyn CommandRecorder>> {
+        if params.mode.contains(CommandBufferMode::ALLOW_INLINE_EXECUTION) {
+            return Ok(Box::new(InlineRecorder::new(self.memory.clone())));
+        }
+        Ok(Box::new(DeferredRecorder::default()))
+    }
+
+    fn trim(&self) {
+        self.memory.trim();
+    }
+
+    fn alloca(
+        &self,
+        submission: &Submission<'_>,
+        allocator: &Allocator,
+        params: &BufferParams,
+        buffer: &Arc<Buffer>,
+    ) -> Result<()> {
+        queue_ops::alloca(submission, allocator, params, buffer)
+    }
+
+    fn dealloca(&self, submission: &Submission<'_>, buffer: &Buffer) -> Result<()> {
+        queue_ops::dealloca(submission, buffer)
+    }
+
+    fn fill(&self, submission: &Submission<'_>, target: BufferRange<'_>, pattern: Pattern) -> Result<()> {
+        queue_ops::fill(submission, target, pattern)
+    }
+
+    fn update(&self, submission: &Submission<'_>, source: &[u8], target: BufferRange<'_>) -> Result<()> {
+        queue_ops::update(submission, source, target)
+    }
+
+    fn copy(
+        &self,
+        submission: &Submission<'_>,
+        source: BufferRange<'_>,
+        target: BufferRange<'_>,
+    ) -> Result<()> {
+        queue_ops::copy(submission, source, target)
+    }
+
+    fn read(
+        &self,
+        submission: &Submission<'_>,
+        file: &Arc<File>,
+        offset: u64,
+        target: BufferRange<'_>,
+    ) -> Result<()> {
+        queue_ops::read(submission, file, offset, target)
+    }
+
+    fn write(
+        &self,
+        submission: &Submission<'_>,
+        source: BufferRange<'_>,
+        file: &Arc<File>,
+        offset: u64,
+    ) -> Result<()> {
+        queue_ops::write(submission, source, file, offset)
+    }
+
+    fn dispatch(&self, submission: &Submission<'_>, dispatch: &Dispatch<'_>) -> Result<()> {
+        queue_ops::dispatch(submission, &self.memory, dispatch)
+    }
+
+    fn execute(
+        &self,
+        submission: &Submission<'_>,
+        recording: &dyn Recording,
+        table: &[BindingEntry<'_>],
+        flags: ExecuteFlags,
+    ) -> Result<()> {
+        queue_ops::execute(submission, &self.memory, recording, table, flags)
+    }
+
+    fn barrier(&self, submission: &Submission<'_>) -> Result<()> {
+        queue_ops::barrier(submission)
+    }
+
+    fn host_call(&self, submission: &Submission<'_>, device: DeviceId, call: HostCall) -> Result<()> {
+        queue_ops::host_call(submission, device, call)
+    }
+}
