@@ -26,7 +26,7 @@ from directives import Case, Program, read_program  # noqa: E402
 
 MODELS = pathlib.Path(__file__).resolve().parent
 TOOLS = pathlib.Path(sys.executable).parent
-TARGET = ["--iree-hal-target-device=local", "--iree-hal-local-target-device-backends=llvm-cpu", "--iree-llvmcpu-debug-symbols=false"]
+LOCAL = ["--iree-hal-target-device=local", "--iree-hal-local-target-device-backends=llvm-cpu"]
 GENERIC = "--iree-llvmcpu-target-cpu=generic"
 FOLDERS = ["digits", "programs", "check", "bench"]
 
@@ -43,7 +43,8 @@ class Problem(Exception):
 
 def compile_program(source, output, flags):
     """Runs in models/, because the relative path is part of the module's debug information."""
-    command = [tool("iree-compile"), *TARGET, *flags, str(source.relative_to(MODELS)), "-o", str(output)]
+    target = [] if any(flag.startswith("--iree-hal-target-device=") for flag in flags) else LOCAL
+    command = [tool("iree-compile"), *target, "--iree-llvmcpu-debug-symbols=false", *flags, str(source.relative_to(MODELS)), "-o", str(output)]
     done = subprocess.run(command, cwd=MODELS, capture_output=True, text=True, timeout=120)
     if done.returncode != 0:
         first = "\n".join(line for line in done.stderr.splitlines() if "error:" in line)
