@@ -222,17 +222,14 @@ impl List {
         }
     }
 
-    /// Stores what `value` gives, which is asked only once nothing can fail any more except the type check that
-    /// `peek` is subjected to.
-    pub(crate) fn set_ref(
-        &self,
-        index: u32,
-        peek: Option<&Ref>,
-        value: impl FnOnce() -> Option<Ref>,
-    ) -> Result<()> {
-        let mut items = self.lock();
-        items.check_ref_slot(index as usize, peek)?;
-        let _released = items.set_ref(index as usize, value())?;
+    /// Whether [`set_ref`](List::set_ref) would take this value, so that a moved operand is only consumed when it
+    /// will be.
+    pub(crate) fn check_ref(&self, index: u32, value: Option<&Ref>) -> Result<()> {
+        self.lock().check_ref_slot(index as usize, value)
+    }
+
+    pub(crate) fn set_ref(&self, index: u32, value: Option<Ref>) -> Result<()> {
+        let _released = self.lock().set_ref(index as usize, value)?;
         Ok(())
     }
 }

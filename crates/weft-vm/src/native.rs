@@ -44,14 +44,14 @@ use crate::types::Instance;
 
 pub use argument::{Argument, Object, Span};
 pub use handler::Handler;
-pub(crate) use handler::{Outcome, Pending};
+pub(crate) use handler::{Outcome, Pending, ResumeCall};
 pub(crate) use operands::{CallSite, U16List};
 pub use operands::{Operands, ResultSlots};
 pub use result::Results;
 pub use step::{Resume, Step, Wait, WaitKind};
 
 /// State of a module in one context, as the module's own type.
-pub(crate) type State = Box<dyn Any + Send + Sync>;
+pub(crate) type State = Arc<dyn Any + Send + Sync>;
 
 /// What a context tells its modules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,7 +67,9 @@ pub enum Signal {
     Fork = 3,
 }
 
-type Entry = Box<dyn Fn(&dyn Any, &mut CallSite<'_>) -> Result<Outcome> + Send + Sync>;
+/// A function of a native module in the one shape that the interpreter calls. Shared, because import tables hold it
+/// directly.
+pub(crate) type Entry = Arc<dyn Fn(&dyn Any, &mut CallSite<'_>) -> Result<Outcome> + Send + Sync>;
 
 /// A function that a native module offers.
 pub(crate) struct NativeExport {
@@ -76,14 +78,18 @@ pub(crate) struct NativeExport {
     pub entry: Entry,
 }
 
+type MakeState = Box<dyn Fn(&Arc<Instance>) -> Result<State> + Send + Sync>;
+type ForkState = Box<dyn Fn(&dyn Any) -> Result<State> + Send + Sync>;
+type Notify = Box<dyn Fn(&dyn Any, Signal) -> Result<()> + Send + Sync>;
+
 /// A module of Rust functions. Immutable, shared between contexts; each context has its own state of it.
 pub struct NativeModule {
     name: Box<str>,
     version: u32,
     exports: Vec<NativeExport>,
-    make_state: Box<dyn Fn(&Arc<Instance>) -> Result<State> + Send + Sync>,
-    fork: Option<Box<dyn Fn(&dyn Any) -> Result<State> + Send + Sync>>,
-    notify: Option<Box<dyn Fn(&dyn Any, Signal) -> Result<()> + Send + Sync>>,
+    make_state: MakeState,
+    fork: Option<ForkState>,
+    notify: Option<Notify>,
 }
 
 impl NativeModule {
@@ -97,7 +103,7 @@ impl NativeModule {
             name: name.into(),
             version,
             exports: Vec::new(),
-            make_state: Box::new(move |instance| Ok(Box::new(make_state(instance)?))),
+            make_state: Box::new(move |instance| Ok(Arc::new(make_state(instance)?))),
             fork: None,
             notify: None,
         };
@@ -209,7 +215,7 @@ impl<S: Any + Send + Sync> NativeModuleBuilder<S> {
 
     /// How the state of a forked context comes about; without it a new one is made.
     pub fn on_fork(mut self, fork: impl Fn(&S) -> Result<S> + Send + Sync + 'static) -> Self {
-        self.module.fork = Some(Box::new(move |parent| Ok(Box::new(fork(handler::state(parent))?))));
+        self.module.fork = Some(Box::new(move |parent| Ok(Arc::new(fork(handler::state(parent))?))));
         self
     }
 

@@ -142,7 +142,6 @@ pub struct Instance {
 
 impl Instance {
     /// An instance with default limits.
-    #[expect(clippy::new_ret_no_self, reason = "an instance is always shared")]
     pub fn new() -> Arc<Instance> {
         Instance::with_options(InstanceOptions::default())
     }

@@ -86,7 +86,7 @@ impl<'a, T: Any + Send + Sync> Object<'a, T> {
     }
 
     /// The object as an untyped reference.
-    pub fn as_ref(&self) -> &'a Ref {
+    pub fn reference(&self) -> &'a Ref {
         self.reference
     }
 }

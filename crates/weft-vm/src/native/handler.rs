@@ -4,6 +4,7 @@
 //! only indirect call is the one that the interpreter makes.
 
 use std::any::Any;
+use std::sync::Arc;
 
 use weft_sync::Result;
 
@@ -53,8 +54,11 @@ pub(crate) struct Pending {
     /// What it waits for; `None`: nothing in particular, others should run first.
     pub wait: Option<Wait>,
     /// Goes on with the outcome of the wait, and writes the results when that finishes the call.
-    pub resume: Box<dyn FnOnce(Result<()>, &mut ResultSlots<'_>) -> Result<Outcome> + Send>,
+    pub resume: ResumeCall,
 }
+
+/// A [`Resume`](super::Resume) closure in the one shape that the interpreter calls.
+pub(crate) type ResumeCall = Box<dyn FnOnce(Result<()>, &mut ResultSlots<'_>) -> Result<Outcome> + Send>;
 
 #[inline]
 pub(super) fn state<S: Any>(state: &dyn Any) -> &S {
@@ -68,7 +72,7 @@ where
     R: Results + 'static,
     H: Handler<S, A, R>,
 {
-    Box::new(move |erased: &dyn Any, site: &mut CallSite<'_>| {
+    Arc::new(move |erased: &dyn Any, site: &mut CallSite<'_>| {
         let results = handler.handle(state::<S>(erased), &mut site.operands())?;
         site.release_moved();
         results.write(&mut site.results());
@@ -83,7 +87,7 @@ where
     R: Results + 'static,
     H: Handler<S, A, Step<R>>,
 {
-    Box::new(move |erased: &dyn Any, site: &mut CallSite<'_>| {
+    Arc::new(move |erased: &dyn Any, site: &mut CallSite<'_>| {
         let step = handler.handle(state::<S>(erased), &mut site.operands())?;
         site.release_moved();
         Ok(finish(step, &mut site.results()))

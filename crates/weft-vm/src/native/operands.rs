@@ -32,8 +32,14 @@ impl<'a> U16List<'a> {
         u16::from_le_bytes([self.0[2 * index], self.0[2 * index + 1]])
     }
 
+    /// Entry `index`, if there are so many.
     #[inline]
-    pub fn iter(self) -> impl Iterator<Item = u16> + 'a {
+    pub fn try_get(self, index: u32) -> Option<u16> {
+        ((index as usize) < self.len()).then(|| self.get(index as usize))
+    }
+
+    #[inline]
+    pub fn iter(self) -> impl Iterator<Item = u16> + Clone + 'a {
         self.0.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]]))
     }
 }

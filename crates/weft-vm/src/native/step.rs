@@ -71,11 +71,12 @@ impl Wait {
         let nearest = self.deadline.min(limit);
         let outcome = match self.kind {
             WaitKind::Until => {
-                if let Some(remaining) = nearest.remaining() {
-                    std::thread::sleep(remaining);
-                } else {
-                    // Nothing ever ends this wait but an abort, which cannot come while the thread is here.
-                    return None;
+                match nearest.remaining() {
+                    Some(remaining) => std::thread::sleep(remaining),
+                    // Nothing ends this wait but the end of the process.
+                    None => loop {
+                        std::thread::park();
+                    },
                 }
                 return (self.deadline <= limit || is_past(self.deadline)).then_some(Ok(()));
             }
