@@ -59,7 +59,8 @@ pub struct AssembledCode {
     pub bytes: Vec<u8>,
     /// Number of block markers.
     pub block_count: usize,
-    /// One more than the highest value register used.
+    /// One more than the highest value register used; an even one in the list of a call or `return` counts as a
+    /// pair, since the list does not say.
     pub value_registers: usize,
     /// One more than the highest ref register used.
     pub ref_registers: usize,
@@ -184,7 +185,11 @@ impl Assembly<'_, '_> {
                 (Field::RegsOf(kind), Operand::Registers(list)) => {
                     list.iter().for_each(|register| self.used(*register, kind.registers()));
                 }
-                (_, Operand::Registers(list)) => list.iter().for_each(|register| self.used(*register, 1)),
+                // Lists of calls and `return` name pairs by their even register only, so each even one may be a pair.
+                (_, Operand::Registers(list)) => {
+                    list.iter()
+                        .for_each(|register| self.used(*register, 2 - u32::from(register.ordinal() % 2)));
+                }
                 (_, Operand::Remap(pairs)) => self.used_by(pairs),
                 (_, Operand::Cases(cases)) => cases.iter().for_each(|case| self.used_by(&case.remap)),
                 _ => {}
@@ -200,7 +205,8 @@ impl Assembly<'_, '_> {
     }
 
     fn used(&mut self, register: Register, count: u32) {
-        let end = usize::from(register.ordinal()) + count as usize;
+        let count = if register.is_ref() { 1 } else { count as usize };
+        let end = usize::from(register.ordinal()) + count;
         let registers =
             if register.is_ref() { &mut self.code.ref_registers } else { &mut self.code.value_registers };
         *registers = end.max(*registers);

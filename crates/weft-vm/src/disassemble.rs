@@ -12,7 +12,7 @@
 mod instruction;
 mod number;
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 
 use crate::archive::Archive;
 use crate::debug_info::{DebugInfo, export_name};
@@ -40,7 +40,8 @@ pub struct Options {
 /// The listing of a module: its tables, then every function.
 pub fn disassemble_module(archive: &Archive, bytes: &[u8], options: &Options) -> String {
     let mut out = String::new();
-    write_tables(archive, bytes, &mut out);
+    // Writing to a string cannot fail.
+    let _ = write_tables(archive, bytes, &mut out);
     for ordinal in 0..archive.functions.len() as u32 {
         out.push('\n');
         disassemble_function(archive, bytes, ordinal, options, &mut out);
@@ -58,10 +59,14 @@ pub fn disassemble_function(
 ) {
     let Some(function) = archive.functions.get(ordinal as usize) else { return };
     let listing = Listing { archive, debug: DebugInfo::open(archive, bytes), options: *options };
-    for export in archive.exports.iter().filter(|export| export.function == ordinal) {
-        line(out, format_args!("vm.export @{}", export.local_name));
-    }
     let name = listing.function_name(ordinal);
+    for export in archive.exports.iter().filter(|export| export.function == ordinal) {
+        if export.local_name == name {
+            line(out, format_args!("vm.export @{name}"));
+        } else {
+            line(out, format_args!("vm.export @{} = @{name}", export.local_name));
+        }
+    }
     let (arguments, results) = signature_text(&function.signature);
     line(out, format_args!("vm.func @{name}({arguments}) -> ({results}) {{"));
     let code = bytes.get(archive.code.clone()).and_then(|code| code.get(function.code.clone()));
@@ -81,22 +86,25 @@ fn line(out: &mut String, text: std::fmt::Arguments<'_>) {
     let _ = writeln!(out, "{text}");
 }
 
-fn write_tables(archive: &Archive, bytes: &[u8], out: &mut String) {
-    line(out, format_args!("vm.module @{} version {}", archive.name, archive.version));
+/// The tables that precede the functions. Constants may be large, so this writes as it goes.
+pub fn write_tables(archive: &Archive, bytes: &[u8], out: &mut dyn fmt::Write) -> fmt::Result {
+    writeln!(out, "vm.module @{} version {}", archive.name, archive.version)?;
     for entry in &archive.types {
-        line(out, format_args!("vm.type {}", entry.full_name));
+        writeln!(out, "vm.type {}", entry.full_name)?;
     }
     for import in &archive.imports {
         let signature = import.signature.as_ref().map_or("", Signature::text);
-        line(out, format_args!("vm.import @{} cconv \"{signature}\"", import.full_name));
+        let optional = if import.optional { "optional " } else { "" };
+        writeln!(out, "vm.import {optional}@{} cconv \"{signature}\"", import.full_name)?;
     }
     for (index, segment) in archive.rodata.iter().enumerate() {
-        let _ = write!(out, "vm.rodata[{index}] = ");
+        write!(out, "vm.rodata[{index}] = ")?;
         for byte in bytes.get(segment.range.clone()).unwrap_or(&[]) {
-            let _ = write!(out, "{byte:02X}");
+            write!(out, "{byte:02X}")?;
         }
-        out.push('\n');
+        out.write_char('\n')?;
     }
+    Ok(())
 }
 
 /// Arguments and results as a function's header shows them.
@@ -131,11 +139,11 @@ struct Listing<'a> {
 }
 
 impl Listing<'_> {
-    /// The name that listings show: that of the debug entry at the ordinal, however wrong, then an export's, then
-    /// the ordinal.
+    /// The name in a function's header: an export's, then that of the debug entry at the ordinal, however wrong,
+    /// then the ordinal.
     fn function_name(&self, ordinal: u32) -> String {
-        let debug = self.debug.as_ref().and_then(|debug| debug.raw_function_name(ordinal));
-        debug.or_else(|| export_name(self.archive, ordinal)).unwrap_or_else(|| ordinal.to_string())
+        let debug = || self.debug.as_ref().and_then(|debug| debug.raw_function_name(ordinal));
+        export_name(self.archive, ordinal).or_else(debug).unwrap_or_else(|| format!("fn{ordinal}"))
     }
 
     /// How calls name an internal function.

@@ -199,7 +199,7 @@ impl Refusal {
 
     #[cold]
     fn at(self, place: &str, pc: usize) -> Status {
-        Status::new(self.code, format!("{} at {place}+{pc:08X}", self.message))
+        Status::new(self.code, self.message).while_doing(format!("at {place}+{pc:08X}"))
     }
 }
 
