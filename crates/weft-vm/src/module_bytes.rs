@@ -58,7 +58,8 @@ impl Aligned {
 impl ModuleBytes {
     /// Copies bytes into aligned storage.
     pub fn copy_of(bytes: &[u8]) -> ModuleBytes {
-        let mut aligned = Aligned::with_capacity(bytes.len()).expect("memory for a copy of what is in memory");
+        let mut aligned =
+            Aligned::with_capacity(bytes.len()).expect("memory for a copy of what is in memory");
         aligned.padded.extend_from_slice(bytes);
         ModuleBytes(Storage::Owned(Arc::new(aligned)))
     }
