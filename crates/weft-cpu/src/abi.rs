@@ -42,6 +42,21 @@ macro_rules! psabi_types {
     )* };
 }
 
+/// Defines a function in that convention.
+macro_rules! psabi_fn {
+    ($(#[$doc:meta])* $visibility:vis unsafe fn $name:ident $([$($generics:tt)*])? (
+        $($argument:ident: $type:ty),* $(,)?
+    ) -> $result:ty $body:block) => {
+        $(#[$doc])*
+        #[cfg(target_arch = "x86_64")]
+        $visibility unsafe extern "sysv64" fn $name $(<$($generics)*>)? ($($argument: $type),*) -> $result $body
+        $(#[$doc])*
+        #[cfg(not(target_arch = "x86_64"))]
+        $visibility unsafe extern "C" fn $name $(<$($generics)*>)? ($($argument: $type),*) -> $result $body
+    };
+}
+pub(crate) use psabi_fn;
+
 psabi_types! {
     /// Runs one workgroup. 0 = done; anything else fails the dispatch and is never read as a status code.
     KernelFunction = fn(*const Environment, *const DispatchState, *const WorkgroupState) -> c_int;

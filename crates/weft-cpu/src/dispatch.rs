@@ -60,7 +60,7 @@ impl Geometry {
     /// fit 32 bits; `INVALID_ARGUMENT` if a dynamic size is not a multiple of the export's.
     #[inline]
     pub fn resolve(attributes: &DispatchAttributes, request: &GeometryRequest) -> Result<Geometry> {
-        check_grid(request.count)?;
+        weft_hal::validate::grid(request.count)?;
         let size = resolve_size(attributes, request.size)?;
         let pages = u32::from(attributes.local_memory_pages) * LOCAL_MEMORY_PAGE_BYTES;
         let Some(local_memory_bytes) = pages.checked_add(request.local_memory_bytes) else {
@@ -129,27 +129,6 @@ impl LocalMemory {
     pub const NONE: LocalMemory = LocalMemory { pointer: std::ptr::null_mut(), bytes: 0 };
 }
 
-/// Checks that a grid fits the interface: z in 16 bits, the number of workgroups in 32.
-#[inline]
-pub fn check_grid(count: [u32; 3]) -> Result<()> {
-    let [x, y, z] = count;
-    // x·y cannot overflow 64 bits; the product with z could, so z is checked first.
-    let plane = u64::from(x) * u64::from(y);
-    if z > u32::from(u16::MAX) || plane.checked_mul(u64::from(z)).is_none_or(|all| all > u64::from(u32::MAX))
-    {
-        return Err(grid_out_of_range(count));
-    }
-    Ok(())
-}
-
-#[cold]
-fn grid_out_of_range([x, y, z]: [u32; 3]) -> weft_sync::Status {
-    status!(
-        OutOfRange,
-        "workgroup count {x}x{y}x{z} is too large: z is at most 65535, the product at most 4294967295"
-    )
-}
-
 #[inline]
 fn resolve_size(attributes: &DispatchAttributes, wanted: [u32; 3]) -> Result<[u32; 3]> {
     let declared = attributes.workgroup_size();
@@ -214,7 +193,7 @@ fn bad_binding(pointers: &[*mut c_void]) -> weft_sync::Status {
 /// * `function` and `environment` belong to one executable that stays alive for the call.
 /// * `dispatch` came from [`Geometry::state`]; its arrays are readable for the call, hold as many entries as the export
 ///   declares, and its binding pointers are valid for `binding_lengths` bytes, 64-byte aligned and non-null.
-/// * `local` is exclusive to this call, 64-byte aligned and as large as the geometry says.
+/// * `local` is exclusive to this call, initialised, 64-byte aligned and as large as the geometry says.
 /// * The memory of bindings may be accessed by this kernel: whoever else uses it is ordered before or after.
 #[inline]
 pub unsafe fn run_grid(

@@ -4,7 +4,7 @@
 //! loader), and the environment that its kernels see. What does not: how it got into memory (`loader/`) and how a grid
 //! is run (`dispatch.rs`).
 //!
-//! Whoever bakes an [`EntryPoint`] somewhere keeps the `Arc<CpuExecutable>` beside it until the last call has returned:
+//! Whoever bakes an [`EntryPoint`] somewhere keeps the executable beside it until the last call has returned:
 //! the machine code is unmapped with the last reference.
 #![allow(
     unsafe_code,
@@ -13,17 +13,15 @@
 
 use std::any::Any;
 use std::ffi::c_void;
-use std::num::NonZeroU64;
 use std::ptr::NonNull;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
+use weft_hal::{BindingInfo, ExecutableBackend, FunctionFlags, FunctionInfo, FunctionParameter};
 use weft_sync::{Result, Status, bail, status};
 
-use crate::abi::{
-    DispatchAttributes, Environment, ImportFunction, ImportThunk, KernelFunction, PROCESSOR_WORD_COUNT,
-};
+use crate::abi::{DispatchAttributes, Environment, ImportFunction, KernelFunction, PROCESSOR_WORD_COUNT};
 use crate::dispatch::KernelFailure;
+use crate::imports::{IMPORT_THUNK, Resolution};
 
 /// One export, ready to be called.
 #[derive(Clone, Copy, Debug)]
@@ -42,52 +40,6 @@ unsafe impl Send for EntryPoint {}
 // SAFETY: as for `Send`.
 unsafe impl Sync for EntryPoint {}
 
-/// How a kernel uses a binding.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BindingAccess {
-    /// Only reads.
-    Read,
-    /// Only writes.
-    Write,
-    /// Reads and writes.
-    ReadWrite,
-}
-
-/// What a Rust kernel demands of one binding, checked once for each dispatch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BindingRule {
-    /// How it is used.
-    pub access: BindingAccess,
-    /// Shortest acceptable length in bytes.
-    pub length_min: usize,
-}
-
-/// What a parameter of an export is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ParameterKind {
-    /// Bytes in the push constants.
-    Constant,
-    /// A binding.
-    Binding,
-    /// A raw pointer in the push constants.
-    BufferPointer,
-}
-
-/// One logical parameter of an export.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ParameterInfo {
-    /// What it is.
-    pub kind: ParameterKind,
-    /// Bytes without padding; meaningless for bindings.
-    pub size: u8,
-    /// None defined.
-    pub flags: u16,
-    /// Byte offset in the constants, or binding ordinal.
-    pub offset: u16,
-    /// Source-level name.
-    pub name: Option<Box<str>>,
-}
-
 /// Where an export comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Location {
@@ -105,37 +57,24 @@ pub struct Export {
     /// What a dispatch has to provide.
     pub attributes: DispatchAttributes,
     /// Parameters, if the library describes them.
-    pub parameters: Option<Box<[ParameterInfo]>>,
+    pub parameters: Option<Box<[FunctionParameter]>>,
     /// Text for traces.
     pub tag: Option<Box<str>>,
     /// Source location, if the library carries debug tables.
     pub location: Option<Location>,
     /// Demands of a Rust kernel on its bindings; compiled kernels state none.
-    pub bindings: Option<Box<[BindingRule]>>,
-}
-
-/// An embedded source file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SourceText {
-    /// Path.
-    pub path: Box<str>,
-    /// Content, any bytes.
-    pub content: Box<[u8]>,
+    pub bindings: Option<Box<[BindingInfo]>>,
 }
 
 /// A loaded library of kernels.
 ///
 /// * `entries`, `exports` – by ordinal, immutable.
-/// * `by_name`            – ordinals sorted by (name, ordinal), immutable.
 /// * `environment`        – read by kernels on any thread; immutable from here on.
 /// * `code`               – keeps machine code (or Rust state) alive; dropped last.
 pub struct CpuExecutable {
-    id: NonZeroU64,
     library: Box<str>,
     entries: Box<[EntryPoint]>,
     exports: Box<[Export]>,
-    by_name: Box<[u32]>,
-    sources: Box<[SourceText]>,
     environment: EnvironmentOwner,
     code: Box<dyn Any + Send + Sync>,
 }
@@ -145,7 +84,6 @@ pub(crate) struct Parts {
     pub library: Box<str>,
     pub functions: Vec<KernelFunction>,
     pub exports: Vec<Export>,
-    pub sources: Vec<SourceText>,
     pub environment: EnvironmentOwner,
     pub code: Box<dyn Any + Send + Sync>,
 }
@@ -156,9 +94,8 @@ impl CpuExecutable {
     /// # Safety
     /// Each function is a kernel of the library interface for these attributes, callable from any thread with the
     /// environment until `code` is dropped.
-    pub(crate) unsafe fn assemble(parts: Parts) -> Arc<CpuExecutable> {
-        static IDS: AtomicU64 = AtomicU64::new(1);
-        let Parts { library, functions, exports, sources, environment, code } = parts;
+    pub(crate) unsafe fn assemble(parts: Parts) -> CpuExecutable {
+        let Parts { library, functions, exports, environment, code } = parts;
         assert_eq!(functions.len(), exports.len(), "one function for each export");
         let address = environment.as_ptr();
         let entries = functions
@@ -170,24 +107,7 @@ impl CpuExecutable {
                 attributes: export.attributes,
             })
             .collect();
-        let mut by_name: Box<[u32]> = (0..u32::try_from(exports.len()).unwrap_or(u32::MAX)).collect();
-        by_name.sort_by(|&a, &b| exports[a as usize].name.cmp(&exports[b as usize].name).then(a.cmp(&b)));
-        let id = IDS.fetch_add(1, Ordering::Relaxed);
-        Arc::new(CpuExecutable {
-            id: NonZeroU64::new(id).expect("64 bits of ids do not wrap"),
-            library,
-            entries,
-            exports: exports.into(),
-            by_name,
-            sources: sources.into(),
-            environment,
-            code,
-        })
-    }
-
-    /// Process-unique id for profiles.
-    pub fn id(&self) -> NonZeroU64 {
-        self.id
+        CpuExecutable { library, entries, exports: exports.into(), environment, code }
     }
 
     /// Name of the library, for diagnostics.
@@ -210,28 +130,6 @@ impl CpuExecutable {
     #[inline]
     pub fn export(&self, ordinal: u32) -> Result<&Export> {
         self.exports.get(ordinal as usize).ok_or_else(|| self.no_such_ordinal(ordinal))
-    }
-
-    /// Parameters of an export; `UNAVAILABLE` if the library does not describe them.
-    pub fn parameters(&self, ordinal: u32) -> Result<&[ParameterInfo]> {
-        let export = self.export(ordinal)?;
-        export.parameters.as_deref().ok_or_else(|| {
-            status!(Unavailable, "export `{}` of `{}` has no parameter table", export.name, self.library)
-        })
-    }
-
-    /// The lowest ordinal with this name.
-    pub fn lookup(&self, name: &str) -> Result<u32> {
-        let at = self.by_name.partition_point(|&ordinal| *self.exports[ordinal as usize].name < *name);
-        match self.by_name.get(at) {
-            Some(&ordinal) if *self.exports[ordinal as usize].name == *name => Ok(ordinal),
-            _ => Err(self.no_such_name(name)),
-        }
-    }
-
-    /// Source files that the library embeds.
-    pub fn sources(&self) -> &[SourceText] {
-        &self.sources
     }
 
     /// The environment that the kernels see; stable while the executable lives.
@@ -266,9 +164,9 @@ impl CpuExecutable {
 
     #[cold]
     #[inline(never)]
-    fn check_rules(&self, ordinal: u32, rules: &[BindingRule], lengths: &[usize]) -> Result<()> {
+    fn check_rules(&self, ordinal: u32, rules: &[BindingInfo], lengths: &[usize]) -> Result<()> {
         for (index, (rule, &length)) in rules.iter().zip(lengths).enumerate() {
-            if length < rule.length_min {
+            if (length as u64) < rule.length_min {
                 let name = &self.exports[ordinal as usize].name;
                 bail!(
                     OutOfRange,
@@ -289,36 +187,54 @@ impl CpuExecutable {
             self.exports.len()
         )
     }
+}
 
-    #[cold]
-    fn no_such_name(&self, name: &str) -> Status {
-        let names: Vec<&str> = self.exports.iter().take(8).map(|export| &*export.name).collect();
-        let more = if self.exports.len() > names.len() { ", ..." } else { "" };
-        status!(
-            NotFound,
-            "no function `{name}` in executable `{}`; it exports {}{more}",
-            self.library,
-            names.join(", ")
-        )
+impl ExecutableBackend for CpuExecutable {
+    fn functions(&self) -> Vec<FunctionInfo> {
+        self.exports.iter().map(Export::function_info).collect()
+    }
+
+    fn parameters(&self, ordinal: usize) -> Result<Vec<FunctionParameter>> {
+        let export = self.export(u32::try_from(ordinal).unwrap_or(u32::MAX))?;
+        match &export.parameters {
+            Some(parameters) => Ok(parameters.to_vec()),
+            None => {
+                bail!(Unavailable, "export `{}` of `{}` has no parameter table", export.name, self.library)
+            }
+        }
+    }
+}
+
+impl Export {
+    fn function_info(&self) -> FunctionInfo {
+        let attributes = &self.attributes;
+        let mut flags = FunctionFlags::empty();
+        if attributes.flags & DispatchAttributes::SEQUENTIAL != 0 {
+            flags |= FunctionFlags::SEQUENTIAL;
+        }
+        if attributes.flags & DispatchAttributes::WORKGROUP_SIZE_DYNAMIC != 0 {
+            flags |= FunctionFlags::WORKGROUP_SIZE_DYNAMIC;
+        }
+        FunctionInfo {
+            name: self.name.to_string(),
+            flags,
+            constant_count: u16::from(attributes.constant_count),
+            binding_count: u16::from(attributes.binding_count),
+            parameter_count: attributes.parameter_count,
+            workgroup_size: attributes.workgroup_size(),
+            bindings: self.bindings.as_deref().unwrap_or_default().to_vec(),
+        }
     }
 }
 
 impl std::fmt::Debug for CpuExecutable {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("CpuExecutable")
-            .field("id", &self.id)
             .field("library", &self.library)
             .field("exports", &self.exports.len())
             .field("code", &(*self.code).type_id())
             .finish_non_exhaustive()
     }
-}
-
-/// An imported function with the context that it is called with.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct ResolvedImport {
-    pub function: Option<ImportFunction>,
-    pub context: *const c_void,
 }
 
 /// The environment and all that it points at, at one stable, cache-line aligned address.
@@ -376,20 +292,16 @@ impl EnvironmentOwner {
         self.0.as_ptr().cast_const().cast()
     }
 
-    /// Fills the import arrays; `keep` owns the contexts.
-    pub fn set_imports(
-        &mut self,
-        thunk: ImportThunk,
-        imports: &[ResolvedImport],
-        keep: Arc<dyn Any + Send + Sync>,
-    ) {
+    /// Fills the import arrays and keeps the providers alive.
+    pub fn set_imports(&mut self, resolution: &Resolution) {
+        let (functions, contexts) = resolution.split();
         let block = self.block_mut();
-        block.import_functions = imports.iter().map(|import| import.function).collect();
-        block.import_contexts = imports.iter().map(|import| import.context).collect();
-        block.environment.import_thunk = Some(thunk);
+        block.import_functions = functions.into();
+        block.import_contexts = contexts.into();
+        block.environment.import_thunk = Some(IMPORT_THUNK);
         block.environment.import_functions = block.import_functions.as_ptr();
         block.environment.import_contexts = block.import_contexts.as_ptr();
-        block.keep.push(keep);
+        block.keep.push(resolution.keeper());
     }
 
     /// Places the state of Rust kernels behind the environment.

@@ -7,8 +7,7 @@
 
 use weft_hal::{
     Allocator, BindingEntry, Buffer, BufferParams, BufferRange, DeviceId, Dispatch, ExecuteFlags, File,
-    HostCall, HostCallContext, Pattern, Pinned, Recording, Submission,
-    fill_bytes,
+    HostCall, HostCallContext, Pattern, Pinned, Recording, Submission, fill_bytes,
 };
 use weft_sync::{Result, WhileDoing, bail};
 

@@ -17,20 +17,28 @@ use weft_hal::{
 use weft_sync::Result;
 
 use crate::command_buffer::{DeferredRecorder, InlineRecorder};
-use crate::features::FeatureSet;
 use crate::host_memory::HostMemory;
-use crate::loader::Loaders;
+use crate::loader::{LoaderOptions, Loaders};
 use crate::queue_ops;
 
 /// What programs know the device as.
 pub const LOCAL_SYNC: &str = "local-sync";
 
-/// How a local-sync device is made.
+/// How a local-sync device is made. `Default`: all loaders, no wrappers.
 pub struct SyncDeviceOptions {
     /// Loaders of executables, in the order in which they are asked.
     pub loaders: Arc<Loaders>,
     /// Wrappers around the allocator, innermost first.
     pub allocator_wrappers: Vec<AllocatorWrapper>,
+}
+
+impl Default for SyncDeviceOptions {
+    fn default() -> SyncDeviceOptions {
+        SyncDeviceOptions {
+            loaders: Arc::new(Loaders::new(LoaderOptions::default())),
+            allocator_wrappers: Vec::new(),
+        }
+    }
 }
 
 /// The backend of the device.
@@ -55,7 +63,7 @@ impl DeviceBackend for SyncDevice {
     fn query_i64(&self, category: &str, key: &str) -> Option<i64> {
         match (category, key) {
             ("hal.dispatch", "concurrency") => Some(1),
-            ("hal.cpu", key) => FeatureSet::HOST.query(&self.loaders.context().processor, key).map(i64::from),
+            ("hal.cpu", key) => self.loaders.processor_feature(key).map(i64::from),
             _ => None,
         }
     }

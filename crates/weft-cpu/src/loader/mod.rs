@@ -8,31 +8,35 @@
 //! 2. Any other failure is the answer.
 //! 3. If none is left: `NOT_FOUND` naming the format, and the reasons of those that declined.
 
+mod bundled;
+mod dylib;
+pub mod elf;
+pub mod fat;
+pub mod format;
+pub mod graph;
+mod process_memory;
+mod publish;
+
 use std::sync::Arc;
 
-use weft_sync::{Code, Result, status};
+use weft_hal::ExecutableParams;
+use weft_sync::{Code, Result, bail, status};
 
-use crate::abi::PROCESSOR_WORD_COUNT;
+pub use bundled::Bundled;
+pub use dylib::SystemLibrary;
+pub use elf::EmbeddedElf;
+
 use crate::executable::CpuExecutable;
-
-/// What is to be loaded.
-#[derive(Clone, Copy, Debug)]
-pub struct LoadRequest<'a> {
-    /// Format string, such as `embedded-elf-x86_64`.
-    pub format: &'a str,
-    /// The executable; needed during the load only.
-    pub bytes: &'a [u8],
-    /// Specialization constants; copied.
-    pub constants: &'a [u32],
-    /// Skips the checks of table consistency, never those of memory safety.
-    pub disable_verification: bool,
-}
+use crate::features::{self, FeatureSet, ProcessorWords};
+use crate::imports::ImportProviders;
 
 /// What loaders are told about the process.
 #[derive(Clone, Debug)]
 pub struct LoadContext {
     /// Feature words that kernels see.
-    pub processor: [u64; PROCESSOR_WORD_COUNT],
+    pub processor: ProcessorWords,
+    /// Who provides what kernels import.
+    pub imports: Arc<ImportProviders>,
 }
 
 /// One family of formats.
@@ -44,7 +48,22 @@ pub trait Loader: Send + Sync {
     fn claims(&self, format: &str) -> bool;
 
     /// Loads. `CANCELLED` and `NOT_FOUND` mean "not mine after all".
-    fn load(&self, request: &LoadRequest<'_>, context: &LoadContext) -> Result<Arc<CpuExecutable>>;
+    fn load(&self, params: &ExecutableParams<'_>, context: &LoadContext) -> Result<CpuExecutable>;
+}
+
+/// What a device is built with. `Default` has no libraries of its own and no import providers.
+#[derive(Debug, Default)]
+pub struct LoaderOptions {
+    /// Libraries that are part of the process.
+    pub bundled: Bundled,
+    /// Who provides what kernels import.
+    pub imports: Arc<ImportProviders>,
+    /// Feature words; `None` for those of this machine.
+    pub processor: Option<ProcessorWords>,
+    /// System libraries.
+    pub system: SystemLibrary,
+    /// Embedded ELF files.
+    pub embedded: EmbeddedElf,
 }
 
 /// The loaders of a device, in the order in which they are asked.
@@ -54,9 +73,31 @@ pub struct Loaders {
 }
 
 impl Loaders {
-    /// These loaders, in this order.
-    pub fn new(loaders: Vec<Box<dyn Loader>>, context: LoadContext) -> Loaders {
-        Loaders { loaders, context }
+    /// All loaders: system libraries, embedded files, bundled libraries.
+    pub fn new(options: LoaderOptions) -> Loaders {
+        let LoaderOptions { bundled, imports, processor, system, embedded } = options;
+        let processor = processor.unwrap_or_else(|| *features::processor_words());
+        Loaders {
+            loaders: vec![Box::new(system), Box::new(embedded), Box::new(bundled)],
+            context: LoadContext { processor, imports },
+        }
+    }
+
+    /// Adds a loader, to be asked after the others.
+    pub fn push(&mut self, loader: Box<dyn Loader>) {
+        self.loaders.push(loader);
+    }
+
+    /// Keeps only the loaders that the names start with; `UNAVAILABLE` for a name that fits none.
+    pub fn keep_only(&mut self, names: &[&str]) -> Result<()> {
+        for name in names {
+            if !self.loaders.iter().any(|loader| name.starts_with(loader.name())) {
+                let known: Vec<_> = self.loaders.iter().map(|loader| loader.name()).collect();
+                bail!(Unavailable, "no loader `{name}`; there are {}", known.join(", "));
+            }
+        }
+        self.loaders.retain(|loader| names.iter().any(|name| name.starts_with(loader.name())));
+        Ok(())
     }
 
     /// Whether any loader claims the format.
@@ -64,23 +105,23 @@ impl Loaders {
         self.loaders.iter().any(|loader| loader.claims(format))
     }
 
-    /// What loaders are told about the process.
-    pub fn context(&self) -> &LoadContext {
-        &self.context
+    /// Whether the processor, as kernels are told, has a feature; `None` if the machine has no such key.
+    pub fn processor_feature(&self, key: &str) -> Option<bool> {
+        FeatureSet::HOST.query(&self.context.processor, key)
     }
 
     /// Loads with the first loader that claims the format and does not decline.
-    pub fn load(&self, request: &LoadRequest<'_>) -> Result<Arc<CpuExecutable>> {
+    pub fn load(&self, params: &ExecutableParams<'_>) -> Result<CpuExecutable> {
         let mut declined = Vec::new();
-        for loader in self.loaders.iter().filter(|loader| loader.claims(request.format)) {
-            match loader.load(request, &self.context) {
+        for loader in self.loaders.iter().filter(|loader| loader.claims(params.format)) {
+            match loader.load(params, &self.context) {
                 Err(status) if matches!(status.code(), Code::Cancelled | Code::NotFound) => {
                     declined.push(format!("{}: {status}", loader.name()));
                 }
                 outcome => return outcome,
             }
         }
-        let format = request.format;
+        let format = params.format;
         if declined.is_empty() {
             return Err(status!(NotFound, "no loader for executable format `{format}`"));
         }

@@ -1,0 +1,122 @@
+//! Between the interface of machine code and a Rust kernel: one function made for each kernel type.
+#![allow(
+    unsafe_code,
+    reason = "entered from the grid loop with raw pointers; turns them into borrowed views"
+)]
+
+use std::any::Any;
+use std::borrow::Cow;
+use std::cell::RefCell;
+use std::ffi::c_int;
+use std::num::NonZeroI32;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use weft_sync::Status;
+
+use super::library::NativeKernel;
+use super::workgroup::Workgroup;
+use crate::abi::{DispatchState, Environment, WorkgroupState};
+use crate::executable;
+
+/// Why a Rust kernel failed: a number as compiled kernels give one, and a text.
+#[derive(Clone, Debug)]
+pub struct KernelError {
+    code: NonZeroI32,
+    text: Cow<'static, str>,
+}
+
+/// What a Rust kernel returns.
+pub type KernelResult = std::result::Result<(), KernelError>;
+
+impl KernelError {
+    /// A failure with a number of the kernel's own choice.
+    pub fn new(code: NonZeroI32, text: impl Into<Cow<'static, str>>) -> KernelError {
+        KernelError { code, text: text.into() }
+    }
+}
+
+impl From<&'static str> for KernelError {
+    fn from(text: &'static str) -> KernelError {
+        KernelError::new(NonZeroI32::MIN, text)
+    }
+}
+
+impl From<String> for KernelError {
+    fn from(text: String) -> KernelError {
+        KernelError::new(NonZeroI32::MIN, text)
+    }
+}
+
+impl From<Status> for KernelError {
+    fn from(status: Status) -> KernelError {
+        let code = i32::try_from(status.code().raw()).ok().and_then(NonZeroI32::new);
+        KernelError::new(code.unwrap_or(NonZeroI32::MIN), status.to_string())
+    }
+}
+
+/// Number of a workgroup that panicked.
+const PANICKED: c_int = -1;
+
+thread_local! {
+    /// Text of the last failure on this thread, and the environment that it belongs to: the interface itself has room for
+    /// a number only. Whoever ran the grid takes it on the same thread, before any other kernel runs there.
+    static FAILURE_TEXT: RefCell<Option<(usize, Cow<'static, str>)>> = const { RefCell::new(None) };
+}
+
+/// The text that a kernel of this executable left on this thread.
+pub(crate) fn take_failure_text(environment: *const Environment) -> Option<Cow<'static, str>> {
+    let failure = FAILURE_TEXT.with(RefCell::take);
+    failure.filter(|(owner, _)| *owner == environment.addr()).map(|(_, text)| text)
+}
+
+#[cold]
+fn leave(environment: *const Environment, code: c_int, text: Cow<'static, str>) -> c_int {
+    FAILURE_TEXT.with(|slot| slot.replace(Some((environment.addr(), text))));
+    code
+}
+
+#[cold]
+fn panic_text(panic: Box<dyn Any + Send>) -> Cow<'static, str> {
+    let text = match panic.downcast_ref::<&'static str>() {
+        Some(text) => Cow::Borrowed(*text),
+        None => match panic.downcast_ref::<String>() {
+            Some(text) => Cow::Owned(text.clone()),
+            None => Cow::Borrowed("(no text)"),
+        },
+    };
+    // The payload may itself panic when it is dropped.
+    if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
+        std::mem::forget(again);
+    }
+    Cow::Owned(format!("panicked: {text}"))
+}
+
+crate::abi::psabi_fn! {
+    /// Runs one workgroup of `K`.
+    ///
+    /// # Safety
+    /// As [`crate::dispatch::run_grid`] calls kernels, with the environment of an executable that was made from a library
+    /// with state `K::State`.
+    pub(super) unsafe fn run_kernel[K: NativeKernel](
+        environment: *const Environment,
+        dispatch: *const DispatchState,
+        workgroup: *const WorkgroupState,
+    ) -> c_int {
+        // SAFETY: by the caller.
+        let state = unsafe { executable::native_state::<K::State>(environment) };
+        // SAFETY: by the caller, non-null, aligned, readable and unchanged during the call.
+        let dispatch = unsafe { &*dispatch };
+        // SAFETY: as above.
+        let workgroup = unsafe { &*workgroup };
+        // SAFETY: the states are those of one call for an export with `K::SPEC`, whose demands were checked before the first
+        // workgroup; bindings and local memory are valid for the call.
+        let mut workgroup = unsafe { Workgroup::new(&K::SPEC, dispatch, workgroup) };
+        // Unwind safety: the workgroup is gone after a panic; state is shared, and as with any lock-free sharing in Rust its
+        // author decides what a panic in the middle leaves behind.
+        match catch_unwind(AssertUnwindSafe(|| K::run(state, &mut workgroup))) {
+            Ok(Ok(())) => 0,
+            Ok(Err(error)) => leave(environment, error.code.get(), error.text),
+            Err(panic) => leave(environment, PANICKED, panic_text(panic)),
+        }
+    }
+}
