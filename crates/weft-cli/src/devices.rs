@@ -1,0 +1,139 @@
+//! `weft devices`, and the listings that the reference's tools print for `--list_drivers` and the like
+//! (`docs/spec/hal-module.md` §13.3).
+//!
+//! What does not live here: drivers and devices themselves (`weft`).
+
+use std::io::{self, Write};
+
+use weft::cpu::features::FeatureSet;
+use weft::hal::Device;
+use weft::sync::Result;
+use weft::{Driver, drivers, open_device};
+
+use crate::failure::Outcome;
+use crate::flags::Flags;
+
+/// Formats of executables that programs ask for (`docs/spec/executables.md`); a device has loaders for some.
+const FORMATS: &[&str] = &[
+    "embedded-elf-x86_64",
+    "embedded-elf-arm_64",
+    "embedded-elf-riscv_64",
+    "system-elf-x86_64",
+    "system-elf-arm_64",
+    "system-elf-riscv_64",
+    "system-dylib-x86_64",
+    "system-dylib-arm_64",
+    "system-dll-x86_64",
+    "system-dll-arm_64",
+    "vmvx-bytecode-fb",
+    "weft-native",
+];
+
+/// Lists of words are wrapped at this width.
+const LINE_WIDTH: usize = 96;
+
+/// Runs the command.
+pub fn run(flags: &Flags) -> Outcome {
+    let mut out = std::io::stdout().lock();
+    if !list(&mut out, flags)? {
+        describe(&mut out)?;
+    }
+    out.flush()?;
+    Ok(())
+}
+
+/// Prints the listing that a flag asks for. `false` if none does.
+pub fn list(out: &mut dyn Write, flags: &Flags) -> Outcome<bool> {
+    if flags.switch("list_drivers") {
+        list_drivers(out)?;
+    } else if let Some(driver) = flags.given("list_devices") {
+        for driver in chosen(driver)? {
+            for uri in driver.device_uris() {
+                writeln!(out, "{uri}")?;
+            }
+        }
+    } else if let Some(driver) = flags.given("dump_devices") {
+        for driver in chosen(driver)? {
+            dump_devices(out, driver)?;
+        }
+    } else {
+        return Ok(false);
+    }
+    Ok(true)
+}
+
+/// The named driver, or all for an empty name.
+fn chosen(name: &str) -> Result<Vec<&'static Driver>> {
+    match name {
+        "" => Ok(drivers().iter().collect()),
+        name => Ok(vec![Driver::find(name)?]),
+    }
+}
+
+fn list_drivers(out: &mut dyn Write) -> io::Result<()> {
+    let rule = "=".repeat(76);
+    writeln!(out, "# {rule}\n# Available HAL drivers\n# {rule}")?;
+    writeln!(out, "# Use --list_devices={{driver name}} to enumerate available devices.\n")?;
+    for driver in drivers() {
+        writeln!(out, "{:>16}: {}", driver.name, driver.description)?;
+    }
+    Ok(())
+}
+
+fn dump_devices(out: &mut dyn Write, driver: &Driver) -> io::Result<()> {
+    let rule = "=".repeat(76);
+    writeln!(out, "# {rule}\n# Enumerated devices for driver '{}'\n# {rule}\n", driver.name)?;
+    let rule = format!("# ==={}===", "-".repeat(70));
+    for uri in driver.device_uris() {
+        writeln!(out, "{rule}\n# --device={uri}\n#   default\n{rule}")?;
+    }
+    Ok(())
+}
+
+/// Everything that a person may want to know before choosing a device.
+fn describe(out: &mut dyn Write) -> Outcome {
+    writeln!(out, "Drivers:")?;
+    for driver in drivers() {
+        writeln!(out, "  {:<12} {}", driver.name, driver.description)?;
+    }
+    for driver in drivers() {
+        for uri in driver.device_uris() {
+            let device = open_device(&uri)?;
+            writeln!(out, "\nDevice {uri}  (use it with --device={})", driver.name)?;
+            describe_device(out, &device)?;
+        }
+    }
+    Ok(())
+}
+
+fn describe_device(out: &mut dyn Write, device: &Device) -> io::Result<()> {
+    let ask = |category: &str, key: &str| device.query_i64(category, key).unwrap_or(0);
+    writeln!(out, "  queues:       {}", ask("hal.device", "concurrency"))?;
+    writeln!(out, "  workers:      {}", ask("hal.dispatch", "concurrency"))?;
+    let formats = FORMATS.iter().copied().filter(|format| ask("hal.executable.format", format) != 0);
+    write_words(out, "formats", formats)?;
+    let features = FeatureSet::HOST.keys().map(|(key, _)| key).filter(|key| ask("hal.cpu", key) != 0);
+    write_words(out, "cpu features", features)?;
+    for heap in device.allocator().query_heaps(usize::MAX).unwrap_or_default() {
+        writeln!(out, "  memory:       {}", heap.memory_type)?;
+    }
+    Ok(())
+}
+
+/// A label and words, wrapped.
+fn write_words(
+    out: &mut dyn Write,
+    label: &str,
+    words: impl Iterator<Item = &'static str>,
+) -> io::Result<()> {
+    let mut line = format!("  {:<13}", format!("{label}:"));
+    for word in words {
+        if line.len() + word.len() >= LINE_WIDTH {
+            writeln!(out, "{line}")?;
+            line = " ".repeat(15);
+        }
+        line.push(' ');
+        line.push_str(word);
+    }
+    writeln!(out, "{line}")
+}

@@ -1,0 +1,95 @@
+//! How a command ends when it does not succeed: what is said, and which exit code the shell sees.
+//!
+//! 0 success; 1 the work failed; 2 the command line is wrong. One line on standard error says why, unless the
+//! reason is already on standard output (mismatches, failed tests) or its reader went away.
+
+use std::fmt;
+use std::io::{self, Write};
+use std::process::ExitCode;
+use weft::sync::{Code, Status, status};
+
+/// Why a command did not succeed.
+pub enum Failure {
+    /// The command line cannot be understood.
+    Usage(Status),
+    /// The work failed.
+    Failed(Status),
+    /// The work failed and the output says so already.
+    Reported,
+    /// Nobody reads standard output any more.
+    OutputClosed,
+}
+
+/// What every command returns.
+pub type Outcome<T = ()> = std::result::Result<T, Failure>;
+
+impl Failure {
+    /// Says it on standard error and gives the exit code.
+    pub fn report(&self, origin: &str) -> ExitCode {
+        match self {
+            Failure::Usage(status) => {
+                complain(format_args!("{origin}: {status}"));
+                ExitCode::from(2)
+            }
+            Failure::Failed(status) => {
+                complain(format_args!("{origin}: {status}"));
+                ExitCode::FAILURE
+            }
+            Failure::Reported | Failure::OutputClosed => ExitCode::FAILURE,
+        }
+    }
+
+    /// A command line that cannot be understood.
+    #[cold]
+    pub fn usage(message: impl Into<String>) -> Failure {
+        Failure::Usage(Status::new(Code::InvalidArgument, message.into()))
+    }
+}
+
+impl From<Status> for Failure {
+    fn from(status: Status) -> Failure {
+        Failure::Failed(status)
+    }
+}
+
+/// For standard output only; errors of other files are worded where the file is known.
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Failure {
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            return Failure::OutputClosed;
+        }
+        // What could not be turned into text in the first place travels inside (see `text_sink.rs`).
+        Failure::Failed(error.downcast::<Status>().unwrap_or_else(|error| {
+            let reason = reason_text(&error);
+            status!(Unavailable, "cannot write to standard output: {reason}")
+        }))
+    }
+}
+
+/// One line on standard error. A closed standard error is no reason to fail differently.
+pub fn complain(line: fmt::Arguments<'_>) {
+    let _ = writeln!(io::stderr(), "{line}");
+}
+
+/// The status of a failed file operation: `NOT_FOUND; cannot open 'x.npy': No such file or directory`.
+#[cold]
+pub fn file_status(error: &io::Error, doing: &str, path: &str) -> Status {
+    let code = match error.kind() {
+        io::ErrorKind::NotFound => Code::NotFound,
+        io::ErrorKind::PermissionDenied => Code::PermissionDenied,
+        io::ErrorKind::AlreadyExists => Code::AlreadyExists,
+        io::ErrorKind::OutOfMemory => Code::ResourceExhausted,
+        io::ErrorKind::UnexpectedEof => Code::OutOfRange,
+        io::ErrorKind::IsADirectory | io::ErrorKind::NotADirectory | io::ErrorKind::InvalidInput => {
+            Code::InvalidArgument
+        }
+        _ => Code::Unavailable,
+    };
+    Status::new(code, format!("cannot {doing} '{path}': {}", reason_text(error)))
+}
+
+/// The words of an error: "(os error 2)" helps nobody who sees the words before it.
+fn reason_text(error: &io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or_default().to_owned()
+}

@@ -1,0 +1,306 @@
+//! The flags of all commands, declared once: parser, help and suggestions are made from these tables.
+//!
+//! Names and meanings are those of the reference's tools (`docs/spec/hal-module.md` §13), so that scripts and flag
+//! files carry over. What does not live here: the syntax (see `flags.rs`).
+
+use crate::flags::{Flag, Group, Kind, nearest};
+
+const fn flag(name: &'static str, kind: Kind, help: &'static str) -> Flag {
+    Flag { name, kind, help }
+}
+
+/// Flags of every command.
+pub const BASIC: Group = Group {
+    title: "help",
+    flags: &[
+        flag("help", Kind::Action, "Prints this text and exits. The text is itself a flag file."),
+        flag(
+            "flagfile",
+            Kind::List("<path>"),
+            "Reads flags from a file, one a line, as if they stood here: later flags override them.\n\
+             Blank lines and lines that begin with # are skipped.",
+        ),
+    ],
+};
+
+/// Which program.
+pub const MODULES: Group = Group {
+    title: "the program",
+    flags: &[
+        flag(
+            "module",
+            Kind::List("<file.vmfb>"),
+            "A compiled module; `-` reads it from standard input. Repeat the flag for a program of several\n\
+             modules, dependencies before dependents: functions are looked up in the last one. The modules\n\
+             that weft itself provides (hal) join when something depends on them.",
+        ),
+        flag(
+            "module_mode",
+            Kind::Choice(&["preload", "mmap"]),
+            "preload reads the file into memory. mmap maps it: quicker to start with large constants, but\n\
+             nobody may change the file while the program runs.",
+        ),
+    ],
+};
+
+/// Which function, with what.
+pub const CALL: Group = Group {
+    title: "the call",
+    flags: &[
+        flag(
+            "function",
+            Kind::Text(""),
+            "The function to call, by its exact name. May be left out when the module exports only one.",
+        ),
+        flag(
+            "input",
+            Kind::List("<value>"),
+            "One argument of the function, in order. A scalar argument takes a number; a tensor argument\n\
+             takes one of\n  \
+               4xf32=1 2 3 4       shape, element type, values in row order; brackets are ignored\n  \
+               2x3xi32=7           one value fills the tensor; none at all fills it with zeros\n  \
+               4xf32=@file.bin     raw little-endian elements from a file; +file.bin reads on where the\n                      \
+                                   last read of that file stopped\n  \
+               @file.npy           the first array of a numpy file; +file.npy the next one\n  \
+               *file.npy           every array of the file, each an argument of its own\n  \
+               &4xf32=1 2 3 4      a plain buffer instead of a tensor (storage that the caller provides)\n  \
+               (null)              no tensor; zero for a scalar",
+        ),
+    ],
+};
+
+/// What happens with results.
+pub const RESULTS: Group = Group {
+    title: "results",
+    flags: &[
+        flag(
+            "output",
+            Kind::List("<where>"),
+            "What to do with one result, in order; given once, it must be given for each result. Without\n\
+             it every result is printed.\n  \
+               --output=           discard\n  \
+               --output=-          print\n  \
+               --output=@file.npy  write a numpy file; +file.npy appends to it\n  \
+               --output=@file.bin  write the bytes alone; +file.bin appends",
+        ),
+        flag(
+            "output_max_element_count",
+            Kind::Count(1024),
+            "Prints at most this many elements of a tensor and `...` for the rest.",
+        ),
+        flag(
+            "expected_output",
+            Kind::List("<value>"),
+            "What one result should be, in the forms of --input; `(ignored)` accepts anything. When given,\n\
+             results are compared instead of printed, and any difference is a failure.",
+        ),
+        flag(
+            "equality_mode",
+            Kind::Choice(&["approximate", "exact"]),
+            "approximate accepts floats with |actual - expected| <= threshold + rtol * |expected|, and NaN\n\
+             for NaN; everything else must be equal. exact compares bytes.",
+        ),
+        flag("expected_f16_threshold", Kind::Real(0.001), "Absolute tolerance for f16."),
+        flag("expected_f32_threshold", Kind::Real(0.0001), "Absolute tolerance for f32."),
+        flag("expected_f64_threshold", Kind::Real(0.0001), "Absolute tolerance for f64."),
+        flag("expected_bf16_threshold", Kind::Real(0.01), "Absolute tolerance for bf16."),
+        flag("expected_rtol", Kind::Real(1e-05), "Relative tolerance for all of them."),
+    ],
+};
+
+/// Where the program runs.
+pub const DEVICES: Group = Group {
+    title: "devices",
+    flags: &[
+        flag(
+            "device",
+            Kind::List("<driver>"),
+            "A device that the program may use; the order gives the ordinals 0, 1, ... Default: local-sync,\n\
+             which runs on the calling thread. `weft devices` shows what there is.",
+        ),
+        flag(
+            "device_lead_allocator",
+            Kind::Count(0),
+            "The ordinal of the device that holds inputs and outputs when there are several.",
+        ),
+        flag("list_drivers", Kind::Switch, "Prints the drivers and exits."),
+        flag(
+            "list_devices",
+            Kind::Action,
+            "Prints the devices, or those of one driver (--list_devices=local-sync), and exits.",
+        ),
+        flag("dump_devices", Kind::Action, "As --list_devices, with details."),
+    ],
+};
+
+/// Looking inside.
+pub const DIAGNOSTICS: Group = Group {
+    title: "diagnostics",
+    flags: &[flag(
+        "print_statistics",
+        Kind::Switch,
+        "Prints on standard error, at the end, how much device memory was used. Live bytes other than 0\n\
+         mean that something was not released.",
+    )],
+};
+
+/// `weft bench`.
+pub const BENCH: Group = Group {
+    title: "measuring",
+    flags: &[
+        flag(
+            "batch_size",
+            Kind::Count(1),
+            "Calls per iteration. A synchronous function is called once and counted this often: for\n\
+             functions that loop inside. Asynchronous functions are enqueued this often.",
+        ),
+        flag(
+            "batch_concurrency",
+            Kind::Count(1),
+            "Chains of asynchronous calls that may overlap; the batch is rounded up to a multiple of it.",
+        ),
+        flag(
+            "time_unit",
+            Kind::Choice(&["", "ms", "us", "ns"]),
+            "Unit of the times. Default ms; us for dispatch benchmarks.",
+        ),
+        flag(
+            "enable_output_processing",
+            Kind::Switch,
+            "After the runs, prints, writes or compares the results of the last iteration, as weft run does.",
+        ),
+        flag(
+            "benchmark_filter",
+            Kind::Text(""),
+            "Runs the benchmarks whose names match this regular expression; -<regex> those that do not.",
+        ),
+        flag("benchmark_list_tests", Kind::Switch, "Prints the names and exits."),
+        flag(
+            "benchmark_min_time",
+            Kind::Text("0.5s"),
+            "Iterates until this much time is measured (`0.5s`), or exactly so often (`100x`).",
+        ),
+        flag(
+            "benchmark_min_warmup_time",
+            Kind::Real(0.0),
+            "Seconds of iterations that are not measured, before the first that is.",
+        ),
+        flag(
+            "benchmark_repetitions",
+            Kind::Count(1),
+            "Measures each benchmark so often. More than one adds mean, median, stddev and cv.",
+        ),
+        flag(
+            "benchmark_report_aggregates_only",
+            Kind::Switch,
+            "With repetitions: reports only mean, median, stddev and cv.",
+        ),
+        flag(
+            "benchmark_display_aggregates_only",
+            Kind::Switch,
+            "The same for standard output only; the file of --benchmark_out has every row.",
+        ),
+        flag("benchmark_format", Kind::Choice(&["console", "json", "csv"]), "Format on standard output."),
+        flag("benchmark_out", Kind::Text(""), "Writes the report to this file too."),
+        flag("benchmark_out_format", Kind::Choice(&["json", "console", "csv"]), "Format of that file."),
+        flag("benchmark_counters_tabular", Kind::Switch, "Prints counters in columns of their own."),
+        flag(
+            "benchmark_color",
+            Kind::Choice(&["auto", "true", "false", "yes", "no", "1", "0"]),
+            "Colours on the console; auto: when it is a terminal.",
+        ),
+        flag(
+            "benchmark_context",
+            Kind::List("<key>=<value>"),
+            "Adds a line to the description of the machine.",
+        ),
+    ],
+};
+
+/// `weft check`.
+pub const CHECK: Group = Group {
+    title: "tests",
+    flags: &[
+        flag(
+            "gtest_filter",
+            Kind::Text("*"),
+            "Runs the tests whose full names (`module.function`) match one of these `:`-separated patterns,\n\
+             of which * stands for any text and ? for one character; patterns after a - are left out.",
+        ),
+        flag("gtest_list_tests", Kind::Switch, "Prints the names and exits."),
+        flag("gtest_repeat", Kind::Count(1), "Runs everything so often."),
+        flag(
+            "gtest_color",
+            Kind::Choice(&["auto", "yes", "no"]),
+            "Colours on the console; auto: when it is a terminal.",
+        ),
+        flag("gtest_brief", Kind::Switch, "Prints only failures and the summary."),
+        flag(
+            "gtest_print_time",
+            Kind::Choice(&["true", "false", "1", "0"]),
+            "Prints how long each test took.",
+        ),
+        flag("expect_failure", Kind::Switch, "Turns the verdict round: succeeds when some test fails."),
+    ],
+};
+
+/// `weft dump`.
+pub const DUMP: Group = Group {
+    title: "what to show",
+    flags: &[
+        flag(
+            "output",
+            Kind::Choice(&["all", "metadata", "disassembly", "flatbuffer-binary", "flatbuffer-json"]),
+            "all: metadata, then disassembly. metadata: imports, exports, constants, sizes. disassembly: the\n\
+             code as text. flatbuffer-binary: the module's tables as bytes. flatbuffer-json: as JSON.",
+        ),
+        flag("pretty", Kind::Switch, "Indents the JSON."),
+        flag("function", Kind::Text(""), "Disassembles only this function (name or ordinal)."),
+        flag("bytecode_offsets", Kind::Switch, "Puts the offset in front of each instruction."),
+    ],
+};
+
+/// `weft devices`.
+pub const DEVICE_LISTING: Group = Group {
+    title: "listings for scripts",
+    flags: &[
+        flag("list_drivers", Kind::Switch, "Prints the drivers only."),
+        flag(
+            "list_devices",
+            Kind::Action,
+            "Prints the names for --device= only, all or those of one driver.",
+        ),
+        flag("dump_devices", Kind::Action, "As --list_devices, with details."),
+    ],
+};
+
+/// Flags of the reference's tools that weft knows of and does not have, by the beginning of their names.
+const ELSEWHERE: &[(&str, &str)] = &[
+    ("task_", "configures the local-task device, which this version does not have"),
+    ("dump_task_topologies", "describes the local-task device, which this version does not have"),
+    ("cuda_", "configures a GPU driver, which weft does not have"),
+    ("hip_", "configures a GPU driver, which weft does not have"),
+    ("vulkan_", "configures a GPU driver, which weft does not have"),
+    ("parameter", "gives access to parameter archives, which this version does not have"),
+    ("device_allocator", "wraps allocators; the allocator of local-sync recycles memory by itself"),
+    ("device_profiling_", "asks for profiles, which this version does not make"),
+    ("print_device_statistics", "asks for profiles, which this version does not make"),
+    ("device_replay_", "asks for recordings, which this version does not make"),
+    ("device_capture_", "asks for recordings, which this version does not make"),
+    ("instrument_file", "asks for instrumentation, which this version does not have"),
+    ("executable_plugin", "loads plugins; use kernels written in Rust and registered by name instead"),
+    ("trace_execution", "traces instructions, which this version does not do"),
+];
+
+/// Words the refusal of a flag: what was probably meant, or why there is no such flag.
+pub fn refuse(name: &str, groups: &'static [&'static Group]) -> String {
+    let refusal = format!("flag '{name}' not recognized");
+    let names = groups.iter().flat_map(|group| group.flags).map(|flag| flag.name);
+    if let Some((_, reason)) = ELSEWHERE.iter().find(|(start, _)| name.starts_with(start)) {
+        return format!("{refusal}; it {reason}");
+    }
+    match nearest(name, names) {
+        Some(meant) => format!("{refusal}; did you mean --{meant}?"),
+        None => format!("{refusal}; --help lists the flags"),
+    }
+}

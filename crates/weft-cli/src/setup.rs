@@ -1,0 +1,118 @@
+//! From flags to a loaded program: devices, modules, functions. Shared by the commands that run programs.
+//!
+//! What does not live here: linking and devices themselves (`weft`), inputs (see `inputs.rs`).
+
+use std::io::{Write, stderr};
+use std::sync::Arc;
+
+use weft::hal::Device;
+use weft::sync::{Result, Status, WhileDoing, bail};
+use weft::{CheckLog, Function, Program, Session};
+
+use crate::failure::{Outcome, complain};
+use crate::flags::Flags;
+use crate::{devices, load};
+
+/// More modules than this are a mistake, such as a file pattern in the wrong folder.
+const MODULES_MAX: usize = 64;
+
+/// Flags that print something about devices instead of running. `true` if one did.
+pub fn listed_instead(flags: &Flags) -> Outcome<bool> {
+    let mut out = std::io::stdout().lock();
+    let listed = devices::list(&mut out, flags)?;
+    out.flush()?;
+    Ok(listed)
+}
+
+/// Complains about words that are no flags: the reference ignores them, which hides mistakes.
+pub fn warn_about_positionals(flags: &Flags, origin: &str) {
+    for word in &flags.positionals {
+        complain(format_args!(
+            "{origin}: note: ignored '{word}': arguments are written --name=value, modules --module={word}"
+        ));
+    }
+}
+
+/// Opens the session that the flags describe; devices are opened when a module needs them.
+pub fn session(flags: &Flags) -> Result<Session> {
+    let mut session = Session::builder().lead_device(flags.count("device_lead_allocator") as usize);
+    for device in flags.list("device") {
+        session = session.device(device);
+    }
+    session.build()
+}
+
+/// Loads the modules that the flags name. With a log, the module `check` comes first.
+pub fn program(session: &Session, flags: &Flags, log: Option<CheckLog>) -> Result<Program> {
+    load_modules(session, flags, log).while_doing(|| "creating run context")
+}
+
+fn load_modules(session: &Session, flags: &Flags, log: Option<CheckLog>) -> Result<Program> {
+    let paths = flags.list("module");
+    if paths.is_empty() {
+        bail!(
+            InvalidArgument,
+            "no user module specified; use --module=file.vmfb to load from a file or --module=- to load from stdin"
+        );
+    }
+    if paths.len() > MODULES_MAX {
+        bail!(InvalidArgument, "{} modules given, at most {MODULES_MAX}", paths.len());
+    }
+    let mut builder = session.program();
+    if let Some(log) = log {
+        builder = builder.check(log)?;
+    }
+    let map = flags.text("module_mode") == "mmap";
+    for path in paths {
+        builder = load::module_bytes(path, map)
+            .and_then(|bytes| builder.bytes(bytes))
+            .while_doing(|| format!("loading bytecode module at '{path}'"))
+            .while_doing(|| "loading modules and dependencies")?;
+    }
+    builder.load()
+}
+
+/// The function that the flags name, or the only one that there is.
+pub fn function(program: &Program, flags: &Flags) -> Result<Function> {
+    match flags.text("function") {
+        "" => program.default_function().map_err(|status| {
+            status.while_doing(
+                "--function= must be specified explicitly when a module exports several functions",
+            )
+        }),
+        name => program.function(name),
+    }
+}
+
+/// The device on which inputs are made: none if the program uses none.
+pub fn input_device(program: &Program) -> Result<Option<Arc<Device>>> {
+    if !program.modules().iter().any(|module| module.name() == "hal") {
+        return Ok(None);
+    }
+    program.session().lead_device().map(|device| Some(Arc::clone(device)))
+}
+
+/// The status of a failed step with the declaration of the function, if it has one.
+pub fn with_declaration(status: Status, function: &Function) -> Status {
+    match function.declaration() {
+        Some(declaration) => status.while_doing(format!("`{declaration}`")),
+        None => status,
+    }
+}
+
+/// Memory statistics of all devices on standard error, for `--print_statistics`. The program must be gone by now.
+pub fn print_statistics(session: &Session, flags: &Flags, used_devices: bool) -> Result<()> {
+    if !flags.switch("print_statistics") || !used_devices {
+        return Ok(());
+    }
+    for device in session.devices()? {
+        let statistics = device.allocator().statistics();
+        // Statistics are an addition: a closed standard error does not fail the run.
+        let _ = write!(
+            stderr(),
+            "Device: {}\n[[ iree_hal_allocator_t memory statistics ]]\n{statistics}\n",
+            device.identifier()
+        );
+    }
+    Ok(())
+}
