@@ -22,7 +22,9 @@
 //! ```
 
 pub mod atomic;
+mod axis;
 mod dispatch;
+mod frontier;
 mod pending;
 mod semaphore;
 mod sleeper;
@@ -30,6 +32,10 @@ mod status;
 mod time;
 mod wait_many;
 
+pub use axis::{Axis, CompletionCounter, Domain, Machine};
+pub use frontier::{
+    Causality, ENTRIES_MAX, Entry, Frontier, FrontierBox, FrontierBuf, Overflow, WIRE_BYTES_MAX, WireError,
+};
 pub use semaphore::{Semaphore, Timepoint};
 pub use status::{Code, Result, Status, WhileDoing};
 pub use time::{Deadline, Instant};
