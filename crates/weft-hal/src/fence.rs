@@ -3,6 +3,7 @@
 //! A fence is built, then shared and never changed. A missing fence (`None`, or no points) is reached already.
 //! What does not live here: the semaphores themselves, see `weft-sync`.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use weft_sync::{Code, Deadline, Point, Result, Semaphore, Status, bail, wait_all};
@@ -100,7 +101,12 @@ impl std::fmt::Debug for Fence {
 pub struct FenceBuilder {
     points: Vec<Point>,
     capacity: usize,
+    /// Where each semaphore stands, by address; filled once there are too many points to look through.
+    places: HashMap<usize, usize>,
 }
+
+/// Up to this many points are looked through one by one.
+const POINTS_SEARCHED_MAX: usize = 32;
 
 impl FenceBuilder {
     /// Room for up to `capacity` semaphores; 65535 and fewer.
@@ -108,21 +114,30 @@ impl FenceBuilder {
         if capacity > FENCE_POINTS_MAX {
             bail!(ResourceExhausted, "fence capacity {capacity} > {FENCE_POINTS_MAX}");
         }
-        Ok(FenceBuilder { points: Vec::new(), capacity })
+        Ok(FenceBuilder { points: Vec::new(), capacity, places: HashMap::new() })
     }
 
     /// Adds a point; for a semaphore that is there already the larger value stays.
     pub fn insert(&mut self, point: Point) -> Result<()> {
-        let same = |known: &&mut Point| Arc::ptr_eq(&known.semaphore, &point.semaphore);
-        if let Some(known) = self.points.iter_mut().find(same) {
+        if let Some(place) = self.find(&point.semaphore) {
+            let known = &mut self.points[place];
             known.value = known.value.max(point.value);
             return Ok(());
         }
         if self.points.len() == self.capacity {
             bail!(ResourceExhausted, "fence holds its {} points already", self.capacity);
         }
+        if self.points.len() >= POINTS_SEARCHED_MAX {
+            self.places.insert(address(&point), self.points.len());
+        }
         self.points.push(point);
         Ok(())
+    }
+
+    fn find(&self, semaphore: &Arc<Semaphore>) -> Option<usize> {
+        let searched = &self.points[..self.points.len().min(POINTS_SEARCHED_MAX)];
+        let found = searched.iter().position(|known| Arc::ptr_eq(&known.semaphore, semaphore));
+        found.or_else(|| self.places.get(&Arc::as_ptr(semaphore).addr()).copied())
     }
 
     /// Adds all points of a fence.
@@ -141,6 +156,10 @@ impl FenceBuilder {
         };
         Arc::new(Fence(points))
     }
+}
+
+fn address(point: &Point) -> usize {
+    Arc::as_ptr(&point.semaphore).addr()
 }
 
 /// True once all points are reached; the first failure found otherwise.

@@ -1,3 +1,68 @@
 //! Runs compiled machine-learning programs: load once, share, call with typed tensors.
 //!
-//! Internal to weft: no promises between versions. Start at the `weft` crate.
+//! ```
+//! use weft::{Program, Tensor};
+//!
+//! fn main() -> weft::Result<()> {
+//!     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/digits/digits.vmfb");
+//!     let program = Program::load(path)?;
+//!     let image = Tensor::new(&[8, 8], &[0.5f32; 64])?;
+//!     let (scores, class): (Tensor, Tensor) = program.call("classify", &image)?;
+//!     assert_eq!(scores.dims(), [10]);
+//!     println!("class {} of {scores}", class.item::<i32>()?);
+//!     Ok(())
+//! }
+//! ```
+//!
+//! | to | see |
+//! |---|---|
+//! | load one compiled module | [`Program::load`], [`Program::from_bytes`] |
+//! | choose devices, link several modules, receive traces | [`Session`], [`ProgramBuilder`] |
+//! | call by name, or often | [`Program::call`], [`Function::call`] |
+//! | let the caller go on while work is under way | [`Function::call_fenced`] with [`Fences`] |
+//! | make and read tensors | [`Tensor`], [`Element`] |
+//! | run compiled tests | [`CheckLog`], [`Program::fresh`] |
+//!
+//! A [`Program`] is `Send + Sync` and cheap to clone; calls take `&self`. Errors are [`Status`] values whose message
+//! names what was expected and what was found, followed by the trail of steps that led there.
+//!
+//! The lower layers are re-exported for tools: [`vm`], [`hal`], [`cpu`], [`sync`]. They make no promises between
+//! versions.
+
+pub use weft_cpu as cpu;
+pub use weft_hal as hal;
+pub use weft_sync as sync;
+pub use weft_vm as vm;
+
+mod check_module;
+mod compare;
+mod drivers;
+mod function;
+pub mod hal_module;
+mod program;
+mod session;
+mod tensor;
+mod value;
+
+pub use check_module::CheckLog;
+pub use compare::{Difference, Tolerance, compare_contents};
+pub use drivers::{DEFAULT_DRIVER, DeviceOptions, Driver, drivers, open_device, open_device_with};
+pub use function::{Fences, Function};
+pub use hal_module::TraceSink;
+pub use program::{Program, ProgramBuilder};
+pub use session::{Session, SessionBuilder};
+pub use tensor::{Element, Tensor, host_allocator};
+pub use value::{FromResult, FromResults, IntoArguments, Value};
+pub use weft_hal::{Device, ElementType, Fence, Shape};
+pub use weft_sync::{Code, Deadline, Result, Status, Status as Error};
+pub use weft_vm::{CancelToken, InvokeOptions};
+
+/// Programs, functions and tensors go to any thread.
+const _: () = {
+    const fn shareable<T: Send + Sync + Clone>() {}
+    shareable::<Session>();
+    shareable::<Program>();
+    shareable::<Function>();
+    shareable::<Tensor>();
+    shareable::<Value>();
+};

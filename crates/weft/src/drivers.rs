@@ -1,0 +1,117 @@
+//! Devices by name: the drivers that weft has, and opening a device by URI.
+//!
+//! What lives here: [`Driver`], [`drivers`], [`open_device`], [`DeviceOptions`]. What does not: what a device does
+//! (`weft-cpu`), which devices a session uses (see `session.rs`).
+
+use std::fmt;
+use std::sync::Arc;
+use weft_cpu::loader::{LoaderOptions, Loaders};
+use weft_cpu::{SyncDeviceOptions, open_sync_device};
+use weft_hal::{AllocatorWrapper, Device, open_null_device};
+use weft_sync::{Result, WhileDoing, bail};
+
+/// A kind of device.
+#[derive(Clone, Copy, Debug)]
+pub struct Driver {
+    /// The first part of device URIs.
+    pub name: &'static str,
+    /// One line for people.
+    pub description: &'static str,
+    open: fn(&DeviceOptions) -> Result<Arc<Device>>,
+}
+
+/// The driver that is used when none is named.
+pub const DEFAULT_DRIVER: &str = "local-sync";
+
+const DRIVERS: &[Driver] = &[
+    Driver {
+        name: "local-sync",
+        description: "Local execution on the calling thread, in the order of submission",
+        open: open_local_sync,
+    },
+    Driver {
+        name: "null",
+        description: "Checks and allocates like a device, but computes nothing",
+        open: |_| Ok(open_null_device()),
+    },
+];
+
+/// How devices are made. The default is right unless a program needs more than its own kernels.
+#[derive(Clone)]
+pub struct DeviceOptions {
+    /// Who loads executables.
+    pub loaders: Arc<Loaders>,
+    /// Wrappers around the allocators, innermost first.
+    pub allocator_wrappers: Vec<AllocatorWrapper>,
+}
+
+impl Default for DeviceOptions {
+    fn default() -> DeviceOptions {
+        DeviceOptions {
+            loaders: Arc::new(Loaders::new(LoaderOptions::default())),
+            allocator_wrappers: Vec::new(),
+        }
+    }
+}
+
+impl fmt::Debug for DeviceOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DeviceOptions")
+            .field("allocator_wrappers", &self.allocator_wrappers)
+            .finish_non_exhaustive()
+    }
+}
+
+fn open_local_sync(options: &DeviceOptions) -> Result<Arc<Device>> {
+    open_sync_device(&SyncDeviceOptions {
+        loaders: Arc::clone(&options.loaders),
+        allocator_wrappers: options.allocator_wrappers.clone(),
+    })
+}
+
+/// All drivers.
+pub fn drivers() -> &'static [Driver] {
+    DRIVERS
+}
+
+impl Driver {
+    /// The driver with this name. NOT_FOUND lists those that exist.
+    pub fn find(name: &str) -> Result<&'static Driver> {
+        match DRIVERS.iter().find(|driver| driver.name == name) {
+            Some(driver) => Ok(driver),
+            None => {
+                let names: Vec<_> = DRIVERS.iter().map(|driver| driver.name).collect();
+                bail!(NotFound, "no driver '{name}' registered; there are {}", names.join(", "));
+            }
+        }
+    }
+
+    /// The canonical URIs of this driver's devices.
+    pub fn device_uris(&self) -> Vec<String> {
+        vec![format!("{}://", self.name)]
+    }
+}
+
+/// Opens a device: `local-sync`, `local-sync://`, `local-sync://?key=value`. Each call makes a device of its own.
+///
+/// ```
+/// let device = weft::open_device("local-sync")?;
+/// assert_eq!(device.identifier(), "local-sync");
+/// assert!(weft::open_device("abacus").unwrap_err().message().contains("no driver 'abacus'"));
+/// # weft::Result::Ok(())
+/// ```
+pub fn open_device(uri: &str) -> Result<Arc<Device>> {
+    open_device_with(uri, &DeviceOptions::default())
+}
+
+/// As [`open_device`], made in a particular way.
+pub fn open_device_with(uri: &str, options: &DeviceOptions) -> Result<Arc<Device>> {
+    let (name, rest) = uri.split_once("://").unwrap_or((uri, ""));
+    let driver = Driver::find(name)?;
+    // No driver has parameters yet; unknown ones are ignored.
+    let (path, _parameters) = rest.split_once('?').unwrap_or((rest, ""));
+    if !path.is_empty() {
+        bail!(NotFound, "device paths are not supported: '{path}' in '{uri}'");
+    }
+    (driver.open)(options).while_doing(|| format!("opening device `{uri}`"))
+}

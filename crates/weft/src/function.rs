@@ -1,0 +1,279 @@
+//! Functions of a program: what they take and give, and calls.
+//!
+//! What lives here: [`Function`], [`Fences`], waiting for asynchronous work. What does not: conversions of arguments and
+//! results (`value.rs`).
+//!
+//! Functions compiled for asynchronous callers (model `coarse-fences`, `docs/spec/hal-module.md` §9) take two fences
+//! after their arguments. Both ways of calling work for both kinds of functions:
+//!
+//! | | plain function | asynchronous function |
+//! |---|---|---|
+//! | [`Function::call`] | runs | passes a fence of its own and waits for it |
+//! | [`Function::call_fenced`] | waits, runs, signals | passes the fences on and returns |
+
+use crate::program::Program;
+use crate::value::{FromResults, IntoArguments, Value};
+use std::fmt;
+use std::sync::Arc;
+use weft_hal::Fence;
+use weft_sync::{Code, Deadline, Result, Status, bail};
+use weft_vm::isa::Kind;
+use weft_vm::signature::{Argument, Signature};
+use weft_vm::{InvokeOptions, Linkage, Module, Ref};
+
+/// Calls with at most this many arguments need no list of them on the heap.
+const ARGUMENTS_INLINE: usize = 8;
+
+/// What a call waits for and what it signals. Nothing means ready at once, and nobody to tell.
+#[derive(Clone, Debug, Default)]
+pub struct Fences {
+    /// The work begins when this is reached; if it fails, so does the work.
+    pub wait: Option<Arc<Fence>>,
+    /// Reached when the results are valid; failed when they never will be.
+    pub signal: Option<Arc<Fence>>,
+}
+
+/// A function of a program, looked up once. Cheap to clone; keeps the program alive.
+#[derive(Clone)]
+pub struct Function {
+    program: Program,
+    module: Module,
+    ordinal: u32,
+    handle: weft_vm::Function,
+    is_asynchronous: bool,
+}
+
+impl Function {
+    pub(crate) fn find(program: &Program, module: &Module, name: &str) -> Result<Function> {
+        match module.find_export(name) {
+            Some(ordinal) => Function::at(program, module, ordinal),
+            None => bail!(NotFound, "no function `{name}` exported by module `{}`", module.name()),
+        }
+    }
+
+    pub(crate) fn at(program: &Program, module: &Module, ordinal: usize) -> Result<Function> {
+        let ordinal = u32::try_from(ordinal).unwrap_or(u32::MAX);
+        let handle = program.context().function_at(module.name(), Linkage::Export, ordinal)?;
+        let mut function = Function {
+            program: program.clone(),
+            module: module.clone(),
+            ordinal,
+            handle,
+            is_asynchronous: false,
+        };
+        function.is_asynchronous = function.attribute("iree.abi.model") == Some("coarse-fences");
+        Ok(function)
+    }
+
+    /// The name, without the module's.
+    pub fn name(&self) -> &str {
+        self.module.export_name(self.ordinal as usize).unwrap_or_default()
+    }
+
+    /// The module that exports it.
+    pub fn module(&self) -> &Module {
+        &self.module
+    }
+
+    /// The function as the VM calls it: arguments are not checked by kind of object, fences are arguments.
+    pub fn handle(&self) -> &weft_vm::Function {
+        &self.handle
+    }
+
+    /// The program that it belongs to.
+    pub fn program(&self) -> &Program {
+        &self.program
+    }
+
+    /// The calling convention.
+    pub fn signature(&self) -> &Signature {
+        self.handle.signature()
+    }
+
+    /// Arguments that a caller gives, the fences of asynchronous functions not counted.
+    pub fn argument_count(&self) -> usize {
+        let all = self.signature().arguments().len();
+        if self.is_asynchronous { all.saturating_sub(2) } else { all }
+    }
+
+    /// The function takes fences and returns before its results are valid.
+    pub fn is_asynchronous(&self) -> bool {
+        self.is_asynchronous
+    }
+
+    /// The function is meant for users: no initialiser, no compiler detail.
+    pub fn is_public(&self) -> bool {
+        !self.name().starts_with("__") && !self.name().contains('$')
+    }
+
+    /// The value of a reflection attribute.
+    pub fn attribute(&self, key: &str) -> Option<&str> {
+        self.attributes().find_map(|(name, value)| (name == key).then_some(value))
+    }
+
+    /// All reflection attributes in the order of the module.
+    pub fn attributes(&self) -> impl Iterator<Item = (&str, &str)> {
+        let all = self.module.function_attributes(Linkage::Export, self.ordinal).unwrap_or_default();
+        all.iter().filter_map(|attribute| Some((attribute.key.as_deref()?, attribute.value.as_str())))
+    }
+
+    /// The signature in the words of the source, such as `sync func @abs(%input0: tensor<f32>) -> ...`.
+    pub fn declaration(&self) -> Option<&str> {
+        self.attribute("iree.abi.declaration")
+    }
+
+    /// Calls the function and waits for its results.
+    pub fn call<R: FromResults>(&self, arguments: impl IntoArguments) -> Result<R> {
+        let mut values = Vec::with_capacity(4);
+        arguments.append_to(&mut values);
+        let mut results = Vec::new();
+        self.invoke(values, &mut results)?;
+        R::from_results(results).map_err(|status| self.annotate(status))
+    }
+
+    /// Calls the function between fences. Tensors in the results are valid once the signal fence is reached.
+    ///
+    /// When the call itself fails, the signal fence fails with the same status.
+    pub fn call_fenced<R: FromResults>(&self, arguments: impl IntoArguments, fences: Fences) -> Result<R> {
+        let mut values = Vec::with_capacity(6);
+        arguments.append_to(&mut values);
+        let mut results = Vec::new();
+        let outcome = self.invoke_fenced(values, &fences, &mut results);
+        if let (Err(status), Some(signal)) = (&outcome, &fences.signal) {
+            signal.fail(status.clone());
+        }
+        outcome?;
+        R::from_results(results).map_err(|status| self.annotate(status))
+    }
+
+    /// As [`Function::call`] with values; the results replace what is in `results`.
+    pub fn invoke(&self, arguments: Vec<Value>, results: &mut Vec<Value>) -> Result<()> {
+        self.invoke_with(&InvokeOptions::default(), arguments, results)
+    }
+
+    /// As [`Function::invoke`] within bounds: a token that cancels the call from another thread, a budget of steps.
+    pub fn invoke_with(
+        &self,
+        options: &InvokeOptions,
+        arguments: Vec<Value>,
+        results: &mut Vec<Value>,
+    ) -> Result<()> {
+        if !self.is_asynchronous {
+            return self.run(options, arguments, None, results).map_err(|status| self.annotate(status));
+        }
+        let done = Fence::create();
+        let fences = Fences { wait: None, signal: Some(Arc::clone(&done)) };
+        self.run(options, arguments, Some(&fences), results)
+            .and_then(|()| done.wait(Deadline::NEVER))
+            .map_err(|status| self.annotate(status))
+    }
+
+    fn invoke_fenced(&self, arguments: Vec<Value>, fences: &Fences, results: &mut Vec<Value>) -> Result<()> {
+        let outcome = if self.is_asynchronous {
+            self.run(&InvokeOptions::default(), arguments, Some(fences), results)
+        } else {
+            self.run_between(arguments, fences, results)
+        };
+        outcome.map_err(|status| self.annotate(status))
+    }
+
+    /// A plain function between fences: the caller's thread waits and signals.
+    fn run_between(&self, arguments: Vec<Value>, fences: &Fences, results: &mut Vec<Value>) -> Result<()> {
+        if let Some(wait) = &fences.wait {
+            wait.wait(Deadline::NEVER)?;
+        }
+        self.run(&InvokeOptions::default(), arguments, None, results)?;
+        fences.signal.as_ref().map_or(Ok(()), |signal| signal.signal())
+    }
+
+    fn run(
+        &self,
+        options: &InvokeOptions,
+        arguments: Vec<Value>,
+        fences: Option<&Fences>,
+        results: &mut Vec<Value>,
+    ) -> Result<()> {
+        self.check_arguments(&arguments)?;
+        let count = arguments.len() + if fences.is_some() { 2 } else { 0 };
+        let fences = fences.into_iter().flat_map(|fences| [&fences.wait, &fences.signal]);
+        let fences = fences.map(|fence| fence.clone().map(Ref::new).into());
+        let inputs = arguments.into_iter().map(Value::into_vm).chain(fences);
+        let mut outputs = Vec::new();
+        if count <= ARGUMENTS_INLINE {
+            let mut inline: [weft_vm::Value; ARGUMENTS_INLINE] = Default::default();
+            inline.iter_mut().zip(inputs).for_each(|(slot, input)| *slot = input);
+            self.handle.invoke_with(options, &inline[..count], &mut outputs)?;
+        } else {
+            self.handle.invoke_with(options, &inputs.collect::<Vec<_>>(), &mut outputs)?;
+        }
+        results.clear();
+        results.extend(outputs.into_iter().map(Value::from_vm));
+        Ok(())
+    }
+
+    /// Names the first argument that cannot be what the function wants.
+    fn check_arguments(&self, arguments: &[Value]) -> Result<()> {
+        let expected = self.argument_count();
+        if arguments.len() != expected {
+            let passed = arguments.len();
+            bail!(
+                InvalidArgument,
+                "input list and function mismatch; expected {expected} arguments but passed {passed}"
+            );
+        }
+        for (index, (argument, wanted)) in arguments.iter().zip(self.signature().arguments()).enumerate() {
+            if !accepts(wanted, argument) {
+                return Err(self.wrong_argument(index, wanted, argument));
+            }
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn annotate(&self, status: Status) -> Status {
+        let status = status.while_doing(format!("invoking function '{}'", self.name()));
+        match self.declaration() {
+            Some(declaration) => status.while_doing(format!("`{declaration}`")),
+            None => status,
+        }
+    }
+}
+
+impl Function {
+    #[cold]
+    fn wrong_argument(&self, index: usize, wanted: &Argument, given: &Value) -> Status {
+        let wanted = match wanted {
+            Argument::Value(Kind::I32) => "i32",
+            Argument::Value(Kind::I64) => "i64",
+            Argument::Value(Kind::F32) => "f32",
+            Argument::Value(Kind::F64) => "f64",
+            Argument::Value(Kind::Ref) => "tensor, buffer, object or null",
+            Argument::Span(_) => "nothing a host can give: a span",
+        };
+        let name = self.name();
+        Status::new(
+            Code::InvalidArgument,
+            format!("argument {index} of `{name}`: expected {wanted}, found {}", given.kind()),
+        )
+    }
+}
+
+/// A value of this kind can be passed; integers and floats also where a wider one is wanted.
+fn accepts(wanted: &Argument, given: &Value) -> bool {
+    match wanted {
+        Argument::Value(Kind::I32) => matches!(given, Value::I32(_)),
+        Argument::Value(Kind::I64) => matches!(given, Value::I32(_) | Value::I64(_)),
+        Argument::Value(Kind::F32) => matches!(given, Value::F32(_)),
+        Argument::Value(Kind::F64) => matches!(given, Value::F32(_) | Value::F64(_)),
+        Argument::Value(Kind::Ref) => {
+            matches!(given, Value::Tensor(_) | Value::Buffer(_) | Value::Null | Value::Object(_))
+        }
+        Argument::Span(_) => false,
+    }
+}
+
+impl fmt::Debug for Function {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.name(), self.signature().text())
+    }
+}

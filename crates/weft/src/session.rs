@@ -1,0 +1,187 @@
+//! What programs of one host share: the devices, the type registry, where traces go.
+//!
+//! What lives here: [`Session`] and its builder. What does not: loading and linking (see `program.rs`), opening a
+//! device by URI (see `drivers.rs`).
+
+use crate::drivers::{DEFAULT_DRIVER, DeviceOptions, open_device_with};
+use crate::hal_module::{self, HalModuleOptions, TraceSink};
+use crate::program::{Program, ProgramBuilder};
+use std::fmt;
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+use weft_hal::Device;
+use weft_sync::{Result, bail};
+use weft_vm::{Instance, InstanceOptions, Module, PrintHook};
+
+/// Devices and types that several programs share. Cheap to clone; all clones are the same session.
+///
+/// Devices are opened when the first program that needs one is loaded.
+///
+/// ```
+/// use weft::Session;
+/// let session = Session::builder().device("local-sync").build()?;
+/// assert_eq!(session.devices()?.len(), 1);
+/// # weft::Result::Ok(())
+/// ```
+#[derive(Clone)]
+pub struct Session(Arc<Inner>);
+
+struct Inner {
+    instance: Arc<Instance>,
+    device_uris: Vec<String>,
+    given_devices: Vec<Arc<Device>>,
+    device_options: Option<DeviceOptions>,
+    lead_device: usize,
+    trace: Option<TraceSink>,
+    devices: OnceLock<Result<Vec<Arc<Device>>>>,
+}
+
+impl Session {
+    /// A session with one device of the default driver.
+    pub fn new() -> Result<Session> {
+        Session::builder().build()
+    }
+
+    /// A session with chosen devices and hooks.
+    pub fn builder() -> SessionBuilder {
+        SessionBuilder::default()
+    }
+
+    /// Loads one compiled module as a program.
+    pub fn load(&self, path: impl AsRef<Path>) -> Result<Program> {
+        self.program().file(path)?.load()
+    }
+
+    /// Starts a program of several modules.
+    pub fn program(&self) -> ProgramBuilder {
+        ProgramBuilder::new(self.clone())
+    }
+
+    /// The devices in the order of their ordinals. Opens them if that has not happened yet.
+    pub fn devices(&self) -> Result<&[Arc<Device>]> {
+        match self.0.devices.get_or_init(|| self.0.open_devices()) {
+            Ok(devices) => Ok(devices),
+            Err(status) => Err(status.clone()),
+        }
+    }
+
+    /// The device that inputs live on and that programs prefer for shared buffers.
+    pub fn lead_device(&self) -> Result<&Arc<Device>> {
+        // The range was checked when the devices were opened.
+        Ok(&self.devices()?[self.0.lead_device])
+    }
+
+    /// The type registry and limits of the programs.
+    pub fn instance(&self) -> &Arc<Instance> {
+        &self.0.instance
+    }
+
+    /// The module `hal` over this session's devices.
+    pub(crate) fn hal_module(&self) -> Result<Module> {
+        hal_module::module(HalModuleOptions {
+            devices: self.devices()?.to_vec(),
+            lead_device: self.0.lead_device,
+            trace: self.0.trace.clone(),
+        })
+    }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session").field("device_uris", &self.0.device_uris).finish_non_exhaustive()
+    }
+}
+
+impl Inner {
+    fn open_devices(&self) -> Result<Vec<Arc<Device>>> {
+        let options = self.device_options.clone().unwrap_or_default();
+        let mut devices = self.given_devices.clone();
+        for uri in &self.device_uris {
+            devices.push(open_device_with(uri, &options)?);
+        }
+        if devices.is_empty() {
+            devices.push(open_device_with(DEFAULT_DRIVER, &options)?);
+        }
+        if self.lead_device >= devices.len() {
+            bail!(OutOfRange, "lead device {} of {} devices", self.lead_device, devices.len());
+        }
+        Ok(devices)
+    }
+}
+
+/// Choices of a [`Session`].
+#[derive(Default)]
+pub struct SessionBuilder {
+    device_uris: Vec<String>,
+    given_devices: Vec<Arc<Device>>,
+    device_options: Option<DeviceOptions>,
+    lead_device: usize,
+    trace: Option<TraceSink>,
+    print: Option<PrintHook>,
+}
+
+impl SessionBuilder {
+    /// Adds a device by URI, such as `local-sync`. The order gives the ordinals.
+    #[must_use]
+    pub fn device(mut self, uri: impl Into<String>) -> SessionBuilder {
+        self.device_uris.push(uri.into());
+        self
+    }
+
+    /// Adds a device that is open already. These come before those named by URI.
+    #[must_use]
+    pub fn open_device(mut self, device: Arc<Device>) -> SessionBuilder {
+        self.given_devices.push(device);
+        self
+    }
+
+    /// Says how devices named by URI are made.
+    #[must_use]
+    pub fn device_options(mut self, options: DeviceOptions) -> SessionBuilder {
+        self.device_options = Some(options);
+        self
+    }
+
+    /// Chooses the ordinal of the lead device.
+    #[must_use]
+    pub fn lead_device(mut self, ordinal: usize) -> SessionBuilder {
+        self.lead_device = ordinal;
+        self
+    }
+
+    /// Receives what programs trace: a key and tensors. Nothing is shown without it.
+    #[must_use]
+    pub fn trace(mut self, sink: TraceSink) -> SessionBuilder {
+        self.trace = Some(sink);
+        self
+    }
+
+    /// Receives what programs print. Nothing is shown without it.
+    #[must_use]
+    pub fn print(mut self, hook: PrintHook) -> SessionBuilder {
+        self.print = Some(hook);
+        self
+    }
+
+    /// The session. Fails only if the type registry refuses a type.
+    pub fn build(self) -> Result<Session> {
+        let instance =
+            Instance::with_options(InstanceOptions { print: self.print, ..InstanceOptions::default() });
+        hal_module::register_types(&instance)?;
+        Ok(Session(Arc::new(Inner {
+            instance,
+            device_uris: self.device_uris,
+            given_devices: self.given_devices,
+            device_options: self.device_options,
+            lead_device: self.lead_device,
+            trace: self.trace,
+            devices: OnceLock::new(),
+        })))
+    }
+}
+
+impl fmt::Debug for SessionBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionBuilder").field("device_uris", &self.device_uris).finish_non_exhaustive()
+    }
+}
