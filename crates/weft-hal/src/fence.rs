@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use weft_sync::{Code, Deadline, Point, Result, Semaphore, Status, bail, wait_all};
 
-/// A fence holds fewer points than this.
+/// A fence holds at most as many points.
 pub const FENCE_POINTS_MAX: usize = 65535;
 
 /// An immutable set of points; reached when all are reached, failed when any failed.
@@ -109,7 +109,7 @@ pub struct FenceBuilder {
 const POINTS_SEARCHED_MAX: usize = 32;
 
 impl FenceBuilder {
-    /// Room for up to `capacity` semaphores; 65535 and fewer.
+    /// Room for up to `capacity` semaphores, at most 65535.
     pub fn new(capacity: usize) -> Result<FenceBuilder> {
         if capacity > FENCE_POINTS_MAX {
             bail!(ResourceExhausted, "fence capacity {capacity} > {FENCE_POINTS_MAX}");

@@ -119,10 +119,10 @@ impl Allocator {
             | BufferUsage::MAPPING_PERSISTENT
             | BufferUsage::MAPPING_ACCESS_RANDOM
             | BufferUsage::TRANSFER;
-        params.alignment_min = params.alignment_min.max(HOST_ALIGNMENT as u64);
-        if !params.alignment_min.is_power_of_two() {
+        if params.alignment_min != 0 && !params.alignment_min.is_power_of_two() {
             bail!(InvalidArgument, "alignment {} is not a power of two", params.alignment_min);
         }
+        params.alignment_min = params.alignment_min.max(HOST_ALIGNMENT as u64);
         Ok(params)
     }
 

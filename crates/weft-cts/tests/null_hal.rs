@@ -1,0 +1,10 @@
+//! Every family on the null device: what needs no work to show.
+
+weft_cts::subject_tests! { null_hal = weft_cts::subject::null_hal;
+    buffer: weft_cts::hal::buffer::BUFFER, for_each_buffer_case;
+    command: weft_cts::hal::command::COMMAND, for_each_command_case;
+    dispatch: weft_cts::hal::dispatch::DISPATCH, for_each_dispatch_case;
+    file: weft_cts::hal::file::FILE, for_each_file_case;
+    queue: weft_cts::hal::queue::QUEUE, for_each_queue_case;
+    semaphore: weft_cts::hal::semaphore::SEMAPHORE, for_each_semaphore_case;
+}
