@@ -46,6 +46,7 @@ class Program:
     source: pathlib.Path
     flags: list
     cases: list
+    declares_device: bool = False
 
 
 def read_program(source):
@@ -64,6 +65,8 @@ def read_program(source):
             program.cases.append(case)
         elif key == "flags":
             program.flags += value.split()
+        elif (key, value) == ("device", "declared"):
+            program.declares_device = True
         elif key == "modules":
             modules = value.split()
         elif key == "tolerance":

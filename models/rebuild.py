@@ -27,7 +27,6 @@ from directives import Case, Program, read_program  # noqa: E402
 MODELS = pathlib.Path(__file__).resolve().parent
 TOOLS = pathlib.Path(sys.executable).parent
 LOCAL = ["--iree-hal-target-device=local", "--iree-hal-local-target-device-backends=llvm-cpu"]
-GENERIC = "--iree-llvmcpu-target-cpu=generic"
 FOLDERS = ["digits", "programs", "check", "bench"]
 
 
@@ -41,9 +40,11 @@ class Problem(Exception):
     """A program that does not compile, or a case whose answer is not what its directives say."""
 
 
-def compile_program(source, output, flags):
+def compile_program(program, output, processor):
     """Runs in models/, because the relative path is part of the module's debug information."""
-    target = [] if any(flag.startswith("--iree-hal-target-device=") for flag in flags) else LOCAL
+    source, flags = program.source, [f"--iree-llvmcpu-target-cpu={processor}", *program.flags]
+    chosen = program.declares_device or any(flag.startswith("--iree-hal-target-device=") for flag in flags)
+    target = [] if chosen else LOCAL
     command = [tool("iree-compile"), *target, "--iree-llvmcpu-debug-symbols=false", *flags, str(source.relative_to(MODELS)), "-o", str(output)]
     done = subprocess.run(command, cwd=MODELS, capture_output=True, text=True, timeout=120)
     if done.returncode != 0:
@@ -96,7 +97,7 @@ def build_folder(folder, scratch, only, problems):
     programs = [read_program(source) for source in sorted(folder.glob("*.mlir"))]
     chosen = [p for p in programs if not only or any(word in p.name for word in only)]
     for program in chosen:
-        attempt(problems, compile_program, program.source, scratch / f"{program.name}.vmfb", [GENERIC, *program.flags])
+        attempt(problems, compile_program, program, scratch / f"{program.name}.vmfb", "generic")
     names = [case.name for program in programs for case in program.cases]
     repeated = {name for name in names if names.count(name) > 1}
     if repeated:
@@ -156,7 +157,7 @@ def build_host(directory):
     """models/bench for this CPU: what figures are taken with."""
     directory.mkdir(parents=True, exist_ok=True)
     for source in sorted((MODELS / "bench").glob("*.mlir")):
-        compile_program(source, directory / f"{source.stem}.vmfb", ["--iree-llvmcpu-target-cpu=host", *read_program(source).flags])
+        compile_program(read_program(source), directory / f"{source.stem}.vmfb", "host")
         print(f"  compiled {source.stem} for this CPU")
 
 
