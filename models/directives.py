@@ -39,6 +39,21 @@ class Case:
 
 
 @dataclasses.dataclass
+class Test:
+    """One function of a test module, or the whole module when it is refused."""
+
+    name: str
+    module: str
+    outcome: str
+    messages: list
+
+    def block(self):
+        """This test as it stands in manifest.txt."""
+        lines = [f"test: {self.name}", f"module: {self.module}", f"outcome: {self.outcome}"]
+        return "\n".join(lines + [f"message: {text}" for text in self.messages])
+
+
+@dataclasses.dataclass
 class Program:
     """One source file."""
 
@@ -46,12 +61,13 @@ class Program:
     source: pathlib.Path
     flags: list
     cases: list
+    tests: list
     declares_device: bool = False
 
 
 def read_program(source):
     """Reads the directives of `source`."""
-    program = Program(source.stem, source, [], [])
+    program = Program(source.stem, source, [], [], [])
     tolerance, modules, run_flags = "exact", [f"{source.stem}.vmfb"], []
     for number, line in enumerate(source.read_text().splitlines(), 1):
         if not line.startswith("//! "):
@@ -63,6 +79,12 @@ def read_program(source):
             code = 1 if found["kind"] == "failing case" else 0
             case = Case(found["name"], source.stem, modules, found["function"], inputs, tolerance, code, run_flags)
             program.cases.append(case)
+        elif key in ("passes", "fails"):
+            program.tests.append(Test(value, f"{source.stem}.vmfb", key, []))
+        elif key == "refused":
+            program.tests.append(Test("*", f"{source.stem}.vmfb", key, [value]))
+        elif key == "message" and program.tests:
+            program.tests[-1].messages.append(value)
         elif key == "flags":
             program.flags += value.split()
         elif (key, value) == ("device", "declared"):

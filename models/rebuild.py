@@ -105,14 +105,14 @@ def build_folder(folder, scratch, only, problems):
     for program in chosen:
         if (scratch / f"{program.name}.vmfb").exists():
             record(program, folder, scratch, problems)
-    if names and not only:
+    if not only and any(program.cases or program.tests for program in programs):
         (scratch / "manifest.txt").write_text(manifest(programs))
     print(f"  {folder.name}: {len(chosen)} programs, {sum(len(p.cases) for p in chosen)} cases")
 
 
 def manifest(programs):
     blocks = ["# Written by rebuild.py from the directives in the programs. Format: ../README.md"]
-    blocks += [case.block() for program in programs for case in program.cases]
+    blocks += [entry.block() for program in programs for entry in [*program.cases, *program.tests]]
     return "\n\n".join(blocks) + "\n"
 
 
