@@ -6,7 +6,8 @@
 //! 2. Fresh memory is zeroed; kept memory holds old bytes. Nobody is ever given memory that was not initialised.
 //! 3. A freed block is kept as long as all kept blocks together stay below the larger of 256 MiB and 5/4 of the most
 //!    that was ever lent at once: the process never grows beyond about twice its own need. When a block does not fit,
-//!    all kept blocks (they are of sizes that are no longer asked for) are freed first.
+//!    all kept blocks (they are of sizes that are no longer asked for) are freed first. Blocks below 4 KiB are kept
+//!    without being counted: there are never more of them than were lent at once.
 //! 4. `trim` frees what is kept. Statistics count what is lent, not what is kept.
 //! 5. Blocks of 4 MiB and more start at 2 MiB boundaries and ask for huge pages.
 
@@ -27,6 +28,8 @@ use weft_sync::{Result, Status, status};
 const CLASS_COUNT: usize = 4 + 4 * 32;
 /// Kept bytes that are fine whatever the process needed so far.
 const KEPT_BYTES_FLOOR: u64 = 256 << 20;
+/// The first class whose kept blocks are counted: 4 KiB.
+const CLASS_COUNTED_FIRST: usize = 19;
 /// From this size on blocks are aligned to huge pages.
 const HUGE_BYTES_MIN: usize = 4 << 20;
 const HUGE_PAGE: usize = 2 << 20;
@@ -88,7 +91,7 @@ impl HostMemory {
         self.take(bytes, HOST_ALIGNMENT, None)
     }
 
-    /// Bytes that are kept for later.
+    /// Bytes that are kept for later, in blocks of 4 KiB and more.
     pub fn kept_bytes(&self) -> u64 {
         self.pool.kept_bytes.load(Ordering::Relaxed)
     }
@@ -98,7 +101,9 @@ impl HostMemory {
             Some(class) if alignment <= class_alignment(class_bytes(class)) => {
                 let span = match lock(&self.pool.classes[class]).pop() {
                     Some(Kept(span)) => {
-                        self.pool.kept_bytes.fetch_sub(class_bytes(class) as u64, Ordering::Relaxed);
+                        if class >= CLASS_COUNTED_FIRST {
+                            self.pool.kept_bytes.fetch_sub(class_bytes(class) as u64, Ordering::Relaxed);
+                        }
                         span
                     }
                     None => self.fresh(class_bytes(class), class_alignment(class_bytes(class)))?,
@@ -176,10 +181,12 @@ impl Pool {
     }
 
     fn keep(&self, class: usize, span: Span) {
-        let bytes = class_bytes(class) as u64;
-        let kept = self.kept_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        if kept > self.kept_bytes_max() {
-            self.free_kept();
+        if class >= CLASS_COUNTED_FIRST {
+            let bytes = class_bytes(class) as u64;
+            let kept = self.kept_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
+            if kept > self.kept_bytes_max() {
+                self.free_kept();
+            }
         }
         lock(&self.classes[class]).push(Kept(span));
     }
@@ -188,7 +195,9 @@ impl Pool {
     fn free_kept(&self) {
         for (class, kept) in self.classes.iter().enumerate() {
             let freed = std::mem::take(&mut *lock(kept));
-            self.kept_bytes.fetch_sub(freed.len() as u64 * class_bytes(class) as u64, Ordering::Relaxed);
+            if class >= CLASS_COUNTED_FIRST {
+                self.kept_bytes.fetch_sub(freed.len() as u64 * class_bytes(class) as u64, Ordering::Relaxed);
+            }
             for Kept(span) in freed {
                 // SAFETY: the block was taken off its list, so nobody else has it, and it was made with this class.
                 unsafe { free(span, class_bytes(class), class_alignment(class_bytes(class))) };
@@ -339,6 +348,7 @@ mod tests {
             assert!(class == 0 || class_bytes(class - 1) < size, "{size}");
             assert!(size <= 256 || class_bytes(class) <= size + size / 4 + 1, "{size}");
         }
+        assert_eq!(class_of(4096), Some(CLASS_COUNTED_FIRST));
         assert_eq!(class_of(1 << 40), Some(CLASS_COUNT - 1));
         assert_eq!(class_of((1 << 40) + 1), None);
     }
@@ -355,13 +365,13 @@ mod tests {
     #[test]
     fn a_freed_block_is_used_again_and_trim_frees_it() {
         let memory = HostMemory::new();
-        let first = memory.allocate_block(&device_local(0), 1000).unwrap();
+        let first = memory.allocate_block(&device_local(0), 10_000).unwrap();
         let base = first.base();
         drop(first);
-        assert_eq!(memory.kept_bytes(), 1024);
-        let second = memory.allocate_block(&device_local(0), 900).unwrap();
+        assert_eq!(memory.kept_bytes(), 10 << 10);
+        let second = memory.allocate_block(&device_local(0), 9000).unwrap();
         assert_eq!(second.base(), base);
-        assert_eq!((second.length(), memory.kept_bytes()), (900, 0));
+        assert_eq!((second.length(), memory.kept_bytes()), (9000, 0));
         drop(second);
         memory.trim();
         assert_eq!(memory.kept_bytes(), 0);

@@ -6,8 +6,8 @@
 #![allow(unsafe_code, reason = "moves bytes between checked, pinned ranges")]
 
 use weft_hal::{
-    Allocator, BindingEntry, Buffer, BufferParams, BufferRange, DeviceId, Dispatch, ExecuteFlags, File,
-    HostCall, HostCallContext, Pattern, Pinned, Recording, Submission, fill_bytes,
+    BindingEntry, Buffer, BufferRange, DeviceId, Dispatch, ExecuteFlags, File, HostCall, HostCallContext,
+    Pattern, Pinned, Recording, Submission, fill_bytes,
 };
 use weft_sync::{Result, WhileDoing, bail};
 
@@ -18,16 +18,6 @@ use crate::host_memory::HostMemory;
 #[inline]
 fn pin<'a>(range: &BufferRange<'a>) -> Result<Pinned<'a>> {
     range.buffer.pin()?.narrow(range.offset, range.length)
-}
-
-pub(crate) fn alloca(
-    submission: &Submission<'_>,
-    allocator: &Allocator,
-    params: &BufferParams,
-    buffer: &Buffer,
-) -> Result<()> {
-    let commit = || buffer.commit(allocator.allocate_block(params, buffer.byte_length())?);
-    submission.run(|| commit().while_doing(|| "allocating on a queue")).map(drop)
 }
 
 pub(crate) fn dealloca(submission: &Submission<'_>, buffer: &Buffer) -> Result<()> {

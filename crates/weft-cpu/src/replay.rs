@@ -8,15 +8,16 @@
 //! # Safety
 //! The unsafe code below relies on three facts, each established once a submission or once a recording:
 //!
-//! 1. *Pinned*: the address of each source is good until the end of the replay (`Slots::resolve`).
+//! 1. *Pinned*: the address of each source is good until the end of the replay (`resolve`).
 //! 2. *Inside*: `Range::offset + Range::length` is at most the source's extent, which is at most the length that was
-//!    pinned (`Program::range` at recording, `Slots::resolve` at submission).
+//!    pinned (`Program::range` at recording, `resolve_source` at submission).
 //! 3. *Permitted*: the front (`weft-hal`) checked that writes go to buffers that allow them. Who else touches the bytes
 //!    meanwhile is the submitter's business; see the header of `weft-hal/src/buffer.rs`.
 
 #![allow(unsafe_code, reason = "touches buffer memory through checked addresses and calls kernels")]
 
 use std::ffi::c_void;
+use std::mem::MaybeUninit;
 
 use weft_hal::{BINDINGS_MAX, BindingEntry, Pinned, fill_bytes, validate};
 use weft_sync::{Result, Status, WhileDoing, status};
@@ -26,40 +27,17 @@ use crate::dispatch::{KernelFailure, LocalMemory, Operands, check_binding_pointe
 use crate::float_mode::FlushedDenormals;
 use crate::host_memory::HostMemory;
 
-/// Sources that need no allocation.
+/// Sources of small programs, which are the common ones, and of all that need no allocation.
+const SOURCES_FEW: usize = 4;
 const SOURCES_INLINE: usize = 16;
 
-/// The sources of one submission, pinned.
-struct Slots<'a> {
-    inline: [Pinned<'a>; SOURCES_INLINE],
-    /// All of them, if there are more than fit.
-    spilled: Vec<Pinned<'a>>,
-    count: usize,
-}
-
-impl<'a> Slots<'a> {
-    #[inline]
-    fn resolve(sources: &'a [Source], table: &[BindingEntry<'a>]) -> Result<Slots<'a>> {
-        let mut slots = Slots {
-            inline: [const { Pinned::EMPTY }; SOURCES_INLINE],
-            spilled: Vec::new(),
-            count: sources.len(),
-        };
-        if sources.len() > SOURCES_INLINE {
-            slots.spilled =
-                sources.iter().map(|source| resolve_source(source, table)).collect::<Result<_>>()?;
-        } else {
-            for (slot, source) in slots.inline.iter_mut().zip(sources) {
-                *slot = resolve_source(source, table)?;
-            }
-        }
-        Ok(slots)
+/// Looks up all sources of one submission. `slots` has room for as many.
+#[inline]
+fn resolve<'a>(sources: &'a [Source], table: &[BindingEntry<'a>], slots: &mut [Pinned<'a>]) -> Result<()> {
+    for (slot, source) in slots.iter_mut().zip(sources) {
+        *slot = resolve_source(source, table)?;
     }
-
-    #[inline]
-    fn as_slice(&self) -> &[Pinned<'a>] {
-        if self.count > SOURCES_INLINE { &self.spilled } else { &self.inline[..self.count] }
-    }
+    Ok(())
 }
 
 #[inline]
@@ -92,20 +70,34 @@ fn too_short(extent: u64, length: usize) -> Status {
 
 /// Addresses and lengths of the bindings of the dispatch that runs, as kernels see them.
 struct Bindings {
-    pointers: [*mut c_void; BINDINGS_MAX],
-    lengths: [usize; BINDINGS_MAX],
+    /// The first `count` are initialised.
+    pointers: [MaybeUninit<*mut c_void>; BINDINGS_MAX],
+    /// The first `count` are initialised.
+    lengths: [MaybeUninit<usize>; BINDINGS_MAX],
     /// Where in `Program::bindings` they come from: consecutive dispatches often use the same ones.
     start: u32,
     count: u8,
 }
 
 impl Bindings {
-    const NONE: Bindings = Bindings {
-        pointers: [std::ptr::null_mut(); BINDINGS_MAX],
-        lengths: [0; BINDINGS_MAX],
-        start: 0,
-        count: 0,
-    };
+    #[inline]
+    fn new() -> Bindings {
+        let (pointers, lengths) =
+            ([MaybeUninit::uninit(); BINDINGS_MAX], [MaybeUninit::uninit(); BINDINGS_MAX]);
+        Bindings { pointers, lengths, start: 0, count: 0 }
+    }
+
+    #[inline]
+    fn pointers(&self) -> &[*mut c_void] {
+        // SAFETY: the first `count` are initialised, and `count` is at most `BINDINGS_MAX`.
+        unsafe { std::slice::from_raw_parts(self.pointers.as_ptr().cast(), usize::from(self.count)) }
+    }
+
+    #[inline]
+    fn lengths(&self) -> &[usize] {
+        // SAFETY: as for `pointers`.
+        unsafe { std::slice::from_raw_parts(self.lengths.as_ptr().cast(), usize::from(self.count)) }
+    }
 
     /// Makes these the bindings of `command`, unless they are already.
     #[inline]
@@ -114,18 +106,17 @@ impl Bindings {
             return Ok(());
         }
         let (start, count) = (command.bindings_start as usize, usize::from(command.binding_count));
-        // An error below must not leave a half-loaded set behind that looks complete.
-        self.count = 0;
+        assert!(count <= BINDINGS_MAX, "the front limits bindings");
         let ranges = &program.bindings[start..start + count];
         for ((pointer, length), range) in self.pointers.iter_mut().zip(&mut self.lengths).zip(ranges) {
             let (base, available) = bytes_of(range, slots);
-            *pointer = base.cast();
-            *length = available;
+            pointer.write(base.cast());
+            length.write(available);
         }
-        check_binding_pointers(&self.pointers[..count])?;
         self.start = command.bindings_start;
         self.count = command.binding_count;
-        Ok(())
+        // A failure ends the replay, so nobody takes these bindings for good ones.
+        check_binding_pointers(self.pointers())
     }
 }
 
@@ -143,11 +134,33 @@ fn bytes_of(range: &Range, slots: &[Pinned<'_>]) -> (*mut u8, usize) {
 impl Program {
     /// Runs all commands in order, until the first failure. `table` fits the slots in use.
     #[inline]
-    pub(crate) fn run(&self, table: &[BindingEntry<'_>], memory: &HostMemory) -> Result<()> {
+    pub(crate) fn run<'a>(&'a self, table: &[BindingEntry<'a>], memory: &HostMemory) -> Result<()> {
         if self.commands.is_empty() {
             return Ok(());
         }
-        let slots = Slots::resolve(&self.sources, table)?;
+        match self.sources.len() {
+            count if count <= SOURCES_FEW => {
+                self.run_in(table, memory, &mut [const { Pinned::EMPTY }; SOURCES_FEW])
+            }
+            count if count <= SOURCES_INLINE => {
+                self.run_in(table, memory, &mut [const { Pinned::EMPTY }; SOURCES_INLINE])
+            }
+            count => {
+                let mut slots = Vec::with_capacity(count);
+                slots.resize_with(count, || Pinned::EMPTY);
+                self.run_in(table, memory, &mut slots)
+            }
+        }
+    }
+
+    #[inline]
+    fn run_in<'a>(
+        &'a self,
+        table: &[BindingEntry<'a>],
+        memory: &HostMemory,
+        slots: &mut [Pinned<'a>],
+    ) -> Result<()> {
+        resolve(&self.sources, table, slots)?;
         // Before the first workgroup: a lack of memory must not show half-way.
         let scratch = match self.local_memory_bytes {
             0 => None,
@@ -155,11 +168,11 @@ impl Program {
         };
         let local_base = scratch.as_ref().map_or(std::ptr::null_mut(), |block| block.base().as_ptr().cast());
         let _float_mode = FlushedDenormals::enter();
-        self.run_commands(slots.as_slice(), local_base)
+        self.run_commands(slots, local_base)
     }
 
     fn run_commands(&self, slots: &[Pinned<'_>], local_base: *mut c_void) -> Result<()> {
-        let mut bindings = Bindings::NONE;
+        let mut bindings = Bindings::new();
         for command in &self.commands {
             match command {
                 Command::Dispatch(dispatch) => {
@@ -202,8 +215,7 @@ impl Program {
         bindings.load(self, command, slots)?;
         let kernel = &self.kernels[command.kernel as usize];
         if kernel.checks_lengths {
-            let lengths = &bindings.lengths[..usize::from(bindings.count)];
-            kernel.loaded()?.check_binding_lengths(kernel.ordinal, lengths)?;
+            kernel.loaded()?.check_binding_lengths(kernel.ordinal, bindings.lengths())?;
         }
         let mut geometry = command.geometry;
         if let Some(source) = &command.indirect {
@@ -216,8 +228,8 @@ impl Program {
             constants: self.constants[command.constants_start as usize..].as_ptr(),
             constant_count: command.constant_count,
             binding_count: command.binding_count,
-            binding_pointers: bindings.pointers.as_ptr(),
-            binding_lengths: bindings.lengths.as_ptr(),
+            binding_pointers: bindings.pointers().as_ptr(),
+            binding_lengths: bindings.lengths().as_ptr(),
         };
         let state = geometry.state(&operands, 1);
         let local = match geometry.local_memory_bytes {

@@ -10,7 +10,7 @@
 use std::sync::Arc;
 
 use weft_hal::{
-    Allocator, AllocatorBackend, AllocatorWrapper, BindingEntry, Buffer, BufferParams, BufferRange,
+    Alloca, Allocator, AllocatorBackend, AllocatorWrapper, BindingEntry, Buffer, BufferRange,
     CommandBufferMode, CommandBufferParams, CommandRecorder, Device, DeviceBackend, DeviceId, Dispatch,
     ExecutableBackend, ExecutableParams, ExecuteFlags, File, HostCall, Pattern, Recording, Submission,
 };
@@ -91,10 +91,9 @@ impl DeviceBackend for SyncDevice {
         &self,
         submission: &Submission<'_>,
         allocator: &Allocator,
-        params: &BufferParams,
-        buffer: &Arc<Buffer>,
-    ) -> Result<()> {
-        queue_ops::alloca(submission, allocator, params, buffer)
+        alloca: &Alloca,
+    ) -> Result<Arc<Buffer>> {
+        submission.run_alloca(allocator, alloca)
     }
 
     fn dealloca(&self, submission: &Submission<'_>, buffer: &Buffer) -> Result<()> {

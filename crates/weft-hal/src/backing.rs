@@ -44,6 +44,16 @@ impl Transient {
         }
     }
 
+    /// A backing that is committed from the start: for devices whose allocation was due at once.
+    pub(crate) fn committed(block: HostBlock) -> Transient {
+        Transient {
+            state: AtomicU64::new(COMMITTED),
+            base: AtomicPtr::new(block.base().as_ptr()),
+            block: Mutex::new(Some(block)),
+            dealloca_queued: AtomicBool::new(false),
+        }
+    }
+
     /// Step 1.
     pub(crate) fn commit(&self, block: HostBlock) -> Result<()> {
         let mut slot = lock(&self.block);

@@ -100,10 +100,22 @@ impl Buffer {
         Buffer::allocated(metadata, byte_length, Backing::Resident(block))
     }
 
-    /// A buffer whose bytes are committed later ([`Buffer::commit`]). Its metadata is final now.
-    pub fn transient(mut metadata: BufferMetadata, byte_length: u64) -> Arc<Buffer> {
+    /// A queue-allocated buffer, whose bytes are given now or committed later ([`Buffer::commit`]). Its metadata is
+    /// final now.
+    pub fn transient(
+        mut metadata: BufferMetadata,
+        byte_length: u64,
+        block: Option<HostBlock>,
+    ) -> Arc<Buffer> {
         metadata.placement.flags |= PlacementFlags::ASYNCHRONOUS;
-        Buffer::allocated(metadata, byte_length, Backing::Transient(Transient::new()))
+        let backing = match block {
+            Some(block) => {
+                assert!(byte_length <= block.length() as u64, "a buffer never exceeds its block");
+                Transient::committed(block)
+            }
+            None => Transient::new(),
+        };
+        Buffer::allocated(metadata, byte_length, Backing::Transient(backing))
     }
 
     fn allocated(metadata: BufferMetadata, byte_length: u64, backing: Backing) -> Arc<Buffer> {

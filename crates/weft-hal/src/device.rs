@@ -17,7 +17,7 @@ use crate::event::{Channel, Event};
 use crate::executable::{Executable, ExecutableBackend, ExecutableParams};
 use crate::file::File;
 use crate::memory::{BufferParams, MemoryAccess, PlacementFlags, QueueAffinity, WHOLE_BUFFER};
-use crate::queue::{AllocaFlags, DeallocaFlags, ExecuteFlags, HostCall, Submission};
+use crate::queue::{Alloca, AllocaFlags, DeallocaFlags, ExecuteFlags, HostCall, Submission};
 use crate::validate::{self, Pattern};
 
 /// What a device provides. Arguments were validated; affinities have exactly one bit of an existing queue.
@@ -46,14 +46,14 @@ pub trait DeviceBackend: Send + Sync + 'static {
     /// Gives back what is only kept for later.
     fn trim(&self);
 
-    /// Commits `buffer` (a fresh transient) with a block from `allocator`.
+    /// Makes a transient buffer and sees to it that it is committed, with a block from `allocator`, before the signals
+    /// are reached.
     fn alloca(
         &self,
         submission: &Submission<'_>,
         allocator: &Allocator,
-        params: &BufferParams,
-        buffer: &Arc<Buffer>,
-    ) -> Result<()>;
+        alloca: &Alloca,
+    ) -> Result<Arc<Buffer>>;
 
     /// Decommits a transient buffer, whose deallocation was claimed; withdraws the claim if that fails.
     fn dealloca(&self, submission: &Submission<'_>, buffer: &Buffer) -> Result<()>;
@@ -234,9 +234,7 @@ impl Device {
         if flags.contains(AllocaFlags::INDETERMINATE_LIFETIME) {
             metadata.placement.flags |= PlacementFlags::INDETERMINATE_LIFETIME;
         }
-        let buffer = Buffer::transient(metadata, size);
-        self.backend.alloca(&submission, &self.allocator, &params, &buffer)?;
-        Ok(buffer)
+        self.backend.alloca(&submission, &self.allocator, &Alloca { params, metadata, size })
     }
 
     /// Takes the memory of a queue-allocated buffer away. Any other buffer makes this a barrier; a second deallocation

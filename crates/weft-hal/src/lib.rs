@@ -57,7 +57,7 @@ pub use minifloat::MiniFloat;
 pub use null::{NULL, open_null_device};
 pub use number_format::{NumberFormat, Signedness};
 pub use queue::{
-    AllocaFlags, DeallocaFlags, ExecuteFlags, HostCall, HostCallContext, HostCallEnd, HostCallFlags,
+    Alloca, AllocaFlags, DeallocaFlags, ExecuteFlags, HostCall, HostCallContext, HostCallEnd, HostCallFlags,
     Submission,
 };
 pub use shape::Shape;

@@ -16,7 +16,7 @@ use crate::executable::{ExecutableBackend, ExecutableParams, FunctionInfo, Funct
 use crate::file::File;
 use crate::host_block::{BlockKeeper, HostBlock};
 use crate::memory::BufferParams;
-use crate::queue::{ExecuteFlags, HostCall, HostCallContext, Submission};
+use crate::queue::{Alloca, ExecuteFlags, HostCall, HostCallContext, Submission};
 use crate::validate::Pattern;
 
 /// What programs know the device as.
@@ -57,12 +57,9 @@ impl DeviceBackend for NullDevice {
         &self,
         submission: &Submission<'_>,
         allocator: &Allocator,
-        params: &BufferParams,
-        buffer: &Arc<Buffer>,
-    ) -> Result<()> {
-        submission
-            .run(|| buffer.commit(allocator.allocate_block(params, buffer.byte_length())?))
-            .map(drop_done)
+        alloca: &Alloca,
+    ) -> Result<Arc<Buffer>> {
+        submission.run_alloca(allocator, alloca)
     }
 
     fn dealloca(&self, submission: &Submission<'_>, buffer: &Buffer) -> Result<()> {

@@ -9,12 +9,15 @@
 //! What lives here: [`Submission`], the flags of queue operations, host calls, and the one place where rules 1, 4 and 5
 //! are put into practice for devices that work inside the call. The operations are methods of `Device`.
 
+use std::sync::Arc;
+
 use weft_sync::{Deadline, Point, Result, Status, WhileDoing, wait_all};
 
-use crate::buffer::DeviceId;
+use crate::allocator::Allocator;
+use crate::buffer::{Buffer, BufferMetadata, DeviceId};
 use crate::fence::{Fence, fail_all, signal_all};
 use crate::mask_text::mask;
-use crate::memory::QueueAffinity;
+use crate::memory::{BufferParams, QueueAffinity};
 
 mask! {
     /// How a queue allocation behaves.
@@ -66,6 +69,17 @@ mask! {
     }
 }
 
+/// The buffer that a queue allocation makes.
+#[derive(Clone, Copy, Debug)]
+pub struct Alloca {
+    /// Completed and adjusted.
+    pub params: BufferParams,
+    /// Final.
+    pub metadata: BufferMetadata,
+    /// Bytes.
+    pub size: u64,
+}
+
 /// Where an operation runs, what it waits for and what it signals.
 #[derive(Clone, Copy, Debug)]
 pub struct Submission<'a> {
@@ -110,6 +124,14 @@ impl<'a> Submission<'a> {
             Ok(value) => Ok(Some(value)),
             Err(status) => Err(self.fail(status)),
         }
+    }
+
+    /// Makes a transient buffer on the calling thread: committed, or never to be if a wait failed.
+    pub fn run_alloca(&self, allocator: &Allocator, alloca: &Alloca) -> Result<Arc<Buffer>> {
+        let Alloca { params, metadata, size } = alloca;
+        let block =
+            self.run(|| allocator.allocate_block(params, *size).while_doing(|| "allocating on a queue"))?;
+        Ok(Buffer::transient(*metadata, *size, block))
     }
 
     #[cold]
