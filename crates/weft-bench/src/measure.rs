@@ -1,0 +1,95 @@
+//! Runs subjects in turn and keeps what each round took.
+
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+/// Rounds that count; one more warms up.
+const ROUNDS: usize = 11;
+
+/// How long one subject runs in one round, at least.
+const SLICE: Duration = Duration::from_millis(20);
+
+/// Something to be timed: a name and one operation. The operation may stand for several (`per_call`).
+pub struct Subject<'a> {
+    name: String,
+    per_call: u64,
+    run: Box<dyn FnMut() + 'a>,
+}
+
+impl<'a> Subject<'a> {
+    /// A subject whose closure does one operation.
+    pub fn new<T>(name: impl Into<String>, mut run: impl FnMut() -> T + 'a) -> Subject<'a> {
+        let run = Box::new(move || {
+            black_box(run());
+        });
+        Subject { name: name.into(), per_call: 1, run }
+    }
+
+    /// The closure does `operations` operations each time it is called.
+    #[must_use]
+    pub fn per_call(mut self, operations: u64) -> Subject<'a> {
+        self.per_call = operations.max(1);
+        self
+    }
+}
+
+/// What one subject took, in nanoseconds an operation.
+#[derive(Clone, Debug)]
+pub struct Figure {
+    /// The subject.
+    pub name: String,
+    /// The median over the rounds.
+    pub median_ns: f64,
+    /// The fastest round.
+    pub min_ns: f64,
+    /// The median of the ratios to the first subject in the same round.
+    pub ratio: f64,
+}
+
+/// Times all subjects in turn (A B C A B C …), each long enough for the clock.
+pub fn measure(mut subjects: Vec<Subject<'_>>) -> Vec<Figure> {
+    let calls: Vec<u64> = subjects.iter_mut().map(calibrate).collect();
+    let mut rounds = vec![Vec::with_capacity(ROUNDS); subjects.len()];
+    for round in 0..=ROUNDS {
+        for (index, subject) in subjects.iter_mut().enumerate() {
+            let start = Instant::now();
+            for _ in 0..calls[index] {
+                (subject.run)();
+            }
+            let nanoseconds = start.elapsed().as_secs_f64() * 1e9;
+            if round > 0 {
+                rounds[index].push(nanoseconds / (calls[index] * subject.per_call) as f64);
+            }
+        }
+    }
+    let figure = |(subject, times): (&Subject<'_>, &Vec<f64>)| Figure {
+        name: subject.name.clone(),
+        median_ns: median(times.clone()),
+        min_ns: times.iter().copied().fold(f64::INFINITY, f64::min),
+        ratio: median(times.iter().zip(&rounds[0]).map(|(time, first)| time / first).collect()),
+    };
+    subjects.iter().zip(&rounds).map(figure).collect()
+}
+
+/// How many calls fill a slice.
+fn calibrate(subject: &mut Subject<'_>) -> u64 {
+    let mut calls = 1;
+    loop {
+        let start = Instant::now();
+        for _ in 0..calls {
+            (subject.run)();
+        }
+        let spent = start.elapsed();
+        if spent >= SLICE / 4 || calls >= 1 << 30 {
+            let fill = SLICE.as_secs_f64() / spent.as_secs_f64().max(1e-9);
+            return ((calls as f64 * fill) as u64).max(1);
+        }
+        calls *= 2;
+    }
+}
+
+/// The middle value.
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
