@@ -7,7 +7,8 @@
 //! are printed raw by default. [`Style::Exact`] escapes them, and spells floats that decimal text cannot hold, for
 //! text that is to be assembled again.
 //!
-//! Total: code that cannot be decoded ends the function's listing with a line that says why.
+//! Total: code that cannot be decoded ends the function's listing with a line that says why. (That parts are not
+//! shared without end, which would make listings endless, is checked when the archive is read.)
 
 mod instruction;
 mod number;

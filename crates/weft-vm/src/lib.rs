@@ -24,6 +24,7 @@ pub mod module_bytes;
 pub mod native;
 mod native_call;
 mod ops;
+mod quicken;
 mod reference;
 pub mod reflection;
 mod run;

@@ -26,6 +26,11 @@ const FLAG_OPTIONAL: u32 = 2;
 /// REQUIRED of dependency and import flags.
 const FLAG_REQUIRED: u32 = 1;
 
+/// Functions may share code and constants bytes, so a small archive could describe endless work for whoever goes
+/// through them all: their sizes may add up to this many times the archive's size, or to [`SHARED_BYTES_MIN`].
+const SHARED_BYTES_FACTOR: usize = 16;
+const SHARED_BYTES_MIN: usize = 16 << 20;
+
 type Data = Range<usize>;
 
 /// Checks the tables of the module that `container` holds in an archive of `archive_bytes` bytes.
@@ -61,6 +66,8 @@ pub(super) fn check(
     let functions = checked.all(pairs, "function", |(descriptor, signature)| {
         checked.function(descriptor, signature, code.len())
     })?;
+    checked.sharing(functions.iter().map(|function| &function.code), "code")?;
+    checked.sharing(rodata.iter().map(|segment| &segment.range), "constants")?;
     let state = module.state.unwrap_or_default();
     let types = checked.all(types, "type", |full_name| {
         Ok(TypeDef { spelling: TypeSpelling::parse(&full_name)?, full_name })
@@ -200,6 +207,20 @@ impl Checked<'_> {
     fn all<T, U>(&self, elements: Vec<T>, what: &str, rule: impl Fn(T) -> Result<U>) -> Result<Vec<U>> {
         let rule = |(index, element)| rule(element).while_doing(|| format!("checking {what} {index}"));
         elements.into_iter().enumerate().map(rule).collect()
+    }
+
+    /// Bounds the sum of ranges that may overlap.
+    fn sharing<'r>(&self, ranges: impl Iterator<Item = &'r Data>, what: &str) -> Result<()> {
+        let total = ranges.fold(0_usize, |sum, range| sum.saturating_add(range.len()));
+        let allowed = self.archive_bytes.saturating_mul(SHARED_BYTES_FACTOR).max(SHARED_BYTES_MIN);
+        if total > allowed {
+            bail!(
+                ResourceExhausted,
+                "{what} of {total} bytes in an archive of {} bytes: bytes may be shared up to {allowed}",
+                self.archive_bytes
+            );
+        }
+        Ok(())
     }
 
     /// A range of the FlatBuffer as a range of the archive.

@@ -90,6 +90,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// The next `count` bytes.
+    #[inline]
     pub fn bytes(&mut self, count: usize) -> Decoded<&'a [u8]> {
         let left = self.code.len() - self.pc;
         if count > left {
@@ -100,6 +101,7 @@ impl<'a> Cursor<'a> {
         Ok(bytes)
     }
 
+    #[inline]
     fn array<const SIZE: usize>(&mut self) -> Decoded<[u8; SIZE]> {
         let mut array = [0; SIZE];
         array.copy_from_slice(self.bytes(SIZE)?);
@@ -107,16 +109,19 @@ impl<'a> Cursor<'a> {
     }
 
     /// One byte.
+    #[inline]
     pub fn u8(&mut self) -> Decoded<u8> {
         Ok(u8::from_le_bytes(self.array()?))
     }
 
     /// Two bytes, little-endian.
+    #[inline]
     pub fn u16(&mut self) -> Decoded<u16> {
         Ok(u16::from_le_bytes(self.array()?))
     }
 
     /// Four bytes, little-endian.
+    #[inline]
     pub fn u32(&mut self) -> Decoded<u32> {
         Ok(u32::from_le_bytes(self.array()?))
     }
@@ -127,6 +132,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Skips to an even pc; the byte skipped must be zero.
+    #[inline]
     pub fn pad(&mut self) -> Decoded<()> {
         if self.pc % 2 == 1 {
             let byte = self.u8()?;
@@ -138,6 +144,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// A counted list of `stride`-byte entries, after padding: its bytes.
+    #[inline]
     pub fn list(&mut self, stride: usize) -> Decoded<&'a [u8]> {
         self.pad()?;
         let count = usize::from(self.u16()?);
@@ -145,6 +152,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Opcode byte or bytes.
+    #[inline]
     pub fn op(&mut self) -> Decoded<Op> {
         let first = self.u8()?;
         let (set, byte) = match CoreOp::from_byte(first) {

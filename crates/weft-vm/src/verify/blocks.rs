@@ -85,12 +85,12 @@ mod tests {
     fn list(declared: u16, markers: &[usize], targets: &[u32]) -> Result<(), Code> {
         let mut blocks = BlockList::new(declared);
         for marker in markers {
-            blocks.marker(*marker).map_err(|refusal| refusal.code)?;
+            blocks.marker(*marker).map_err(|refusal| refusal.0.0)?;
         }
         for target in targets {
-            blocks.target(*target, 1).map_err(|refusal| refusal.code)?;
+            blocks.target(*target, 1).map_err(|refusal| refusal.0.0)?;
         }
-        blocks.finish().map_err(|(_, refusal)| refusal.code)
+        blocks.finish().map_err(|(_, refusal)| refusal.0.0)
     }
 
     /// [vm 131]

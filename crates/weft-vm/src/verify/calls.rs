@@ -62,12 +62,17 @@ fn values(
 ) -> Checked {
     let mut registers = u16_entries(registers).map(Register);
     for (argument, size) in signature.arguments().iter().zip(sizes) {
-        let (tuple, count) = match argument {
-            Argument::Value(kind) => (std::slice::from_ref(kind), 1),
-            Argument::Span(tuple) => (tuple.as_slice(), usize::from(size)),
-        };
-        for (kind, register) in tuple.iter().cycle().take(tuple.len() * count).zip(registers.by_ref()) {
-            banks.kind(register, *kind, Move::Allowed)?;
+        match argument {
+            Argument::Value(kind) => {
+                let Some(register) = registers.next() else { break };
+                banks.kind(register, *kind, Move::Allowed)?;
+            }
+            Argument::Span(tuple) => {
+                let values = tuple.len() * usize::from(size);
+                for (register, kind) in registers.by_ref().take(values).zip(tuple.iter().cycle()) {
+                    banks.kind(register, *kind, Move::Allowed)?;
+                }
+            }
         }
     }
     Ok(())

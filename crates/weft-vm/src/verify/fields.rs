@@ -24,6 +24,7 @@ impl Banks {
     }
 
     /// A register that holds `kind`.
+    #[inline]
     pub fn kind(self, register: Register, kind: Kind, moves: Move) -> Checked {
         if register.is_ref() != kind.is_ref() {
             return Err(wrong_bank(register, kind));

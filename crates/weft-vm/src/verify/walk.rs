@@ -1,10 +1,12 @@
 //! One pass over a function's code: blocks, instructions, fields (rules 1–8, 16–18, 22–26 of §16).
 
+use weft_sync::Code;
+
 use super::blocks::BlockList;
 use super::fields::{Banks, Move, Target};
 use super::{CallSite, Checked, FunctionFacts, Refusal, calls, fields};
 use crate::archive::{Archive, Features, Function};
-use crate::isa::{CoreOp, Cursor, Field, Kind, Op, OpSet, Register, remap_entries, u16_entries};
+use crate::isa::{CoreOp, Cursor, Field, Kind, Op, OpInfo, OpSet, Register, remap_entries, u16_entries};
 use crate::signature::Signature;
 
 /// Verifies one function; `code` is the module's code. A failure comes with the pc of the instruction.
@@ -113,17 +115,18 @@ impl<'a> Walk<'a> {
             ));
         }
         let op = self.cursor.op()?;
-        self.feature(op)?;
+        let info = op.info();
+        self.feature(op, info)?;
         self.note(op);
         let mut call = Call::default();
-        for field in op.info().fields {
+        for field in info.fields {
             self.field(op, *field, &mut call)?;
         }
-        Ok(op.info().terminator)
+        Ok(info.terminator)
     }
 
-    fn feature(&self, op: Op) -> Checked {
-        let needed = match op.info().set {
+    fn feature(&self, op: Op, info: &OpInfo) -> Checked {
+        let needed = match info.set {
             OpSet::Core if op.is_structural() => return Err(Refusal::invalid("block marker inside a block")),
             OpSet::Core => return Ok(()),
             OpSet::F32 => Features::EXT_F32,
@@ -132,7 +135,7 @@ impl<'a> Walk<'a> {
         if !self.function.requirements.contains(needed) {
             return Err(Refusal::invalid(format_args!(
                 "`{}` needs {needed:?}, which the function does not declare",
-                op.info().mnemonic
+                info.mnemonic
             )));
         }
         Ok(())
@@ -211,10 +214,8 @@ impl<'a> Walk<'a> {
             }
             (Op::Core(ImportResolved), Target::Import(_)) => {}
             (Op::Core(CallVariadic | CallVariadicYieldable), Target::Internal(_)) => {
-                return Err(Refusal {
-                    code: weft_sync::Code::FailedPrecondition,
-                    message: "variadic call of a function that is no import".to_owned(),
-                });
+                let message = "variadic call of a function that is no import";
+                return Err(Refusal::new(Code::FailedPrecondition, message));
             }
             (_, Target::Internal(ordinal)) => {
                 self.facts.callees.push(ordinal);
