@@ -21,6 +21,7 @@ use weft_sync::{Result, bail};
 use crate::dispatch::{Geometry, GeometryRequest};
 use crate::executable::{CpuExecutable, EntryPoint};
 use crate::host_memory::HostMemory;
+use crate::numbering::Numbering;
 
 /// Commands ready for replay.
 #[derive(Default)]
@@ -37,6 +38,23 @@ pub(crate) struct Program {
     pub(crate) kernels: Vec<Kernel>,
     /// Most local memory that any dispatch needs.
     pub(crate) local_memory_bytes: u32,
+}
+
+/// A program that is being recorded.
+#[derive(Default)]
+pub(crate) struct ProgramBuilder {
+    program: Program,
+    /// Numbers of `program.sources`.
+    sources: Numbering<SourceKey>,
+    /// Numbers of `program.kernels`, by executable and ordinal.
+    kernels: Numbering<(usize, u32)>,
+}
+
+/// What makes a source the same source. Buffers are retained by the program, so their addresses are not reused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum SourceKey {
+    Slot(u32),
+    Buffer(usize),
 }
 
 /// A function that is called, and the executable that keeps it loaded.
@@ -105,47 +123,58 @@ pub(crate) struct DispatchCommand {
 
 impl Recording for Program {}
 
-impl Program {
+impl ProgramBuilder {
+    /// What was recorded so far.
+    pub(crate) fn program(&self) -> &Program {
+        &self.program
+    }
+
+    /// The finished program.
+    pub(crate) fn finish(self) -> Program {
+        self.program
+    }
+
     /// Forgets all commands, keeps the room for them.
-    pub(crate) fn clear(&mut self) {
-        self.commands.clear();
+    fn clear(&mut self) {
         self.sources.clear();
-        self.bindings.clear();
-        self.constants.clear();
-        self.bytes.clear();
         self.kernels.clear();
-        self.local_memory_bytes = 0;
+        let program = &mut self.program;
+        program.commands.clear();
+        program.sources.clear();
+        program.bindings.clear();
+        program.constants.clear();
+        program.bytes.clear();
+        program.kernels.clear();
+        program.local_memory_bytes = 0;
     }
 
     pub(crate) fn fill(&mut self, target: &Place<'_>, pattern: Pattern) -> Result<()> {
         let target = self.range(target)?;
-        self.commands.push(Command::Fill { target, pattern });
+        self.program.commands.push(Command::Fill { target, pattern });
         Ok(())
     }
 
     pub(crate) fn update(&mut self, source: &[u8], target: &Place<'_>) -> Result<()> {
         let target = self.range(target)?;
-        let start = self.bytes.len();
-        self.bytes.extend_from_slice(source);
-        self.commands.push(Command::Update { target, start, length: source.len() });
+        let start = self.program.bytes.len();
+        self.program.bytes.extend_from_slice(source);
+        self.program.commands.push(Command::Update { target, start, length: source.len() });
         Ok(())
     }
 
     pub(crate) fn copy(&mut self, source: &Place<'_>, target: &Place<'_>) -> Result<()> {
         let (source, target) = (self.range(source)?, self.range(target)?);
-        self.commands.push(Command::Copy { source, target });
+        self.program.commands.push(Command::Copy { source, target });
         Ok(())
     }
 
     pub(crate) fn dispatch(&mut self, dispatch: &Dispatch<'_>) -> Result<()> {
         let kernel = self.kernel(dispatch)?;
-        let attributes = self.kernels[kernel as usize].entry.attributes;
-        let (count, indirect) = match dispatch.workgroup_count {
-            WorkgroupCount::Direct(count) => (count, None),
-            WorkgroupCount::IndirectStatic(source) | WorkgroupCount::IndirectDynamic(source) => {
-                let source = Operand { length: size_of::<[u32; 3]>() as u64, ..source };
-                ([1; 3], Some(Box::new(self.range(&source.place()?)?)))
-            }
+        let attributes = self.program.kernels[kernel as usize].entry.attributes;
+        let count = match dispatch.workgroup_count {
+            WorkgroupCount::Direct(count) => count,
+            // Read and checked when the command runs.
+            WorkgroupCount::IndirectStatic(_) | WorkgroupCount::IndirectDynamic(_) => [1; 3],
         };
         let request = GeometryRequest {
             size: dispatch.workgroup_size,
@@ -153,35 +182,42 @@ impl Program {
             local_memory_bytes: dispatch.local_memory_bytes,
         };
         let geometry = Geometry::resolve(&attributes, &request)?;
-        self.local_memory_bytes = self.local_memory_bytes.max(geometry.local_memory_bytes);
+        self.program.local_memory_bytes = self.program.local_memory_bytes.max(geometry.local_memory_bytes);
+        let indirect = match dispatch.workgroup_count.source() {
+            None => None,
+            Some(source) => {
+                let counts = Operand { length: size_of::<[u32; 3]>() as u64, ..*source };
+                Some(Box::new(self.range(&counts.place()?)?))
+            }
+        };
         let command = DispatchCommand {
             geometry,
             indirect,
-            constants_start: checked_index(self.constants.len())?,
+            constants_start: checked_index(self.program.constants.len())?,
             bindings_start: self.push_bindings(dispatch.bindings)?,
             kernel,
             // The front compared both with the function's own, which are bytes.
             constant_count: dispatch.constants.len() as u16,
             binding_count: dispatch.bindings.len() as u8,
         };
-        self.constants.extend_from_slice(dispatch.constants);
-        self.commands.push(Command::Dispatch(command));
+        self.program.constants.extend_from_slice(dispatch.constants);
+        self.program.commands.push(Command::Dispatch(command));
         Ok(())
     }
 
     /// Adds a run of bindings; equal to the last run, it is that one.
     fn push_bindings(&mut self, bindings: &[Operand<'_>]) -> Result<u32> {
-        let start = self.bindings.len();
+        let start = self.program.bindings.len();
         for operand in bindings {
             let range = self.range(&operand.place()?)?;
-            self.bindings.push(range);
+            self.program.bindings.push(range);
         }
         let last = start.saturating_sub(bindings.len());
         if !bindings.is_empty()
             && start >= bindings.len()
-            && self.bindings[last..start] == self.bindings[start..]
+            && self.program.bindings[last..start] == self.program.bindings[start..]
         {
-            self.bindings.truncate(start);
+            self.program.bindings.truncate(start);
             return checked_index(last);
         }
         checked_index(start)
@@ -190,10 +226,8 @@ impl Program {
     fn kernel(&mut self, dispatch: &Dispatch<'_>) -> Result<u32> {
         // The front checked that the function exists, so it fits.
         let ordinal = dispatch.function.0 as u32;
-        let same = |kernel: &Kernel| {
-            kernel.ordinal == ordinal && std::ptr::eq(&*kernel.executable, dispatch.executable)
-        };
-        if let Some(known) = self.kernels.iter().rposition(same) {
+        let key = (std::ptr::from_ref(dispatch.executable).addr(), ordinal);
+        if let Some(known) = self.kernels.find(key) {
             return checked_index(known);
         }
         let Some(loaded) = dispatch.executable.backend::<CpuExecutable>() else {
@@ -203,13 +237,10 @@ impl Program {
         let Some(&entry) = loaded.entry(ordinal) else {
             bail!(OutOfRange, "function {ordinal} has no entry point");
         };
-        self.kernels.push(Kernel {
-            executable: dispatch.executable.retain(),
-            entry,
-            ordinal,
-            checks_lengths,
-        });
-        checked_index(self.kernels.len() - 1)
+        let executable = dispatch.executable.retain();
+        self.program.kernels.push(Kernel { executable, entry, ordinal, checks_lengths });
+        self.kernels.push(key);
+        checked_index(self.program.kernels.len() - 1)
     }
 
     fn range(&mut self, place: &Place<'_>) -> Result<Range> {
@@ -222,27 +253,26 @@ impl Program {
         let Some(end) = offset.checked_add(if length == WHOLE_BUFFER { 0 } else { length }) else {
             bail!(OutOfRange, "range of {length} bytes at offset {offset} exceeds 64 bits");
         };
-        let extent = &mut self.sources[source as usize].extent;
+        let extent = &mut self.program.sources[source as usize].extent;
         *extent = end.max(*extent);
         Ok(Range { source, offset, length })
     }
 
-    /// Sources are few and the last ones are the likely ones.
     fn source(&mut self, place: &Place<'_>) -> Result<u32> {
-        let same = |source: &Source| match (&source.place, place) {
-            (SourcePlace::Slot(known), Place::Slot { slot, .. }) => known == slot,
-            (SourcePlace::Buffer(known), Place::Direct(range)) => std::ptr::eq(&**known, range.buffer),
-            _ => false,
+        let key = match place {
+            Place::Slot { slot, .. } => SourceKey::Slot(*slot),
+            Place::Direct(range) => SourceKey::Buffer(std::ptr::from_ref(range.buffer).addr()),
         };
-        if let Some(known) = self.sources.iter().rposition(same) {
+        if let Some(known) = self.sources.find(key) {
             return checked_index(known);
         }
         let place = match place {
             Place::Slot { slot, .. } => SourcePlace::Slot(*slot),
             Place::Direct(range) => SourcePlace::Buffer(range.buffer.retain()),
         };
-        self.sources.push(Source { place, extent: 0 });
-        checked_index(self.sources.len() - 1)
+        self.program.sources.push(Source { place, extent: 0 });
+        self.sources.push(key);
+        checked_index(self.program.sources.len() - 1)
     }
 }
 
@@ -256,7 +286,7 @@ fn checked_index(index: usize) -> Result<u32> {
 /// Records for later.
 #[derive(Default)]
 pub(crate) struct DeferredRecorder {
-    program: Program,
+    builder: ProgramBuilder,
 }
 
 impl CommandRecorder for DeferredRecorder {
@@ -265,41 +295,42 @@ impl CommandRecorder for DeferredRecorder {
     }
 
     fn fill(&mut self, target: &Place<'_>, pattern: Pattern) -> Result<()> {
-        self.program.fill(target, pattern)
+        self.builder.fill(target, pattern)
     }
 
     fn update(&mut self, source: &[u8], target: &Place<'_>) -> Result<()> {
-        self.program.update(source, target)
+        self.builder.update(source, target)
     }
 
     fn copy(&mut self, source: &Place<'_>, target: &Place<'_>) -> Result<()> {
-        self.program.copy(source, target)
+        self.builder.copy(source, target)
     }
 
     fn dispatch(&mut self, dispatch: &Dispatch<'_>) -> Result<()> {
-        self.program.dispatch(dispatch)
+        self.builder.dispatch(dispatch)
     }
 
     fn finish(self: Box<Self>) -> Result<Box<dyn Recording>> {
-        Ok(Box::new(self.program))
+        Ok(Box::new(self.builder.finish()))
     }
 }
 
 /// Runs each command at once; what is submitted later is empty.
 pub(crate) struct InlineRecorder {
     /// Holds one command at a time.
-    program: Program,
+    builder: ProgramBuilder,
     memory: HostMemory,
 }
 
 impl InlineRecorder {
     pub(crate) fn new(memory: HostMemory) -> InlineRecorder {
-        InlineRecorder { program: Program::default(), memory }
+        InlineRecorder { builder: ProgramBuilder::default(), memory }
     }
 
-    fn run(&mut self, record: impl FnOnce(&mut Program) -> Result<()>) -> Result<()> {
-        let outcome = record(&mut self.program).and_then(|()| self.program.run(&[], &self.memory));
-        self.program.clear();
+    fn run(&mut self, record: impl FnOnce(&mut ProgramBuilder) -> Result<()>) -> Result<()> {
+        let recorded = record(&mut self.builder);
+        let outcome = recorded.and_then(|()| self.builder.program().run(&[], &self.memory));
+        self.builder.clear();
         outcome
     }
 }
@@ -320,19 +351,19 @@ impl CommandRecorder for InlineRecorder {
     }
 
     fn fill(&mut self, target: &Place<'_>, pattern: Pattern) -> Result<()> {
-        self.run(|program| program.fill(target, pattern))
+        self.run(|builder| builder.fill(target, pattern))
     }
 
     fn update(&mut self, source: &[u8], target: &Place<'_>) -> Result<()> {
-        self.run(|program| program.update(source, target))
+        self.run(|builder| builder.update(source, target))
     }
 
     fn copy(&mut self, source: &Place<'_>, target: &Place<'_>) -> Result<()> {
-        self.run(|program| program.copy(source, target))
+        self.run(|builder| builder.copy(source, target))
     }
 
     fn dispatch(&mut self, dispatch: &Dispatch<'_>) -> Result<()> {
-        self.run(|program| program.dispatch(dispatch))
+        self.run(|builder| builder.dispatch(dispatch))
     }
 
     fn finish(self: Box<Self>) -> Result<Box<dyn Recording>> {

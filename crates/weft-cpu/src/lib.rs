@@ -12,6 +12,7 @@ mod host_memory;
 pub mod imports;
 pub mod loader;
 pub mod native;
+mod numbering;
 mod queue_ops;
 mod replay;
 mod sync_device;

@@ -11,7 +11,7 @@ use weft_hal::{
 };
 use weft_sync::{Result, WhileDoing, bail};
 
-use crate::command_buffer::Program;
+use crate::command_buffer::{Program, ProgramBuilder};
 use crate::host_memory::HostMemory;
 
 /// The pinned bytes of a checked range.
@@ -105,10 +105,10 @@ pub(crate) fn dispatch(
     memory: &HostMemory,
     dispatch: &Dispatch<'_>,
 ) -> Result<()> {
-    let mut program = Program::default();
+    let mut builder = ProgramBuilder::default();
     // Recording finds errors in the arguments, which leave the signals untouched.
-    program.dispatch(dispatch)?;
-    submission.run(|| program.run(&[], memory).while_doing(|| "dispatching")).map(drop)
+    builder.dispatch(dispatch)?;
+    submission.run(|| builder.program().run(&[], memory).while_doing(|| "dispatching")).map(drop)
 }
 
 pub(crate) fn execute(

@@ -10,7 +10,7 @@
 //!
 //! 1. *Pinned*: the address of each source is good until the end of the replay (`resolve`).
 //! 2. *Inside*: `Range::offset + Range::length` is at most the source's extent, which is at most the length that was
-//!    pinned (`Program::range` at recording, `resolve_source` at submission).
+//!    pinned (`ProgramBuilder::range` at recording, `resolve_source` at submission).
 //! 3. *Permitted*: the front (`weft-hal`) checked that writes go to buffers that allow them. Who else touches the bytes
 //!    meanwhile is the submitter's business; see the header of `weft-hal/src/buffer.rs`.
 

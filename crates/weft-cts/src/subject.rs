@@ -5,12 +5,12 @@ use std::sync::Arc;
 use weft_cpu::loader::{Bundled, LoaderOptions, Loaders};
 use weft_cpu::{SyncDeviceOptions, open_sync_device};
 use weft_hal::{
-    AllocatorWrapper, BindingEntry, Buffer, BufferParams, BufferUsage, CachingMode, CommandBuffer,
-    CommandBufferMode, CommandBufferParams, CommandCategory, Device, Dispatch, DispatchFlags, Executable,
-    ExecutableParams, ExecuteFlags, FunctionId, Operand, QueueAffinity, Submission, WorkgroupCount,
-    open_null_device,
+    AllocaFlags, AllocatorWrapper, BindingEntry, Buffer, BufferParams, BufferUsage, CachingMode,
+    CommandBuffer, CommandBufferMode, CommandBufferParams, CommandCategory, DeallocaFlags, Device, Dispatch,
+    DispatchFlags, Executable, ExecutableParams, ExecuteFlags, FunctionId, Operand, QueueAffinity, Region,
+    Submission, WorkgroupCount, open_null_device,
 };
-use weft_sync::{Code, Result};
+use weft_sync::{Code, Point, Result, Semaphore, Status};
 
 use crate::case::Caps;
 use crate::hal::kernels;
@@ -75,6 +75,31 @@ pub fn fails_with<T>(result: Result<T>, code: Code) {
     }
 }
 
+/// Between nothing and nothing.
+pub const NOW: Submission<'static> = Submission::IMMEDIATE;
+
+/// A new timeline.
+pub fn semaphore(initial: u64) -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(initial))
+}
+
+/// A timeline that has failed.
+pub fn failed(code: Code) -> Arc<Semaphore> {
+    let semaphore = semaphore(0);
+    semaphore.fail(Status::new(code, "given up"));
+    semaphore
+}
+
+/// A point on a timeline.
+pub fn point(semaphore: &Arc<Semaphore>, value: u64) -> Point {
+    Point { semaphore: Arc::clone(semaphore), value }
+}
+
+/// A range of a buffer.
+pub fn region(buffer: &Buffer, offset: u64, length: u64) -> Region<'_> {
+    Region { buffer, offset, length }
+}
+
 /// Little-endian bytes of 32-bit numbers.
 pub fn words(values: &[u32]) -> Vec<u8> {
     values.iter().flat_map(|value| value.to_le_bytes()).collect()
@@ -104,6 +129,16 @@ impl Subject {
         let buffer = self.buffer(bytes.len() as u64);
         buffer.write(0, bytes).expect("the host can write it");
         buffer
+    }
+
+    /// A queue-allocated, device-local buffer.
+    pub fn alloca(&self, submission: &Submission<'_>, size: u64) -> Result<Arc<Buffer>> {
+        self.device.queue_alloca(submission, &BufferParams::device_local(), size, AllocaFlags::empty())
+    }
+
+    /// Ends the memory of a queue-allocated buffer.
+    pub fn dealloca(&self, submission: &Submission<'_>, buffer: &Buffer) -> Result<()> {
+        self.device.queue_dealloca(submission, buffer, DeallocaFlags::empty())
     }
 
     /// All 32-bit numbers of a buffer.

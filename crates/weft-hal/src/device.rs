@@ -48,12 +48,7 @@ pub trait DeviceBackend: Send + Sync + 'static {
 
     /// Makes a transient buffer and sees to it that it is committed, with a block from `allocator`, before the signals
     /// are reached.
-    fn alloca(
-        &self,
-        submission: &Submission<'_>,
-        allocator: &Allocator,
-        alloca: &Alloca,
-    ) -> Result<Arc<Buffer>>;
+    fn alloca(&self, at: &Submission<'_>, allocator: &Allocator, alloca: &Alloca) -> Result<Arc<Buffer>>;
 
     /// Decommits a transient buffer, whose deallocation was claimed; withdraws the claim if that fails.
     fn dealloca(&self, submission: &Submission<'_>, buffer: &Buffer) -> Result<()>;

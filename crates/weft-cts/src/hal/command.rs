@@ -1,11 +1,11 @@
-//! Command buffers: recording, transfers, binding tables, reuse.
+//! Command buffers: recording and transfers. Tables and reuse are in `table.rs`.
 
 use std::sync::Arc;
 
 use weft_hal::{
     AllocaFlags, BindingEntry, Buffer, BufferMetadata, BufferParams, BufferUsage, CommandBufferMode,
-    CommandCategory, DeallocaFlags, ExecuteFlags, ExecutionStage, Fence, HostBlock, MemoryAccess, MemoryType,
-    Operand, Submission, WHOLE_BUFFER,
+    CommandCategory, ExecuteFlags, ExecutionStage, Fence, HostBlock, MemoryAccess, MemoryType, Operand,
+    Submission, WHOLE_BUFFER,
 };
 use weft_sync::{Code, Point, Semaphore};
 
@@ -23,35 +23,19 @@ crate::cases! { $ COMMAND for_each_command_case {
     recorded_updates_are_bounded: Caps::NONE;
     recorded_copies: Caps::WORK;
     recorded_copies_refuse_overlap: Caps::NONE;
-    recorded_copies_through_slots_are_checked: Caps::NONE;
     nothing_to_transfer_is_not_checked: Caps::NONE;
     recorded_transfers_check_permissions: Caps::NONE;
-    tables_are_checked: Caps::NONE;
-    tables_choose_the_buffers: Caps::WORK;
-    tables_may_be_longer_than_needed: Caps::WORK;
-    whole_entries_reach_their_end: Caps::WORK;
-    alignment_counts_the_entry: Caps::NONE;
-    far_slots_cost_little: Caps::NONE;
-    recordings_are_reused: Caps::WORK;
-    recordings_run_concurrently: Caps::WORK;
-    one_shot_is_once: Caps::NONE;
     many_commands: Caps::WORK;
     uncommitted_transients_can_be_recorded: Caps::WORK;
     transients_as_operands: Caps::WORK;
-    pipelines_with_transients: Caps::WORK;
     events_barriers_and_advice_are_harmless: Caps::WORK;
     debug_groups_balance: Caps::NONE;
     collectives_are_not_implemented: Caps::NONE;
     the_last_of_many_submissions_wins: Caps::WORK;
-    recordings_keep_their_buffers: Caps::WORK;
 } }
 
 const NOW: Submission<'static> = Submission::IMMEDIATE;
 const REUSABLE: CommandBufferMode = CommandBufferMode::empty();
-
-fn entry(buffer: &Buffer, offset: u64, length: u64) -> BindingEntry<'_> {
-    BindingEntry { buffer: Some(buffer), offset, length }
-}
 
 /// [hal 85] [hal-module 19]
 fn recording_has_a_beginning_and_an_end(subject: &Subject) {
@@ -266,26 +250,6 @@ fn recorded_copies_refuse_overlap(subject: &Subject) {
     commands.copy(&Operand::direct(&buffer, 8, 8), &Operand::direct(&buffer, 0, 8)).unwrap();
 }
 
-/// [hal-module 23]
-fn recorded_copies_through_slots_are_checked(subject: &Subject) {
-    let (buffer, other) = (subject.buffer(64), subject.buffer(64));
-    let commands = subject.commands(REUSABLE, 2);
-    commands.copy(&Operand::slot(0, 0, 16), &Operand::slot(1, 8, 16)).unwrap();
-    commands.end().unwrap();
-    let run = |from, to| subject.execute(&commands, Some(&[from, to]));
-    run(entry(&buffer, 0, 64), entry(&other, 0, 64)).unwrap();
-    run(entry(&buffer, 0, 16), entry(&buffer, 8, 56)).unwrap();
-    fails_with(run(entry(&buffer, 0, 64), entry(&buffer, 0, 64)), Code::InvalidArgument);
-    fails_with(run(entry(&buffer, 8, 16), entry(&buffer, 0, 24)), Code::InvalidArgument);
-    // "To the end" of the source may be too much for the target.
-    let commands = subject.commands(REUSABLE, 2);
-    commands.copy(&Operand::slot(0, 0, WHOLE_BUFFER), &Operand::slot(1, 0, WHOLE_BUFFER)).unwrap();
-    commands.end().unwrap();
-    let run = |from, to| subject.execute(&commands, Some(&[from, to]));
-    run(entry(&buffer, 0, 16), entry(&other, 0, 17)).unwrap();
-    fails_with(run(entry(&buffer, 0, 17), entry(&other, 0, 16)), Code::OutOfRange);
-}
-
 /// [hal-module 21]
 fn nothing_to_transfer_is_not_checked(subject: &Subject) {
     let read_only = BufferParams { access: MemoryAccess::READ, ..BufferParams::device_local() };
@@ -323,155 +287,6 @@ fn recorded_transfers_check_permissions(subject: &Subject) {
         let commands = subject.commands(REUSABLE, 0);
         fails_with(commands.copy(&whole(bad), &whole(&good)), Code::PermissionDenied);
     }
-}
-
-/// [hal 98] [hal-module 28]
-fn tables_are_checked(subject: &Subject) {
-    let buffer = subject.buffer(64);
-    let commands = subject.commands(REUSABLE, 3);
-    fails_with(commands.fill(&Operand::slot(3, 0, 4), 0, 1), Code::OutOfRange);
-    commands.fill(&Operand::slot(0, 8, 24), 0, 1).unwrap();
-    commands.fill(&Operand::slot(2, 0, 4), 0, 4).unwrap();
-    commands.end().unwrap();
-    let nothing = BindingEntry { buffer: None, offset: 0, length: 0 };
-    let all = BindingEntry::whole(&buffer);
-    let run = |table: &[BindingEntry<'_>]| subject.execute(&commands, Some(table));
-    fails_with(subject.execute(&commands, None), Code::InvalidArgument);
-    fails_with(run(&[]), Code::OutOfRange);
-    fails_with(run(&[all, nothing]), Code::OutOfRange);
-    fails_with(run(&[all, nothing, nothing]), Code::InvalidArgument);
-    fails_with(run(&[nothing, all, all]), Code::InvalidArgument);
-    run(&[all, nothing, all]).unwrap();
-    run(&[entry(&buffer, 32, 32), nothing, entry(&buffer, 60, 4)]).unwrap();
-    for bad in [(32, 31), (33, WHOLE_BUFFER), (33, 32), (65, 0), (u64::MAX, 8), (8, u64::MAX - 1)] {
-        fails_with(run(&[entry(&buffer, bad.0, bad.1), nothing, all]), Code::OutOfRange);
-    }
-}
-
-/// [hal 98] [hal-module 28]
-fn tables_choose_the_buffers(subject: &Subject) {
-    let commands = subject.commands(REUSABLE, 2);
-    commands.fill(&Operand::slot(1, 4, 8), 0xAA, 1).unwrap();
-    commands.end().unwrap();
-    let (a, b) = (subject.buffer(32), subject.buffer(32));
-    let part = b.subspan(8, 24).unwrap();
-    let unused = BindingEntry { buffer: None, offset: 0, length: 0 };
-    subject.execute(&commands, Some(&[unused, entry(&a, 0, 12)])).unwrap();
-    subject.execute(&commands, Some(&[unused, entry(&part, 2, WHOLE_BUFFER)])).unwrap();
-    assert_eq!(a.read_to_vec(3, 10).unwrap(), [0, 0xAA, 0xAA, 0xAA, 0xAA, 0xAA, 0xAA, 0xAA, 0xAA, 0]);
-    assert_eq!(b.read_to_vec(13, 10).unwrap(), [0, 0xAA, 0xAA, 0xAA, 0xAA, 0xAA, 0xAA, 0xAA, 0xAA, 0]);
-}
-
-/// [hal-module 28]
-fn tables_may_be_longer_than_needed(subject: &Subject) {
-    let buffers: Vec<_> = (0..100).map(|_| subject.buffer(8)).collect();
-    let table: Vec<_> = buffers.iter().map(|buffer| BindingEntry::whole(buffer)).collect();
-    let commands = subject.commands(REUSABLE, 200);
-    for slot in 0..90 {
-        commands.fill(&Operand::slot(slot, 0, 8), u64::from(slot), 1).unwrap();
-    }
-    commands.end().unwrap();
-    subject.execute(&commands, Some(&table)).unwrap();
-    for (slot, buffer) in buffers.iter().enumerate() {
-        assert_eq!(bytes_of(buffer), [if slot < 90 { slot as u8 } else { 0 }; 8]);
-    }
-    // A table for commands that need none.
-    let direct = subject.commands(REUSABLE, 4);
-    direct.fill(&whole(&buffers[99]), 1, 1).unwrap();
-    direct.end().unwrap();
-    subject.execute(&direct, Some(&[BindingEntry { buffer: None, offset: 9, length: 9 }])).unwrap();
-    assert_eq!(bytes_of(&buffers[99]), [1; 8]);
-}
-
-/// [hal-module 28]
-fn whole_entries_reach_their_end(subject: &Subject) {
-    let commands = subject.commands(REUSABLE, 1);
-    commands.fill(&Operand::slot(0, 4, WHOLE_BUFFER), 1, 1).unwrap();
-    commands.end().unwrap();
-    let buffer = subject.buffer(32);
-    subject.execute(&commands, Some(&[entry(&buffer, 8, 12)])).unwrap();
-    let expected: Vec<u8> = (0..32).map(|index| u8::from((12..20).contains(&index))).collect();
-    assert_eq!(bytes_of(&buffer), expected);
-    subject.execute(&commands, Some(&[entry(&buffer, 28, WHOLE_BUFFER)])).unwrap();
-    fails_with(subject.execute(&commands, Some(&[entry(&buffer, 29, WHOLE_BUFFER)])), Code::OutOfRange);
-}
-
-/// [hal 98] [hal-module 21]
-fn alignment_counts_the_entry(subject: &Subject) {
-    let buffer = subject.buffer(64);
-    let commands = subject.commands(REUSABLE, 1);
-    commands.fill(&Operand::slot(0, 4, 8), 0, 4).unwrap();
-    commands.fill(&Operand::slot(0, 4, WHOLE_BUFFER), 0, 2).unwrap();
-    commands.end().unwrap();
-    let run = |offset, length| subject.execute(&commands, Some(&[entry(&buffer, offset, length)]));
-    run(8, WHOLE_BUFFER).unwrap();
-    fails_with(run(2, 60), Code::InvalidArgument);
-    fails_with(run(4, 13), Code::InvalidArgument);
-}
-
-/// A program chooses slot numbers: a high one must not cost memory.
-fn far_slots_cost_little(subject: &Subject) {
-    let commands = subject.commands(REUSABLE, u32::MAX);
-    commands.fill(&Operand::slot(u32::MAX - 1, 0, 4), 0, 1).unwrap();
-    commands.end().unwrap();
-    let buffer = subject.buffer(8);
-    fails_with(subject.execute(&commands, Some(&[BindingEntry::whole(&buffer)])), Code::OutOfRange);
-}
-
-/// [hal 95] [hal-module 28]
-fn recordings_are_reused(subject: &Subject) {
-    let commands = subject.commands(REUSABLE, 2);
-    commands.copy(&Operand::slot(0, 0, 8), &Operand::slot(1, 0, 8)).unwrap();
-    commands.barrier(ExecutionStage::TRANSFER, ExecutionStage::TRANSFER).unwrap();
-    commands.fill(&Operand::slot(0, 0, 8), 0xFF, 1).unwrap();
-    commands.end().unwrap();
-    let fixed = subject.buffer_with(&[9; 8]);
-    for round in 0..5 {
-        let (from, to) = (subject.buffer_with(&[round; 8]), subject.buffer(8));
-        let table = [BindingEntry::whole(&from), BindingEntry::whole(&to)];
-        subject.execute(&commands, Some(&table)).unwrap();
-        assert_eq!((bytes_of(&from), bytes_of(&to)), (vec![0xFF; 8], vec![round; 8]));
-    }
-    subject
-        .execute(&commands, Some(&[BindingEntry::whole(&fixed), BindingEntry::whole(&subject.buffer(8))]))
-        .unwrap();
-}
-
-/// [hal 95] [hal-module 28]
-fn recordings_run_concurrently(subject: &Subject) {
-    let commands = subject.commands(REUSABLE, 2);
-    for _ in 0..50 {
-        let operands = [Operand::slot(0, 0, WHOLE_BUFFER)];
-        commands.dispatch(&subject.dispatch("add_one", [1; 3], &[], &operands)).unwrap();
-    }
-    commands.copy(&Operand::slot(0, 0, 64), &Operand::slot(1, 64, 64)).unwrap();
-    commands.end().unwrap();
-    std::thread::scope(|scope| {
-        for thread in 0..4_u32 {
-            let commands = &commands;
-            scope.spawn(move || {
-                for round in 0..50 {
-                    let start = thread * 1000 + round;
-                    let (a, b) = (subject.buffer_with(&start.to_le_bytes().repeat(16)), subject.buffer(128));
-                    let table = [BindingEntry::whole(&a), BindingEntry::whole(&b)];
-                    subject.execute(commands, Some(&table)).unwrap();
-                    assert_eq!(subject.read_words(&b)[16..], [start + 50; 16]);
-                }
-            });
-        }
-    });
-}
-
-/// [hal 106] [hal-module 29]
-fn one_shot_is_once(subject: &Subject) {
-    let commands = subject.commands(CommandBufferMode::ONE_SHOT, 1);
-    commands.fill(&Operand::slot(0, 0, 4), 0, 1).unwrap();
-    commands.end().unwrap();
-    let buffer = subject.buffer(8);
-    // A submission that was refused does not count.
-    fails_with(subject.execute(&commands, None), Code::InvalidArgument);
-    subject.execute(&commands, Some(&[BindingEntry::whole(&buffer)])).unwrap();
-    fails_with(subject.execute(&commands, Some(&[BindingEntry::whole(&buffer)])), Code::FailedPrecondition);
 }
 
 /// [hal 96]
@@ -522,13 +337,9 @@ fn uncommitted_transients_can_be_recorded(subject: &Subject) {
     fails_with(run, Code::FailedPrecondition);
 }
 
-fn alloca(subject: &Subject, size: u64) -> Arc<Buffer> {
-    subject.device.queue_alloca(&NOW, &BufferParams::device_local(), size, AllocaFlags::empty()).unwrap()
-}
-
 /// [hal 101] [hal-module 24]
 fn transients_as_operands(subject: &Subject) {
-    let (transient, plain) = (alloca(subject, 64), subject.buffer_with(&[3; 64]));
+    let (transient, plain) = (subject.alloca(&NOW, 64).unwrap(), subject.buffer_with(&[3; 64]));
     let run = |record: &dyn Fn(&weft_hal::CommandBuffer) -> weft_sync::Result<()>| {
         subject.run_once(record).unwrap()
     };
@@ -546,36 +357,6 @@ fn transients_as_operands(subject: &Subject) {
     assert_eq!(transient.read_to_vec(0, 5).unwrap(), [3, 3, 3, 3, 1]);
     assert_eq!(transient.read_to_vec(61, 3).unwrap(), [1, 9, 9]);
     assert_eq!(plain.read_to_vec(0, 9).unwrap(), [7, 7, 7, 7, 7, 7, 7, 7, 3]);
-}
-
-/// [hal 102] [hal-module 34]
-fn pipelines_with_transients(subject: &Subject) {
-    let commands = subject.commands(REUSABLE, 2);
-    commands.fill(&Operand::slot(0, 0, WHOLE_BUFFER), 4, 1).unwrap();
-    commands.copy(&Operand::slot(0, 0, 64), &Operand::slot(1, 0, 64)).unwrap();
-    commands.end().unwrap();
-    let result = subject.buffer(64);
-    for _ in 0..3 {
-        let [allocated, done, freed] = [(); 3].map(|()| Fence::create());
-        let device = &subject.device;
-        let params = BufferParams::device_local();
-        let between = |wait, signal| Submission::between(wait, Some(signal));
-        let first =
-            device.queue_alloca(&between(None, &allocated), &params, 64, AllocaFlags::empty()).unwrap();
-        let second = alloca(subject, 256);
-        result.zero(0, 64).unwrap();
-        let table = [BindingEntry::whole(&first), BindingEntry::whole(&result)];
-        let at = between(Some(&*allocated), &done);
-        device.queue_execute(&at, Some(&commands), Some(&table), ExecuteFlags::empty()).unwrap();
-        let table = [BindingEntry::whole(&second), BindingEntry::whole(&result)];
-        let borrow = ExecuteFlags::BORROW_BINDING_TABLE_LIFETIME;
-        device.queue_execute(&NOW, Some(&commands), Some(&table), borrow).unwrap();
-        device.queue_dealloca(&between(Some(&*done), &freed), &first, DeallocaFlags::empty()).unwrap();
-        device.queue_dealloca(&NOW, &second, DeallocaFlags::empty()).unwrap();
-        assert!(freed.query().unwrap());
-        assert_eq!(bytes_of(&result), [4; 64]);
-    }
-    assert_eq!(subject.device.allocator().statistics().device.live(), 64);
 }
 
 /// [hal 103] [hal-module 30]
@@ -638,20 +419,4 @@ fn the_last_of_many_submissions_wins(subject: &Subject) {
         subject.run_once(|commands| commands.copy(&whole(&buffer), &whole(&target))).unwrap();
     }
     assert_eq!((bytes_of(&buffer), bytes_of(&target)), (vec![199; 64], vec![199; 64]));
-}
-
-/// A recording retains what it refers to, and lets it go with itself.
-fn recordings_keep_their_buffers(subject: &Subject) {
-    let commands = subject.commands(REUSABLE, 0);
-    let (from, to) = (subject.buffer_with(&[8; 32]), subject.buffer(32));
-    let part = from.subspan(0, 16).unwrap();
-    commands.copy(&whole(&part), &Operand::direct(&to, 0, WHOLE_BUFFER)).unwrap();
-    drop(part);
-    commands.end().unwrap();
-    drop(from);
-    subject.execute(&commands, None).unwrap();
-    assert_eq!(to.read_to_vec(14, 4).unwrap(), [8, 8, 0, 0]);
-    assert_eq!(subject.device.allocator().statistics().device.live(), 64);
-    drop(commands);
-    assert_eq!(subject.device.allocator().statistics().device.live(), 32);
 }

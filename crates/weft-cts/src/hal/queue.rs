@@ -1,42 +1,19 @@
-//! Queue operations: order, transient memory, transfers, host calls, failures.
-
-#![allow(unsafe_code, reason = "looks at bytes that outlive their deallocation")]
+//! Queue operations: order, failures, host calls, affinities, queries.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use weft_hal::{
-    AllocaFlags, Buffer, BufferParams, BufferUsage, DeallocaFlags, ExecuteFlags, Fence, HostCall,
-    HostCallEnd, HostCallFlags, MappingMode, MemoryAccess, MemoryType, PlacementFlags, QueueAffinity, Region,
-    Submission, WHOLE_BUFFER,
+    AllocaFlags, BufferParams, ExecuteFlags, Fence, HostCall, HostCallEnd, HostCallFlags, QueueAffinity,
+    Region, Submission,
 };
-use weft_sync::{Code, Deadline, Point, Result, Semaphore, Status};
+use weft_sync::{Code, Deadline, Result, Status};
 
 use crate::case::Caps;
-use crate::subject::{Subject, bytes_of, fails_with, whole};
+use crate::subject::{NOW, Subject, bytes_of, failed, fails_with, point, region, semaphore, whole};
 
 crate::cases! { $ QUEUE for_each_queue_case {
-    transients_are_usable_after_their_signal: Caps::WORK;
-    transient_metadata_is_final_at_once: Caps::NONE;
-    transients_chain_without_host_waits: Caps::WORK;
-    alloca_checks_its_arguments: Caps::NONE;
-    dealloca_after_a_failed_wait_leaves_the_buffer: Caps::NONE;
-    deallocated_buffers_are_refused: Caps::NONE;
-    dealloca_of_other_buffers_is_a_barrier: Caps::NONE;
-    transients_map_only_while_committed: Caps::NONE;
-    a_mapping_outlives_the_dealloca: Caps::WORK;
-    dropped_transients_return_their_memory: Caps::NONE;
-    transients_without_access_bits_work: Caps::WORK;
-    fills_repeat_patterns: Caps::WORK;
-    fills_refuse_bad_patterns: Caps::NONE;
-    updates_of_any_length: Caps::WORK;
-    updates_capture_their_source: Caps::WORK;
-    copies_move_ranges: Caps::WORK;
-    copies_refuse_overlap: Caps::NONE;
-    transfers_check_permissions: Caps::NONE;
-    bursts_of_copies: Caps::WORK;
-    transfers_chain: Caps::WORK;
     lists_may_be_empty_and_barriers_order: Caps::NONE;
     failures_travel_through_chains: Caps::NONE;
     a_failed_wait_does_no_work: Caps::WORK;
@@ -53,352 +30,6 @@ crate::cases! { $ QUEUE for_each_queue_case {
     signals_that_are_passed_already_fail: Caps::NONE;
     queries_answer_what_programs_ask: Caps::NONE;
 } }
-
-fn semaphore(initial: u64) -> Arc<Semaphore> {
-    Arc::new(Semaphore::new(initial))
-}
-
-fn point(semaphore: &Arc<Semaphore>, value: u64) -> Point {
-    Point { semaphore: Arc::clone(semaphore), value }
-}
-
-fn region(buffer: &Buffer, offset: u64, length: u64) -> Region<'_> {
-    Region { buffer, offset, length }
-}
-
-const NOW: Submission<'static> = Submission::IMMEDIATE;
-
-fn alloca(subject: &Subject, submission: &Submission<'_>, size: u64) -> Result<Arc<Buffer>> {
-    subject.device.queue_alloca(submission, &BufferParams::device_local(), size, AllocaFlags::empty())
-}
-
-fn dealloca(subject: &Subject, submission: &Submission<'_>, buffer: &Buffer) -> Result<()> {
-    subject.device.queue_dealloca(submission, buffer, DeallocaFlags::empty())
-}
-
-/// [hal 46] [hal-module 31]
-fn transients_are_usable_after_their_signal(subject: &Subject) {
-    let fence = Fence::create();
-    let buffer = alloca(subject, &Submission::between(None, Some(&fence)), 100).unwrap();
-    fence.wait(Deadline::NEVER).unwrap();
-    assert!(buffer.is_committed());
-    subject.device.queue_fill(&NOW, &Region::whole(&buffer), 0xAB, 1).unwrap();
-    assert_eq!(bytes_of(&buffer), [0xAB; 100]);
-    dealloca(subject, &NOW, &buffer).unwrap();
-}
-
-/// [hal 47] [hal-module 31]
-fn transient_metadata_is_final_at_once(subject: &Subject) {
-    let buffer = alloca(subject, &NOW.on(QueueAffinity(0)), 77).unwrap();
-    let before = *buffer.metadata();
-    assert_eq!((buffer.byte_length(), buffer.allocation_size()), (77, 77));
-    assert_eq!((before.memory_type.bits(), before.usage.bits()), (50, 0x0B00_0C03));
-    assert_eq!(before.access, MemoryAccess::ALL);
-    assert!(before.placement.flags.contains(PlacementFlags::ASYNCHRONOUS));
-    assert_eq!(before.placement.affinity.0.count_ones(), 1);
-    assert_eq!(before.placement.device, subject.device.id());
-    let view = buffer.subspan(16, 32).unwrap();
-    dealloca(subject, &NOW, &buffer).unwrap();
-    assert_eq!((*buffer.metadata(), *view.metadata()), (before, before));
-    assert_eq!(alloca(subject, &NOW, 0).unwrap().byte_length(), 0);
-}
-
-/// [hal 48] [hal-module 34]
-fn transients_chain_without_host_waits(subject: &Subject) {
-    let timeline = semaphore(0);
-    let points: Vec<[Point; 1]> = (0..=96).map(|value| [point(&timeline, value)]).collect();
-    let step = |index: usize| Submission { wait: &points[index], signal: &points[index + 1], ..NOW };
-    for round in 0..32 {
-        let buffer = alloca(subject, &step(3 * round), 1000).unwrap();
-        subject.device.queue_fill(&step(3 * round + 1), &Region::whole(&buffer), round as u64, 1).unwrap();
-        assert_eq!(bytes_of(&buffer), vec![round as u8; 1000]);
-        dealloca(subject, &step(3 * round + 2), &buffer).unwrap();
-    }
-    assert_eq!(timeline.query().unwrap(), 96);
-    assert_eq!(subject.device.allocator().statistics().device.live(), 0);
-}
-
-/// [hal-module 31]
-fn alloca_checks_its_arguments(subject: &Subject) {
-    let params = BufferParams::device_local();
-    for known in [0, 1, 2, 3] {
-        subject.device.queue_alloca(&NOW, &params, 16, AllocaFlags::from_bits_retain(known)).unwrap();
-    }
-    let unknown = AllocaFlags::from_bits_retain(4);
-    fails_with(subject.device.queue_alloca(&NOW, &params, 16, unknown), Code::InvalidArgument);
-    let odd = BufferParams { alignment_min: 3, ..params };
-    fails_with(subject.device.queue_alloca(&NOW, &odd, 16, AllocaFlags::empty()), Code::InvalidArgument);
-}
-
-fn failed(code: Code) -> Arc<Semaphore> {
-    let semaphore = semaphore(0);
-    semaphore.fail(Status::new(code, "given up"));
-    semaphore
-}
-
-/// [hal 55]
-fn dealloca_after_a_failed_wait_leaves_the_buffer(subject: &Subject) {
-    let buffer = alloca(subject, &NOW, 64).unwrap();
-    let (wait, signal) = ([point(&failed(Code::Aborted), 1)], [point(&semaphore(0), 1)]);
-    dealloca(subject, &Submission { wait: &wait, signal: &signal, ..NOW }, &buffer).unwrap();
-    fails_with(signal[0].semaphore.query(), Code::Aborted);
-    assert!(!buffer.is_dealloca_queued());
-    buffer.fill(0, 64, &[1]).unwrap();
-    dealloca(subject, &NOW, &buffer).unwrap();
-    assert!(buffer.is_dealloca_queued() && !buffer.is_committed());
-}
-
-/// [hal 56] [hal-module 32]
-fn deallocated_buffers_are_refused(subject: &Subject) {
-    let buffer = alloca(subject, &NOW, 64).unwrap();
-    let part = buffer.subspan(0, 32).unwrap();
-    dealloca(subject, &NOW, &buffer).unwrap();
-    assert_eq!(subject.device.allocator().statistics().device.live(), 0);
-    fails_with(dealloca(subject, &NOW, &buffer), Code::InvalidArgument);
-    fails_with(dealloca(subject, &NOW, &part), Code::InvalidArgument);
-    fails_with(buffer.read(0, &mut [0]), Code::FailedPrecondition);
-    fails_with(part.write(0, &[0]), Code::FailedPrecondition);
-    if subject.has.contains(Caps::WORK) {
-        let signal = [point(&semaphore(0), 1)];
-        let submission = Submission { signal: &signal, ..NOW };
-        let used = subject.device.queue_fill(&submission, &Region::whole(&buffer), 0, 1);
-        fails_with(used, Code::FailedPrecondition);
-        fails_with(signal[0].semaphore.query(), Code::FailedPrecondition);
-        fails_with(
-            subject.run_once(|commands| commands.fill(&whole(&buffer), 0, 1)),
-            Code::FailedPrecondition,
-        );
-    }
-}
-
-/// [hal 57] [hal-module 32]
-fn dealloca_of_other_buffers_is_a_barrier(subject: &Subject) {
-    let plain = subject.buffer(64);
-    let fence = Fence::create();
-    dealloca(subject, &Submission::between(None, Some(&fence)), &plain).unwrap();
-    assert!(fence.query().unwrap());
-    plain.fill(0, 64, &[1]).unwrap();
-    let params = BufferParams::device_local();
-    let indeterminate = AllocaFlags::INDETERMINATE_LIFETIME;
-    let lasting = subject.device.queue_alloca(&NOW, &params, 64, indeterminate).unwrap();
-    dealloca(subject, &NOW, &lasting).unwrap();
-    dealloca(subject, &NOW, &lasting).unwrap();
-    assert!(lasting.is_committed());
-    // Back where it came from, whatever the affinity says.
-    let buffer = alloca(subject, &NOW, 64).unwrap();
-    let origin = DeallocaFlags::PREFER_ORIGIN;
-    subject.device.queue_dealloca(&NOW.on(QueueAffinity(0)), &buffer, origin).unwrap();
-    assert!(!buffer.is_committed());
-}
-
-/// [hal 58] [hal-module 31]
-fn transients_map_only_while_committed(subject: &Subject) {
-    let wait = [point(&failed(Code::Aborted), 1)];
-    let uncommitted = alloca(subject, &Submission { wait: &wait, ..NOW }, 64).unwrap();
-    let map = |buffer: &Buffer| buffer.map(MappingMode::Scoped, MemoryAccess::READ, 0, WHOLE_BUFFER);
-    fails_with(map(&uncommitted), Code::FailedPrecondition);
-    fails_with(uncommitted.subspan(8, 8).unwrap().read(0, &mut [0]), Code::FailedPrecondition);
-    let buffer = alloca(subject, &NOW, 64).unwrap();
-    assert_eq!(map(&buffer).unwrap().length(), 64);
-    dealloca(subject, &NOW, &buffer).unwrap();
-    fails_with(map(&buffer), Code::FailedPrecondition);
-}
-
-/// [hal 58]
-fn a_mapping_outlives_the_dealloca(subject: &Subject) {
-    let buffer = alloca(subject, &NOW, 4096).unwrap();
-    buffer.fill(0, WHOLE_BUFFER, &[5]).unwrap();
-    let mapping = buffer.map(MappingMode::Scoped, MemoryAccess::READ, 0, WHOLE_BUFFER).unwrap();
-    dealloca(subject, &NOW, &buffer).unwrap();
-    assert_eq!(subject.device.allocator().statistics().device.live(), 4096);
-    subject.device.trim();
-    // Whoever gets fresh memory now does not get these bytes.
-    let other = subject.buffer(4096);
-    other.fill(0, WHOLE_BUFFER, &[6]).unwrap();
-    // SAFETY: the buffer is deallocated, so nobody but this mapping can reach its bytes.
-    let bytes = unsafe { mapping.bytes() };
-    assert_eq!(bytes, [5; 4096]);
-    drop(mapping);
-    drop(other);
-    assert_eq!(subject.device.allocator().statistics().device.live(), 0);
-}
-
-/// [hal 59]
-fn dropped_transients_return_their_memory(subject: &Subject) {
-    let statistics = || subject.device.allocator().statistics().device;
-    let buffer = alloca(subject, &NOW, 640).unwrap();
-    let part = buffer.subspan(0, 64).unwrap();
-    drop(buffer);
-    assert_eq!(statistics().live(), 640);
-    drop(part);
-    let buffer = alloca(subject, &NOW, 64).unwrap();
-    dealloca(subject, &NOW, &buffer).unwrap();
-    drop(buffer);
-    assert_eq!((statistics().live(), statistics().freed), (0, 704));
-}
-
-/// [hal 61]
-fn transients_without_access_bits_work(subject: &Subject) {
-    let params = BufferParams { access: MemoryAccess::empty(), ..BufferParams::device_local() };
-    let buffer = subject.device.queue_alloca(&NOW, &params, 8, AllocaFlags::empty()).unwrap();
-    subject.device.queue_fill(&NOW, &Region::whole(&buffer), 1, 1).unwrap();
-    assert_eq!(bytes_of(&buffer), [1; 8]);
-    subject.run_once(|commands| commands.fill(&whole(&buffer), 2, 1)).unwrap();
-    assert_eq!(bytes_of(&buffer), [2; 8]);
-}
-
-/// [hal 107] [hal-module 33]
-fn fills_repeat_patterns(subject: &Subject) {
-    let buffer = subject.buffer(256 << 10);
-    for (offset, length, bits, size) in [
-        (0, WHOLE_BUFFER, 0x0102_0304, 4),
-        (2, 16, 0xBEEF, 2),
-        (3, 5, 0x1F2, 1),
-        (4, 8, 0xFFFF_FFFF_0000_0001, 4),
-    ] {
-        let before = bytes_of(&buffer);
-        subject.device.queue_fill(&NOW, &region(&buffer, offset, length), bits, size).unwrap();
-        let after = bytes_of(&buffer);
-        let end = if length == WHOLE_BUFFER { after.len() } else { (offset + length) as usize };
-        let pattern = &bits.to_le_bytes()[..size as usize];
-        assert!(after[offset as usize..end].chunks(pattern.len()).all(|chunk| chunk == pattern));
-        assert_eq!(before[..offset as usize], after[..offset as usize]);
-        assert_eq!(before[end..], after[end..]);
-    }
-    // Length 0 is a barrier, wherever it points.
-    subject.device.queue_fill(&NOW, &region(&buffer, 1 << 40, 0), 0, 4).unwrap();
-}
-
-/// [hal 107] [hal-module 33]
-fn fills_refuse_bad_patterns(subject: &Subject) {
-    let buffer = subject.buffer(64);
-    let fill =
-        |offset, length, size| subject.device.queue_fill(&NOW, &region(&buffer, offset, length), 0, size);
-    for size in [0, 3, 5, 8, 16] {
-        fails_with(fill(0, 64, size), Code::InvalidArgument);
-    }
-    for (offset, length, size) in [(1, 2, 2), (0, 3, 2), (2, 4, 4), (0, 6, 4)] {
-        fails_with(fill(offset, length, size), Code::InvalidArgument);
-    }
-    let odd = subject.buffer(7);
-    fails_with(subject.device.queue_fill(&NOW, &Region::whole(&odd), 0, 2), Code::InvalidArgument);
-    fails_with(fill(60, 8, 4), Code::OutOfRange);
-}
-
-/// [hal 107]
-fn updates_of_any_length(subject: &Subject) {
-    for (length, offset) in [(1, 0), (2 * 65536 + 37, 13), (1 << 20, 1)] {
-        let source: Vec<u8> = (0..length).map(|index| (index % 253) as u8).collect();
-        let buffer = subject.buffer(length as u64 + 64);
-        subject.device.queue_update(&NOW, &source, &buffer, offset).unwrap();
-        let bytes = bytes_of(&buffer);
-        let (start, end) = (offset as usize, offset as usize + length);
-        assert_eq!(bytes[start..end], source);
-        assert!(bytes[..start].iter().chain(&bytes[end..]).all(|&byte| byte == 0));
-    }
-    fails_with(subject.device.queue_update(&NOW, &[0; 9], &subject.buffer(8), 0), Code::OutOfRange);
-}
-
-/// [hal 107]
-fn updates_capture_their_source(subject: &Subject) {
-    let buffer = subject.buffer(4);
-    let mut source = vec![1, 2, 3, 4];
-    subject.device.queue_update(&NOW, &source, &buffer, 0).unwrap();
-    source.fill(9);
-    drop(source);
-    assert_eq!(bytes_of(&buffer), [1, 2, 3, 4]);
-}
-
-/// [hal 107] [hal-module 33]
-fn copies_move_ranges(subject: &Subject) {
-    let content: Vec<u8> = (0..256 << 10).map(|index| (index % 241) as u8).collect();
-    let source = subject.buffer_with(&content);
-    let target = subject.buffer(256 << 10);
-    subject.device.queue_copy(&NOW, &Region::whole(&source), &Region::whole(&target)).unwrap();
-    assert_eq!(bytes_of(&target), content);
-    // Within one buffer, touching; from a subspan; "to the end" names the source's end.
-    subject.device.queue_copy(&NOW, &region(&source, 0, 10), &region(&source, 10, 10)).unwrap();
-    assert_eq!(source.read_to_vec(8, 4).unwrap(), [8, 9, 0, 1]);
-    let tail = source.subspan(256 * 1024 - 7, 7).unwrap();
-    subject.device.queue_copy(&NOW, &Region::whole(&tail), &region(&target, 3, WHOLE_BUFFER)).unwrap();
-    assert_eq!(target.read_to_vec(0, 12).unwrap()[..3], content[..3]);
-    assert_eq!(target.read_to_vec(3, 7).unwrap(), content[256 * 1024 - 7..]);
-    assert_eq!(target.read_to_vec(10, 2).unwrap(), content[10..12]);
-    subject.device.queue_copy(&NOW, &region(&source, 1 << 40, 0), &region(&source, 1 << 40, 0)).unwrap();
-}
-
-/// [hal 107] [hal-module 33]
-fn copies_refuse_overlap(subject: &Subject) {
-    let buffer = subject.buffer(64);
-    let part = buffer.subspan(16, 32).unwrap();
-    let copy = |source: &Region<'_>, target: &Region<'_>| subject.device.queue_copy(&NOW, source, target);
-    fails_with(copy(&region(&buffer, 0, 8), &region(&buffer, 4, 8)), Code::InvalidArgument);
-    fails_with(copy(&region(&buffer, 4, 8), &region(&buffer, 0, 8)), Code::InvalidArgument);
-    fails_with(copy(&region(&buffer, 0, 8), &region(&buffer, 0, 8)), Code::InvalidArgument);
-    fails_with(copy(&region(&buffer, 16, 8), &region(&part, 0, 8)), Code::InvalidArgument);
-    fails_with(copy(&region(&buffer, 0, 8), &region(&buffer, 16, 9)), Code::InvalidArgument);
-    fails_with(
-        copy(&region(&buffer, 0, 64), &region(&subject.buffer(63), 0, WHOLE_BUFFER)),
-        Code::OutOfRange,
-    );
-    fails_with(copy(&region(&buffer, 60, 8), &region(&subject.buffer(64), 0, 8)), Code::OutOfRange);
-}
-
-/// [hal-module 33]
-fn transfers_check_permissions(subject: &Subject) {
-    let allocator = subject.device.allocator();
-    let good = subject.buffer(8);
-    let read_only = BufferParams { access: MemoryAccess::READ, ..BufferParams::device_local() };
-    let read_only = allocator.allocate(&read_only, 8).unwrap();
-    let host_only = BufferParams { memory_type: MemoryType::HOST_LOCAL, ..BufferParams::default() };
-    let host_only = allocator.allocate(&host_only, 8).unwrap();
-    let block = weft_hal::HostBlock::from_heap(8, 64).unwrap();
-    let metadata = weft_hal::BufferMetadata { usage: BufferUsage::DISPATCH_STORAGE, ..*good.metadata() };
-    let no_transfer = Buffer::resident(metadata, 8, block);
-    for bad in [&read_only, &host_only, &no_transfer] {
-        let (good, bad) = (Region::whole(&good), Region::whole(bad));
-        fails_with(subject.device.queue_fill(&NOW, &bad, 0, 1), Code::PermissionDenied);
-        fails_with(subject.device.queue_update(&NOW, &[1], bad.buffer, 0), Code::PermissionDenied);
-        fails_with(subject.device.queue_copy(&NOW, &good, &bad), Code::PermissionDenied);
-    }
-    for bad in [&host_only, &no_transfer] {
-        let copied = subject.device.queue_copy(&NOW, &Region::whole(bad), &Region::whole(&good));
-        fails_with(copied, Code::PermissionDenied);
-    }
-}
-
-/// [hal 108]
-fn bursts_of_copies(subject: &Subject) {
-    let content: Vec<u8> = (0..64 * 64).map(|index| (index % 250) as u8).collect();
-    let source = subject.buffer_with(&content);
-    for burst in 0..64_u64 {
-        let target = subject.buffer(64 * 64);
-        let timelines: Vec<Arc<Semaphore>> = (0..64).map(|_| semaphore(burst)).collect();
-        for (index, timeline) in timelines.iter().enumerate() {
-            let signal = [point(timeline, burst + 1)];
-            let (from, to) = (region(&source, index as u64 * 64, 64), region(&target, index as u64 * 64, 64));
-            subject.device.queue_copy(&Submission { signal: &signal, ..NOW }, &from, &to).unwrap();
-        }
-        for timeline in &timelines {
-            timeline.wait(burst + 1, Deadline::NEVER).unwrap();
-        }
-        assert_eq!(bytes_of(&target), content);
-    }
-}
-
-/// [hal 109] [hal-module 34]
-fn transfers_chain(subject: &Subject) {
-    let timeline = semaphore(0);
-    let points: Vec<[Point; 1]> = (0..=4).map(|value| [point(&timeline, value)]).collect();
-    let step = |index: usize| Submission { wait: &points[index], signal: &points[index + 1], ..NOW };
-    let (a, b) = (subject.buffer(16), subject.buffer(16));
-    subject.device.queue_update(&step(0), &[7; 16], &a, 0).unwrap();
-    subject.device.queue_copy(&step(1), &Region::whole(&a), &Region::whole(&b)).unwrap();
-    subject.device.queue_barrier(&step(2)).unwrap();
-    subject.device.queue_fill(&step(3), &region(&b, 0, 4), 1, 1).unwrap();
-    assert_eq!(timeline.query().unwrap(), 4);
-    assert_eq!(bytes_of(&b), [1, 1, 1, 1, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7]);
-}
 
 /// [hal 112] [hal 123] [hal-module 33]
 fn lists_may_be_empty_and_barriers_order(subject: &Subject) {
@@ -450,7 +81,7 @@ fn a_failed_wait_does_no_work(subject: &Subject) {
         },
         &|at| subject.device.queue_execute(at, Some(&commands), None, ExecuteFlags::empty()),
         &|at| subject.device.queue_barrier(at),
-        &|at| alloca(subject, at, 8).map(|allocated| assert!(!allocated.is_committed())),
+        &|at| subject.alloca(at, 8).map(|allocated| assert!(!allocated.is_committed())),
         &|at| {
             let count = Arc::clone(&count);
             subject.device.queue_host_call(
@@ -495,8 +126,8 @@ fn the_queue_survives_failures(subject: &Subject) {
     let wait = [point(&failed(Code::Internal), 1)];
     let buffer = subject.buffer(8);
     subject.device.queue_barrier(&Submission { wait: &wait, ..NOW }).unwrap();
-    let gone = alloca(subject, &NOW, 8).unwrap();
-    dealloca(subject, &NOW, &gone).unwrap();
+    let gone = subject.alloca(&NOW, 8).unwrap();
+    subject.dealloca(&NOW, &gone).unwrap();
     fails_with(subject.device.queue_fill(&NOW, &Region::whole(&gone), 1, 1), Code::FailedPrecondition);
     let fence = Fence::create();
     let after = Submission::between(None, Some(&fence));

@@ -1,10 +1,11 @@
 //! Allocators: factories of buffers for one device.
 //!
 //! What lives here: [`Allocator`], which completes and checks parameters, and the [`AllocatorBackend`] that a device
-//! provides. Import and export are in `import.rs`. Wrappers that tools select by text are in `caching.rs`, `debug.rs` and `spec.rs`; counters in
+//! provides. Import and export are in `import.rs`. Wrappers that tools select by text are in `caching.rs`, `countdown.rs`, `debug.rs` and `spec.rs`; counters in
 //! `statistics.rs`. What does not: where the bytes come from (`weft-cpu/src/host_memory.rs`).
 
 mod caching;
+mod countdown;
 mod debug;
 mod import;
 mod spec;

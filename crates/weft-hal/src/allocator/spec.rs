@@ -1,13 +1,16 @@
-//! Allocator wrappers as tools name them: `debug`, `caching`, `caching:heap=max_size;max_capacity;max_count,...`.
+//! Allocator wrappers as tools name them: `debug`, `caching`, `caching:heap=max_size;max_capacity;max_count,...`,
+//! `countdown:blocks`.
 //!
 //! A heap key is a memory type (names joined with `|`), optionally `;usage`; `*` means the default. Limits may be `*`
 //! too. More than 16 pools are OUT_OF_RANGE.
 
 use std::sync::Arc;
 
+use weft_sync::atomic::AtomicU64;
 use weft_sync::{Result, WhileDoing, bail};
 
 use super::caching::{Caching, CachingLimits, PoolKey};
+use super::countdown::Countdown;
 use super::debug::Debug;
 use super::{AllocatorBackend, MemoryHeap};
 use crate::memory::{BufferUsage, MemoryType};
@@ -22,6 +25,7 @@ pub struct AllocatorWrapper(Kind);
 enum Kind {
     /// Pools as written; none written means one over all heaps.
     Caching(Vec<PoolSpec>),
+    Countdown(u64),
     Debug,
 }
 
@@ -38,6 +42,10 @@ impl AllocatorWrapper {
         let (name, rest) = text.split_once(':').map_or((text, ""), |(name, rest)| (name, rest));
         let kind = match name.trim() {
             "debug" => Kind::Debug,
+            "countdown" => match rest.trim().parse() {
+                Ok(blocks) => Kind::Countdown(blocks),
+                Err(_) => bail!(InvalidArgument, "`{text}` is not countdown: and a number of blocks"),
+            },
             "caching" => Kind::Caching(parse_pools(rest).while_doing(|| format!("reading `{text}`"))?),
             _ => bail!(InvalidArgument, "unrecognized allocator '{name}'; expected caching or debug"),
         };
@@ -48,6 +56,7 @@ impl AllocatorWrapper {
     pub fn apply(&self, wrapped: Arc<dyn AllocatorBackend>) -> Result<Arc<dyn AllocatorBackend>> {
         let specs = match &self.0 {
             Kind::Debug => return Ok(Arc::new(Debug { wrapped })),
+            Kind::Countdown(left) => return Ok(Arc::new(Countdown { wrapped, left: AtomicU64::new(*left) })),
             Kind::Caching(specs) => specs,
         };
         let mut pools = Vec::with_capacity(specs.len());

@@ -1,0 +1,222 @@
+//! Queue-allocated buffers: metadata, commit, dealloca, memory that runs short.
+
+#![allow(unsafe_code, reason = "looks at bytes that outlive their deallocation")]
+
+use weft_hal::{
+    AllocaFlags, Buffer, BufferParams, DeallocaFlags, Fence, MappingMode, MemoryAccess, PlacementFlags,
+    QueueAffinity, Region, Submission, WHOLE_BUFFER,
+};
+use weft_sync::{Code, Deadline, Point};
+
+use crate::case::Caps;
+use crate::subject::{NOW, Subject, bytes_of, failed, fails_with, open_local_sync, point, semaphore, whole};
+
+crate::cases! { $ TRANSIENT for_each_transient_case {
+    transients_are_usable_after_their_signal: Caps::WORK;
+    transient_metadata_is_final_at_once: Caps::NONE;
+    transients_chain_without_host_waits: Caps::WORK;
+    alloca_checks_its_arguments: Caps::NONE;
+    dealloca_after_a_failed_wait_leaves_the_buffer: Caps::NONE;
+    deallocated_buffers_are_refused: Caps::NONE;
+    dealloca_of_other_buffers_is_a_barrier: Caps::NONE;
+    transients_map_only_while_committed: Caps::NONE;
+    a_mapping_outlives_the_dealloca: Caps::WORK;
+    dropped_transients_return_their_memory: Caps::NONE;
+    transients_without_access_bits_work: Caps::WORK;
+    short_memory_fails_the_allocation_only: Caps::WRAPPERS;
+} }
+
+/// [hal 46] [hal-module 31]
+fn transients_are_usable_after_their_signal(subject: &Subject) {
+    let fence = Fence::create();
+    let buffer = subject.alloca(&Submission::between(None, Some(&fence)), 100).unwrap();
+    fence.wait(Deadline::NEVER).unwrap();
+    assert!(buffer.is_committed());
+    subject.device.queue_fill(&NOW, &Region::whole(&buffer), 0xAB, 1).unwrap();
+    assert_eq!(bytes_of(&buffer), [0xAB; 100]);
+    subject.dealloca(&NOW, &buffer).unwrap();
+}
+
+/// [hal 47] [hal-module 31]
+fn transient_metadata_is_final_at_once(subject: &Subject) {
+    let buffer = subject.alloca(&NOW.on(QueueAffinity(0)), 77).unwrap();
+    let before = *buffer.metadata();
+    assert_eq!((buffer.byte_length(), buffer.allocation_size()), (77, 77));
+    assert_eq!((before.memory_type.bits(), before.usage.bits()), (50, 0x0B00_0C03));
+    assert_eq!(before.access, MemoryAccess::ALL);
+    assert!(before.placement.flags.contains(PlacementFlags::ASYNCHRONOUS));
+    assert_eq!(before.placement.affinity.0.count_ones(), 1);
+    assert_eq!(before.placement.device, subject.device.id());
+    let view = buffer.subspan(16, 32).unwrap();
+    subject.dealloca(&NOW, &buffer).unwrap();
+    assert_eq!((*buffer.metadata(), *view.metadata()), (before, before));
+    assert_eq!(subject.alloca(&NOW, 0).unwrap().byte_length(), 0);
+}
+
+/// [hal 48] [hal-module 34]
+fn transients_chain_without_host_waits(subject: &Subject) {
+    let timeline = semaphore(0);
+    let points: Vec<[Point; 1]> = (0..=96).map(|value| [point(&timeline, value)]).collect();
+    let step = |index: usize| Submission { wait: &points[index], signal: &points[index + 1], ..NOW };
+    for round in 0..32 {
+        let buffer = subject.alloca(&step(3 * round), 1000).unwrap();
+        subject.device.queue_fill(&step(3 * round + 1), &Region::whole(&buffer), round as u64, 1).unwrap();
+        assert_eq!(bytes_of(&buffer), vec![round as u8; 1000]);
+        subject.dealloca(&step(3 * round + 2), &buffer).unwrap();
+    }
+    assert_eq!(timeline.query().unwrap(), 96);
+    assert_eq!(subject.device.allocator().statistics().device.live(), 0);
+}
+
+/// [hal-module 31]
+fn alloca_checks_its_arguments(subject: &Subject) {
+    let params = BufferParams::device_local();
+    for known in [0, 1, 2, 3] {
+        subject.device.queue_alloca(&NOW, &params, 16, AllocaFlags::from_bits_retain(known)).unwrap();
+    }
+    let unknown = AllocaFlags::from_bits_retain(4);
+    fails_with(subject.device.queue_alloca(&NOW, &params, 16, unknown), Code::InvalidArgument);
+    let odd = BufferParams { alignment_min: 3, ..params };
+    fails_with(subject.device.queue_alloca(&NOW, &odd, 16, AllocaFlags::empty()), Code::InvalidArgument);
+}
+
+/// [hal 55]
+fn dealloca_after_a_failed_wait_leaves_the_buffer(subject: &Subject) {
+    let buffer = subject.alloca(&NOW, 64).unwrap();
+    let (wait, signal) = ([point(&failed(Code::Aborted), 1)], [point(&semaphore(0), 1)]);
+    subject.dealloca(&Submission { wait: &wait, signal: &signal, ..NOW }, &buffer).unwrap();
+    fails_with(signal[0].semaphore.query(), Code::Aborted);
+    assert!(!buffer.is_dealloca_queued());
+    buffer.fill(0, 64, &[1]).unwrap();
+    subject.dealloca(&NOW, &buffer).unwrap();
+    assert!(buffer.is_dealloca_queued() && !buffer.is_committed());
+}
+
+/// [hal 56] [hal-module 32]
+fn deallocated_buffers_are_refused(subject: &Subject) {
+    let buffer = subject.alloca(&NOW, 64).unwrap();
+    let part = buffer.subspan(0, 32).unwrap();
+    subject.dealloca(&NOW, &buffer).unwrap();
+    assert_eq!(subject.device.allocator().statistics().device.live(), 0);
+    fails_with(subject.dealloca(&NOW, &buffer), Code::InvalidArgument);
+    fails_with(subject.dealloca(&NOW, &part), Code::InvalidArgument);
+    fails_with(buffer.read(0, &mut [0]), Code::FailedPrecondition);
+    fails_with(part.write(0, &[0]), Code::FailedPrecondition);
+    if subject.has.contains(Caps::WORK) {
+        let signal = [point(&semaphore(0), 1)];
+        let submission = Submission { signal: &signal, ..NOW };
+        let used = subject.device.queue_fill(&submission, &Region::whole(&buffer), 0, 1);
+        fails_with(used, Code::FailedPrecondition);
+        fails_with(signal[0].semaphore.query(), Code::FailedPrecondition);
+        fails_with(
+            subject.run_once(|commands| commands.fill(&whole(&buffer), 0, 1)),
+            Code::FailedPrecondition,
+        );
+    }
+}
+
+/// [hal 57] [hal-module 32]
+fn dealloca_of_other_buffers_is_a_barrier(subject: &Subject) {
+    let plain = subject.buffer(64);
+    let fence = Fence::create();
+    subject.dealloca(&Submission::between(None, Some(&fence)), &plain).unwrap();
+    assert!(fence.query().unwrap());
+    plain.fill(0, 64, &[1]).unwrap();
+    let params = BufferParams::device_local();
+    let indeterminate = AllocaFlags::INDETERMINATE_LIFETIME;
+    let lasting = subject.device.queue_alloca(&NOW, &params, 64, indeterminate).unwrap();
+    subject.dealloca(&NOW, &lasting).unwrap();
+    subject.dealloca(&NOW, &lasting).unwrap();
+    assert!(lasting.is_committed());
+    // Back where it came from, whatever the affinity says.
+    let buffer = subject.alloca(&NOW, 64).unwrap();
+    let origin = DeallocaFlags::PREFER_ORIGIN;
+    subject.device.queue_dealloca(&NOW.on(QueueAffinity(0)), &buffer, origin).unwrap();
+    assert!(!buffer.is_committed());
+}
+
+/// [hal 58] [hal-module 31]
+fn transients_map_only_while_committed(subject: &Subject) {
+    let wait = [point(&failed(Code::Aborted), 1)];
+    let uncommitted = subject.alloca(&Submission { wait: &wait, ..NOW }, 64).unwrap();
+    let map = |buffer: &Buffer| buffer.map(MappingMode::Scoped, MemoryAccess::READ, 0, WHOLE_BUFFER);
+    fails_with(map(&uncommitted), Code::FailedPrecondition);
+    fails_with(uncommitted.subspan(8, 8).unwrap().read(0, &mut [0]), Code::FailedPrecondition);
+    let buffer = subject.alloca(&NOW, 64).unwrap();
+    assert_eq!(map(&buffer).unwrap().length(), 64);
+    subject.dealloca(&NOW, &buffer).unwrap();
+    fails_with(map(&buffer), Code::FailedPrecondition);
+}
+
+/// [hal 58]
+fn a_mapping_outlives_the_dealloca(subject: &Subject) {
+    let buffer = subject.alloca(&NOW, 4096).unwrap();
+    buffer.fill(0, WHOLE_BUFFER, &[5]).unwrap();
+    let mapping = buffer.map(MappingMode::Scoped, MemoryAccess::READ, 0, WHOLE_BUFFER).unwrap();
+    subject.dealloca(&NOW, &buffer).unwrap();
+    assert_eq!(subject.device.allocator().statistics().device.live(), 4096);
+    subject.device.trim();
+    // Whoever gets fresh memory now does not get these bytes.
+    let other = subject.buffer(4096);
+    other.fill(0, WHOLE_BUFFER, &[6]).unwrap();
+    // SAFETY: the buffer is deallocated, so nobody but this mapping can reach its bytes.
+    let bytes = unsafe { mapping.bytes() };
+    assert_eq!(bytes, [5; 4096]);
+    drop(mapping);
+    drop(other);
+    assert_eq!(subject.device.allocator().statistics().device.live(), 0);
+}
+
+/// [hal 59]
+fn dropped_transients_return_their_memory(subject: &Subject) {
+    let statistics = || subject.device.allocator().statistics().device;
+    let buffer = subject.alloca(&NOW, 640).unwrap();
+    let part = buffer.subspan(0, 64).unwrap();
+    drop(buffer);
+    assert_eq!(statistics().live(), 640);
+    drop(part);
+    let buffer = subject.alloca(&NOW, 64).unwrap();
+    subject.dealloca(&NOW, &buffer).unwrap();
+    drop(buffer);
+    assert_eq!((statistics().live(), statistics().freed), (0, 704));
+}
+
+/// [hal 61]
+fn transients_without_access_bits_work(subject: &Subject) {
+    let params = BufferParams { access: MemoryAccess::empty(), ..BufferParams::device_local() };
+    let buffer = subject.device.queue_alloca(&NOW, &params, 8, AllocaFlags::empty()).unwrap();
+    subject.device.queue_fill(&NOW, &Region::whole(&buffer), 1, 1).unwrap();
+    assert_eq!(bytes_of(&buffer), [1; 8]);
+    subject.run_once(|commands| commands.fill(&whole(&buffer), 2, 1)).unwrap();
+    assert_eq!(bytes_of(&buffer), [2; 8]);
+}
+
+/// [hal 125] [hal-module 78] memory runs short at each allocation in turn.
+fn short_memory_fails_the_allocation_only(_subject: &Subject) {
+    for blocks in 0..4 {
+        let device = open_local_sync(&[&format!("countdown:{blocks}")]);
+        let params = BufferParams::device_local();
+        let mut buffers = Vec::new();
+        for index in 0..4 {
+            let signal = [point(&semaphore(0), 1)];
+            let at = Submission { signal: &signal, ..NOW };
+            match device.queue_alloca(&at, &params, 100, AllocaFlags::empty()) {
+                Ok(buffer) => buffers.push(buffer),
+                Err(status) => {
+                    assert_eq!(status.code(), Code::ResourceExhausted);
+                    fails_with(signal[0].semaphore.query(), Code::ResourceExhausted);
+                    assert!(index >= blocks);
+                }
+            }
+        }
+        fails_with(device.allocator().allocate(&params, 8), Code::ResourceExhausted);
+        assert_eq!(buffers.len(), blocks);
+        assert_eq!(device.allocator().statistics().device.live(), 100 * blocks as u64);
+        // What was there before still works.
+        for buffer in &buffers {
+            device.queue_fill(&NOW, &Region::whole(buffer), 1, 1).unwrap();
+            device.queue_dealloca(&NOW, buffer, DeallocaFlags::empty()).unwrap();
+        }
+        assert_eq!(device.allocator().statistics().device.live(), 0);
+    }
+}
