@@ -26,7 +26,7 @@ pub const DEFAULT_DRIVER: &str = "local-sync";
 const DRIVERS: &[Driver] = &[
     Driver {
         name: "local-sync",
-        description: "Local execution on the calling thread, in the order of submission",
+        description: "Local execution using a lightweight inline synchronous queue",
         open: open_local_sync,
     },
     Driver {

@@ -293,7 +293,17 @@ fn indirect_dispatches() {
     assert_eq!(run(1, true), i32s(&[2, 4, 6, 8]));
     assert_eq!(run(0, false), i32s(&[2, 4, 6, 8]));
     assert_eq!(run(2, false), i32s(&[2, 4, 6, 8]));
+}
 
+/// Counts that are refused. [hal-module 27]
+#[test]
+fn wrong_indirect_counts() {
+    let hal = Hal::new();
+    let loaded = executable(&hal);
+    let function = function(&hal, &loaded, ADD);
+    let input = hal.buffer(&[0; 16]);
+    let counts = [hal.allocator(), ANY, Value::I32(48), Value::I32(0xD03), Value::I64(32)];
+    let counts = hal.call("allocator.allocate", &counts).remove(0);
     let commands = create(&hal, 1, 3, 1);
     let bindings = [(0, input.clone(), 0, -1), (0, input.clone(), 0, -1), (0, hal.buffer(&[0; 16]), 0, -1)];
     let dispatch = Dispatch {

@@ -1,4 +1,4 @@
-//! Calls one import of `hal` as a program would: through a module made for that call.
+//! Calls one import as a program would: through a module made for that call.
 //!
 //! What lives here: [`Hal`], short constructors of values, unwrapping of results.
 
@@ -36,7 +36,7 @@ impl Hal {
     /// Calls an import. `spans` has the number of tuples of each span, in order.
     pub fn try_call(&self, import: &str, spans: &[usize], arguments: &[Value]) -> Result<Vec<Value>> {
         let signature = self.signature(import);
-        let bytes = wrapper(import, &signature, spans).expect("a module around the call");
+        let bytes = wrapper("hal", import, &signature, spans).expect("a module around the call");
         let program = self.session.program().bytes(ModuleBytes::copy_of(&bytes))?.load()?;
         program.function("call")?.handle().call(arguments)
     }
@@ -102,7 +102,7 @@ impl Hal {
 }
 
 /// A module with one function that hands its arguments to the import and returns what that gives.
-pub fn wrapper(import: &str, signature: &Signature, spans: &[usize]) -> Result<Vec<u8>> {
+pub fn wrapper(module: &str, import: &str, signature: &Signature, spans: &[usize]) -> Result<Vec<u8>> {
     let mut spans = spans.iter();
     let (mut flat, mut segments) = (Vec::new(), Vec::new());
     for argument in signature.arguments() {
@@ -137,15 +137,17 @@ pub fn wrapper(import: &str, signature: &Signature, spans: &[usize]) -> Result<V
     let segments = if signature.is_variadic() { format!(" segments[{segments}]") } else { String::new() };
     let body = if import == "fence.await" {
         format!(
-            "{room}vm.call{variadic}.yieldable @hal.{import}{segments}({arguments}) -> ^after({results})\n^after:\nvm.return {results}"
+            "{room}vm.call{variadic}.yieldable @{module}.{import}{segments}({arguments}) -> ^after({results})\n^after:\nvm.return {results}"
         )
     } else {
         let assign = if results.is_empty() { String::new() } else { format!("{results} = ") };
-        format!("{room}{assign}vm.call{variadic} @hal.{import}{segments}({arguments})\nvm.return {results}")
+        format!(
+            "{room}{assign}vm.call{variadic} @{module}.{import}{segments}({arguments})\nvm.return {results}"
+        )
     };
     ModuleBuilder::new("test")
-        .dependency("hal", 7)
-        .import(&format!("hal.{import}"), signature.text())
+        .dependency(module, 0)
+        .import(&format!("{module}.{import}"), signature.text())
         .function("call", &cconv, &body)
         .build()
 }

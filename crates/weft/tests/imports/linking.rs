@@ -215,7 +215,7 @@ fn failures_name_the_function() {
 fn wrappers_are_verified_modules() {
     let hal = Hal::new();
     let signature = hal.signature("fence.await");
-    let bytes = wrapper("fence.await", &signature, &[2]).unwrap();
+    let bytes = wrapper("hal", "fence.await", &signature, &[2]).unwrap();
     let program = hal.session.program().bytes(ModuleBytes::copy_of(&bytes)).unwrap().load().unwrap();
     assert!(matches!(program.main_module(), Module::Bytecode(_)));
 }

@@ -230,7 +230,7 @@ fn reads_from_memory_files() {
     let _: Arc<File> = unwrap(&file);
     drop(file);
     assert!(weak.upgrade().is_none());
-    let large: Vec<u8> = (0..256 << 10).map(|index: usize| (index * 31 >> 3) as u8).collect();
+    let large: Vec<u8> = (0..256 << 10).map(|index: usize| ((index * 31) >> 3) as u8).collect();
     let (file, target) = (memory_file(&hal, &bytes(&large), 0, -1), hal.buffer(&vec![0; large.len()]));
     let rest = copy_rest((&file, 0), (&target, 0), large.len() as i64);
     hal.call("device.queue.read", &between(&hal, (&NULL, &NULL), &rest));
