@@ -1,6 +1,7 @@
 #!/bin/sh
 # Rebuilds the samples beside this script. Needs the compiler from PyPI (iree-base-compiler 3.13) as $IREE_COMPILE, and
-# gcc with GNU ld for x86-64. The results are in the repository: building weft needs none of this.
+# gcc with GNU ld for x86-64 and (as aarch64-linux-gnu-gcc) for Arm. The results are in the repository: building weft needs
+# none of this.
 set -eu
 cd "$(dirname "$0")"
 compile="${IREE_COMPILE:-iree-compile}"
@@ -22,12 +23,21 @@ sample multiply.debug.x86_64.so multiply.mlir $local
 sample multiply.arm_64.so multiply.mlir $local $arm $stripped
 sample multiply.debug.arm_64.so multiply.mlir $local $arm
 sample matmul.x86_64.so matmul.mlir $local $stripped
+sample matmul.arm_64.so matmul.mlir $local $arm $stripped
 sample several.x86_64.so several.mlir $local $stripped
+sample several.arm_64.so several.mlir $local $arm $stripped
 sample several.system.x86_64.so several.mlir $local $stripped --iree-llvmcpu-link-embedded=false
+sample several.system.arm_64.so several.mlir $local $arm $stripped --iree-llvmcpu-link-embedded=false \
+  --iree-llvmcpu-system-linker-path="$(command -v aarch64-linux-gnu-ld)"
 sample import.x86_64.so import.mlir $stripped
 sample constants.x86_64.so constants.mlir $stripped
 
-flags="-O1 -std=c11 -Wall -shared -fPIC -nostdlib -ffreestanding -fno-stack-protector -fno-asynchronous-unwind-tables
-  -fcf-protection=none -s -Wl,--hash-style=sysv,--build-id=none,-z,now,-z,relro,-z,max-page-size=4096"
-gcc $flags -Wno-int-to-pointer-cast handmade.c -o handmade.x86_64.so
-gcc $flags -Wno-int-to-pointer-cast -Wno-unused-function -DIMPORTS handmade.c -o handmade.import.x86_64.so
+# Small pages also on Arm: they keep the files small, and the loader has to serve both.
+flags="-O1 -std=c11 -Wall -Wno-int-to-pointer-cast -Wno-unused-function -shared -fPIC -nostdlib -ffreestanding
+  -fno-stack-protector -fno-asynchronous-unwind-tables -s
+  -Wl,--hash-style=sysv,--build-id=none,-z,now,-z,relro,-z,max-page-size=4096"
+gcc $flags -fcf-protection=none handmade.c -o handmade.x86_64.so
+gcc $flags -fcf-protection=none -DIMPORTS handmade.c -o handmade.import.x86_64.so
+aarch64-linux-gnu-gcc $flags handmade.c -o handmade.arm_64.so
+aarch64-linux-gnu-gcc $flags -DIMPORTS handmade.c -o handmade.import.arm_64.so
+chmod -x ./*.so

@@ -168,9 +168,10 @@ fn load_with_constants(constants: &[u32], data: &[u8]) -> weft_sync::Result<CpuE
 
 /// [exec 55]
 #[test]
+#[cfg(target_arch = "x86_64")]
 fn undeclared_constants_reach_the_kernel_and_survive_the_callers_buffer() {
     let mut constants = vec![3, 7];
-    let executable = load_with_constants(&constants, CONSTANTS).unwrap();
+    let executable = load_with_constants(&constants, CONSTANTS_X86).unwrap();
     constants.fill(0xFFFF);
     drop(constants);
     assert_eq!(executable.constants(), [3, 7]);

@@ -155,7 +155,7 @@ fn formats_are_guessed_from_bytes() {
     let imported = b"\0asm\x01\0\0\0\x02\x09\x01\x01m\x01n\x02\x05\x01\x02".to_vec();
     let narrow = b"\0asm\x01\0\0\0\x05\x03\x01\x00\x01".to_vec();
     let cases: Vec<(Vec<u8>, &str)> = vec![
-        (MULTIPLY.to_vec(), "embedded-elf-x86_64"),
+        (MULTIPLY_X86.to_vec(), "embedded-elf-x86_64"),
         (MULTIPLY_ARM.to_vec(), "embedded-elf-arm_64"),
         (elf(1, 0x03), "embedded-elf-x86_32"),
         (elf(1, 0x28), "embedded-elf-arm_32"),
@@ -193,7 +193,7 @@ fn formats_are_guessed_from_bytes() {
 /// [exec 53]
 #[test]
 fn the_size_of_an_elf_file_is_where_its_last_part_ends() {
-    for sample in [MULTIPLY, MULTIPLY_ARM, MATMUL, HANDMADE] {
+    for sample in [MULTIPLY_X86, MULTIPLY_ARM, MATMUL, HANDMADE] {
         let mut padded = sample.to_vec();
         padded.resize(sample.len() + 1000, 0);
         assert_eq!(elf_size(&padded).unwrap(), sample.len() as u64);

@@ -5,7 +5,6 @@ use std::ffi::{c_int, c_void};
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use weft_cpu::features::ProcessorWords;
 use weft_cpu::imports::{Import, ImportProvider, ImportProviders, ImportRequest};
 use weft_cpu::loader::{LoaderOptions, Loaders};
 use weft_hal::Executable;
@@ -182,74 +181,6 @@ fn a_failing_import_fails_the_kernel_with_its_number() {
     assert!(status.message().ends_with("code 77"), "{status}");
 }
 
-/// What the compiler passes to `simple_mul_workgroup`: the result, then three buffers with element offsets, two indices, and
-/// the two extra fields that were asked for.
-#[repr(C)]
-struct MultiplyParameters {
-    result: i32,
-    buffers: [(*mut f32, i64); 3],
-    length: i64,
-    workgroup: i64,
-    processor_id: u32,
-    processor_data: *const ProcessorWords,
-}
-
-static SEEN: Mutex<Option<(u32, ProcessorWords, bool)>> = Mutex::new(None);
-
-unsafe extern "C" fn multiply(
-    parameters: *mut c_void,
-    context: *const c_void,
-    reserved: *mut c_void,
-) -> c_int {
-    // SAFETY: the parameters of the compiled caller.
-    let parameters = unsafe { &mut *parameters.cast::<MultiplyParameters>() };
-    let start = parameters.workgroup * 64;
-    for index in start..parameters.length.min(start + 64) {
-        let [a, b, out] =
-            parameters.buffers.map(|(base, offset)| base.wrapping_offset((offset + index) as isize));
-        // SAFETY: below `length`, which is that of the buffers.
-        let product = unsafe { *a } * unsafe { *b };
-        // SAFETY: as above.
-        unsafe { *out = product };
-    }
-    // SAFETY: points at the kernel's copy of the words.
-    let words = unsafe { *parameters.processor_data };
-    let nothing = context.is_null() && reserved.is_null();
-    *SEEN.lock().unwrap() = Some((parameters.processor_id, words, nothing));
-    parameters.result = 0;
-    0
-}
-
-/// [exec 40]
-#[test]
-fn a_compiled_kernel_passes_results_arguments_and_extras_in_order() {
-    struct Multiplier;
-    impl ImportProvider for Multiplier {
-        fn resolve(&self, request: &mut ImportRequest<'_>) -> Result<()> {
-            // SAFETY: `multiply` takes the parameters of the sample.
-            let import = unsafe { Import::new(multiply, std::ptr::null()) };
-            request.provide_by_name(|name| (name == "simple_mul_workgroup").then_some(import));
-            Ok(())
-        }
-    }
-    let imports = ImportProviders::default();
-    imports.register(Arc::new(Multiplier)).unwrap();
-    let processor = Some([11, 22, 33, 44, 55, 66, 77, 88]);
-    let loaders =
-        Loaders::new(LoaderOptions { imports: Arc::new(imports), processor, ..LoaderOptions::default() });
-    let executable = front(loaders.load(&params(EMBEDDED, IMPORT)).unwrap());
-    let a: Vec<f32> = (0..100).map(|i| i as f32).collect();
-    let mut bindings = [Bytes::of_f32(&a), Bytes::of_f32(&[3.0; 100]), Bytes::zeroed(400)];
-    Run { constants: &[100], ..Run::new("simple_mul", [2, 1, 1]) }.on(&executable, &mut bindings).unwrap();
-    let expected: Vec<f32> = a.iter().map(|x| 3.0 * x).collect();
-    assert_eq!(bindings[2].f32s(), expected);
-    let (processor_id, words, nothing) = SEEN.lock().unwrap().take().unwrap();
-    assert!(nothing, "context and reserved are null");
-    assert_eq!(processor_id, 3);
-    // Word 0 is what the code was compiled for: a generic processor. The others are passed through.
-    assert_eq!(words, [0, 22, 33, 44, 55, 66, 77, 88]);
-}
-
 /// Notes its name when it is released.
 struct Noted(&'static str, Arc<Mutex<Vec<&'static str>>>);
 impl ImportProvider for Noted {
@@ -314,4 +245,80 @@ fn registering_and_resolving_at_the_same_time_is_fine() {
             });
         }
     });
+}
+
+#[cfg(target_arch = "x86_64")]
+mod compiled {
+    use super::*;
+    use weft_cpu::features::ProcessorWords;
+
+    /// What the compiler passes to `simple_mul_workgroup`: the result, then three buffers with element offsets, two indices, and
+    /// the two extra fields that were asked for.
+    #[repr(C)]
+    struct MultiplyParameters {
+        result: i32,
+        buffers: [(*mut f32, i64); 3],
+        length: i64,
+        workgroup: i64,
+        processor_id: u32,
+        processor_data: *const ProcessorWords,
+    }
+
+    static SEEN: Mutex<Option<(u32, ProcessorWords, bool)>> = Mutex::new(None);
+
+    unsafe extern "C" fn multiply(
+        parameters: *mut c_void,
+        context: *const c_void,
+        reserved: *mut c_void,
+    ) -> c_int {
+        // SAFETY: the parameters of the compiled caller.
+        let parameters = unsafe { &mut *parameters.cast::<MultiplyParameters>() };
+        let start = parameters.workgroup * 64;
+        for index in start..parameters.length.min(start + 64) {
+            let [a, b, out] =
+                parameters.buffers.map(|(base, offset)| base.wrapping_offset((offset + index) as isize));
+            // SAFETY: below `length`, which is that of the buffers.
+            let product = unsafe { *a } * unsafe { *b };
+            // SAFETY: as above.
+            unsafe { *out = product };
+        }
+        // SAFETY: points at the kernel's copy of the words.
+        let words = unsafe { *parameters.processor_data };
+        let nothing = context.is_null() && reserved.is_null();
+        *SEEN.lock().unwrap() = Some((parameters.processor_id, words, nothing));
+        parameters.result = 0;
+        0
+    }
+
+    /// [exec 40]
+    #[test]
+    fn a_compiled_kernel_passes_results_arguments_and_extras_in_order() {
+        struct Multiplier;
+        impl ImportProvider for Multiplier {
+            fn resolve(&self, request: &mut ImportRequest<'_>) -> Result<()> {
+                // SAFETY: `multiply` takes the parameters of the sample.
+                let import = unsafe { Import::new(multiply, std::ptr::null()) };
+                request.provide_by_name(|name| (name == "simple_mul_workgroup").then_some(import));
+                Ok(())
+            }
+        }
+        let imports = ImportProviders::default();
+        imports.register(Arc::new(Multiplier)).unwrap();
+        let processor = Some([11, 22, 33, 44, 55, 66, 77, 88]);
+        let loaders =
+            Loaders::new(LoaderOptions { imports: Arc::new(imports), processor, ..LoaderOptions::default() });
+        let executable = front(loaders.load(&params(EMBEDDED, IMPORT_X86)).unwrap());
+        let a: Vec<f32> = (0..100).map(|i| i as f32).collect();
+        let mut bindings = [Bytes::of_f32(&a), Bytes::of_f32(&[3.0; 100]), Bytes::zeroed(400)];
+        Run { constants: &[100], ..Run::new("simple_mul", [2, 1, 1]) }
+            .on(&executable, &mut bindings)
+            .unwrap();
+        let expected: Vec<f32> = a.iter().map(|x| 3.0 * x).collect();
+        assert_eq!(bindings[2].f32s(), expected);
+        let (processor_id, words, nothing) = SEEN.lock().unwrap().take().unwrap();
+        assert!(nothing, "context and reserved are null");
+        assert_eq!(processor_id, 3);
+        // Word 0 is what the code was compiled for: a generic processor. The others are passed through.
+        assert_eq!(words, [0, 22, 33, 44, 55, 66, 77, 88]);
+    }
 }

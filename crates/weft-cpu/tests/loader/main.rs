@@ -6,18 +6,19 @@
 mod bundled;
 #[cfg(target_arch = "x86_64")]
 mod damaged_elf;
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(unix, any(target_arch = "x86_64", target_arch = "aarch64")))]
 mod embedded_elf;
 mod formats;
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(unix, any(target_arch = "x86_64", target_arch = "aarch64")))]
 mod geometry;
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(unix, any(target_arch = "x86_64", target_arch = "aarch64")))]
 mod imports;
 mod library_table;
-#[cfg(target_arch = "x86_64")]
+// Only where the kernel's own memory map is seen: emulators of other machines make up theirs.
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod mapping;
 mod patch;
 mod rust_kernels;
 mod samples;
-#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 mod system_library;

@@ -12,19 +12,35 @@ use weft_cpu::loader::{LoaderOptions, Loaders};
 use weft_hal::{CachingMode, Executable, ExecutableParams};
 use weft_sync::Result;
 
-pub const MULTIPLY: &[u8] = include_bytes!("../data/multiply.x86_64.so");
-pub const MULTIPLY_DEBUG: &[u8] = include_bytes!("../data/multiply.debug.x86_64.so");
+/// A sample for the machine that the tests run on, or the x86-64 one where there is none.
+macro_rules! host_samples {
+    ($($name:ident = $file:literal;)*) => { $(
+        #[cfg(not(target_arch = "aarch64"))]
+        pub const $name: &[u8] = include_bytes!(concat!("../data/", $file, ".x86_64.so"));
+        #[cfg(target_arch = "aarch64")]
+        pub const $name: &[u8] = include_bytes!(concat!("../data/", $file, ".arm_64.so"));
+    )* };
+}
+
+host_samples! {
+    MULTIPLY = "multiply";
+    MULTIPLY_DEBUG = "multiply.debug";
+    MATMUL = "matmul";
+    SEVERAL = "several";
+    SEVERAL_SYSTEM = "several.system";
+    HANDMADE = "handmade";
+    HANDMADE_IMPORT = "handmade.import";
+}
+
+pub const MULTIPLY_X86: &[u8] = include_bytes!("../data/multiply.x86_64.so");
 pub const MULTIPLY_ARM: &[u8] = include_bytes!("../data/multiply.arm_64.so");
 pub const MULTIPLY_DEBUG_ARM: &[u8] = include_bytes!("../data/multiply.debug.arm_64.so");
-pub const MATMUL: &[u8] = include_bytes!("../data/matmul.x86_64.so");
-pub const SEVERAL: &[u8] = include_bytes!("../data/several.x86_64.so");
-pub const SEVERAL_SYSTEM: &[u8] = include_bytes!("../data/several.system.x86_64.so");
-pub const IMPORT: &[u8] = include_bytes!("../data/import.x86_64.so");
-pub const CONSTANTS: &[u8] = include_bytes!("../data/constants.x86_64.so");
-pub const HANDMADE: &[u8] = include_bytes!("../data/handmade.x86_64.so");
-pub const HANDMADE_IMPORT: &[u8] = include_bytes!("../data/handmade.import.x86_64.so");
+pub const IMPORT_X86: &[u8] = include_bytes!("../data/import.x86_64.so");
+pub const CONSTANTS_X86: &[u8] = include_bytes!("../data/constants.x86_64.so");
 
-pub const EMBEDDED: &str = "embedded-elf-x86_64";
+/// Format of embedded files for this machine.
+pub const EMBEDDED: &str =
+    if cfg!(target_arch = "aarch64") { "embedded-elf-arm_64" } else { "embedded-elf-x86_64" };
 
 pub fn params<'a>(format: &'a str, data: &'a [u8]) -> ExecutableParams<'a> {
     ExecutableParams { format, data, constants: &[], caching_mode: CachingMode::empty() }

@@ -9,7 +9,7 @@ use weft_sync::{Code, Result};
 
 use crate::samples::*;
 
-const FORMAT: &str = "system-elf-x86_64";
+const FORMAT: &str = if cfg!(target_arch = "aarch64") { "system-elf-arm_64" } else { "system-elf-x86_64" };
 
 fn load_system(data: &[u8]) -> Result<CpuExecutable> {
     Loaders::new(LoaderOptions::default()).load(&params(FORMAT, data))
