@@ -22,7 +22,8 @@ pub(crate) mod text;
 
 pub use decode::{Case, Cursor, DecodeError, Decoded, Instruction, Operand, RemapPair, decode, encode};
 pub(crate) use decode::{remap_entries, u16_entries};
-use table::{for_each_core_op, for_each_f32_op, for_each_f64_op};
+pub(crate) use table::for_each_core_op;
+use table::{for_each_f32_op, for_each_f64_op};
 
 /// The bytecode version that this build understands: major in the upper half, minor in the lower.
 pub const BYTECODE_VERSION: u32 = 0x0011_0000;
@@ -323,7 +324,7 @@ macro_rules! define_ops {
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[repr(u8)]
         pub enum $name {
-            $(#[doc = concat!("`", $mnemonic, "` ", $fields, ": ", $meaning)] $variant = $byte,)*
+            $(#[doc = concat!("`", $mnemonic, " ", $fields, "`: `", $meaning, "`")] $variant = $byte,)*
         }
 
         impl $name {

@@ -418,3 +418,55 @@ fn code_shared_too_often_is_refused() {
     assert_eq!(code, Code::ResourceExhausted);
     assert!(message.contains("code of 1400040000 bytes"), "{message}");
 }
+
+/// Writing and reading agree about every field of every table.
+#[test]
+fn what_is_written_is_what_is_read() {
+    use weft_vm::archive::definition::{DebugDef, LocationDef, ModuleDef, RodataDef, SourceMapDef};
+    let builder = everything()
+        .version(9)
+        .attribute("key", "value")
+        .dependency("host", 4)
+        .optional_dependency("maybe", 0)
+        .optional_import("host.optional", "0v_i")
+        .unsigned_import("host.unsigned")
+        .function_attribute("iree.abi.declaration", "text")
+        .debug(DebugDef {
+            locations: vec![
+                LocationDef::None,
+                LocationDef::FileLineColumn { file: Some("f".into()), line: 1, column: -2 },
+                LocationDef::CallSite { callee: 1, caller: 0 },
+                LocationDef::Fused { metadata: Some("m".into()), locations: vec![0, 1] },
+                LocationDef::Name { name: Some("n".into()), child: Some(1) },
+            ],
+            functions: vec![SourceMapDef { name: Some("first".into()), locations: vec![(1, 2), (3, 4)] }],
+        });
+    let definition = builder.definition().unwrap();
+    for bytes in [builder.clone().build().unwrap(), builder.polyglot().build().unwrap()] {
+        let read = Archive::definition(&bytes).unwrap();
+        let rodata = read.rodata.iter().map(|segment| RodataDef {
+            compression: segment.compression,
+            embedded: segment.embedded.clone().map(|range| bytes[range].to_vec()),
+            external_offset: segment.external_offset,
+            external_length: segment.external_length,
+        });
+        let read = ModuleDef {
+            rodata: rodata.collect(),
+            bytecode: read.bytecode.map(|range| bytes[range].to_vec()),
+            name: read.name,
+            version: read.version,
+            requirements: read.requirements,
+            attributes: read.attributes,
+            types: read.types,
+            dependencies: read.dependencies,
+            imports: read.imports,
+            exports: read.exports,
+            signatures: read.signatures,
+            state: read.state,
+            functions: read.functions,
+            bytecode_version: read.bytecode_version,
+            debug: read.debug,
+        };
+        assert_eq!(read, definition);
+    }
+}
