@@ -123,6 +123,13 @@ pub const DEVICES: Group = Group {
             Kind::Count(0),
             "The ordinal of the device that holds inputs and outputs when there are several.",
         ),
+        flag(
+            "device_allocator",
+            Kind::List("<wrapper>"),
+            "Wraps the allocators of the devices, innermost first: caching keeps freed memory (limits:\n\
+             caching:*=<largest>;<capacity>;<count>), debug fills fresh memory with 0xCD so that\n\
+             reading what was never written shows.",
+        ),
         flag("list_drivers", Kind::Switch, "Prints the drivers and exits."),
         flag(
             "list_devices",
@@ -282,7 +289,6 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("hip_", "configures a GPU driver, which weft does not have"),
     ("vulkan_", "configures a GPU driver, which weft does not have"),
     ("parameter", "gives access to parameter archives, which this version does not have"),
-    ("device_allocator", "wraps allocators; the allocator of local-sync recycles memory by itself"),
     ("device_profiling_", "asks for profiles, which this version does not make"),
     ("print_device_statistics", "asks for profiles, which this version does not make"),
     ("device_replay_", "asks for recordings, which this version does not make"),

@@ -250,10 +250,11 @@ pub fn value_shape(kind: &Kind) -> &'static str {
 
 /// The name in `names` that was probably meant by `wrong`.
 pub fn nearest<'a>(wrong: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let limit = (wrong.len() / 3).clamp(1, 4);
+    // Two letters changed places are two edits.
+    let limit = (wrong.len() / 3).clamp(2, 4);
     names
         .map(|name| (edit_distance(wrong, name), name))
-        .filter(|(distance, _)| *distance <= limit)
+        .filter(|(distance, _)| *distance <= limit && *distance < wrong.len())
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, name)| name)
 }

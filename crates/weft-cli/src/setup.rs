@@ -5,9 +5,10 @@
 use std::io::{Write, stderr};
 use std::sync::Arc;
 
-use weft::hal::Device;
+use weft::hal::{AllocatorWrapper, Device};
 use weft::sync::{Result, Status, WhileDoing, bail};
-use weft::{CheckLog, Function, Program, Session};
+use weft::vm::{BytecodeModule, Module};
+use weft::{CheckLog, DeviceOptions, Function, Program, Session};
 
 use crate::failure::{Outcome, complain};
 use crate::flags::Flags;
@@ -15,6 +16,9 @@ use crate::{devices, load};
 
 /// More modules than this are a mistake, such as a file pattern in the wrong folder.
 const MODULES_MAX: usize = 64;
+
+/// An error that lists functions lists this many.
+const NAMES_SHOWN_MAX: usize = 10;
 
 /// Flags that print something about devices instead of running. `true` if one did.
 pub fn listed_instead(flags: &Flags) -> Outcome<bool> {
@@ -38,6 +42,12 @@ pub fn session(flags: &Flags) -> Result<Session> {
     let mut session = Session::builder().lead_device(flags.count("device_lead_allocator") as usize);
     for device in flags.list("device") {
         session = session.device(device);
+    }
+    let wrappers = flags.list("device_allocator");
+    if !wrappers.is_empty() {
+        let parsed = wrappers.iter().map(|text| AllocatorWrapper::parse(text)).collect::<Result<_>>();
+        let allocator_wrappers = parsed.while_doing(|| "reading --device_allocator=")?;
+        session = session.device_options(DeviceOptions { allocator_wrappers, ..DeviceOptions::default() });
     }
     session.build()
 }
@@ -64,10 +74,15 @@ fn load_modules(session: &Session, flags: &Flags, log: Option<CheckLog>) -> Resu
     }
     let map = flags.text("module_mode") == "mmap";
     for path in paths {
-        builder = load::module_bytes(path, map)
-            .and_then(|bytes| builder.bytes(bytes))
+        let module = load::module_bytes(path, map)
+            .and_then(|bytes| BytecodeModule::load(session.instance(), bytes).map(Module::from))
             .while_doing(|| format!("loading bytecode module at '{path}'"))
             .while_doing(|| "loading modules and dependencies")?;
+        let name = module.name().to_owned();
+        builder = builder
+            .module(module)
+            .while_doing(|| format!("resolving dependencies for '{name}'"))
+            .while_doing(|| "creating VM context")?;
     }
     builder.load()
 }
@@ -75,13 +90,23 @@ fn load_modules(session: &Session, flags: &Flags, log: Option<CheckLog>) -> Resu
 /// The function that the flags name, or the only one that there is.
 pub fn function(program: &Program, flags: &Flags) -> Result<Function> {
     match flags.text("function") {
-        "" => program.default_function().map_err(|status| {
-            status.while_doing(
-                "--function= must be specified explicitly when a module exports several functions",
-            )
-        }),
+        "" => only_function(program),
         name => program.function(name),
     }
+}
+
+fn only_function(program: &Program) -> Result<Function> {
+    let names: Vec<String> =
+        program.functions().filter(Function::is_public).map(|function| function.name().to_owned()).collect();
+    if names.len() > 1 {
+        let shown = names[..names.len().min(NAMES_SHOWN_MAX)].join(", ");
+        let more = if names.len() > NAMES_SHOWN_MAX { ", ..." } else { "" };
+        bail!(
+            InvalidArgument,
+            "more than one exported function present; --function= must be specified explicitly; there are {shown}{more}"
+        );
+    }
+    program.default_function()
 }
 
 /// The device on which inputs are made: none if the program uses none.

@@ -25,9 +25,8 @@ pub enum Mode {
 pub fn eligible(program: &Program) -> Vec<(Function, Mode)> {
     let mode = |function: &Function| match function.attribute("iree.benchmark") {
         Some("dispatch") if is_repeat_count(function) => Some(Mode::Dispatch),
-        Some("entry") => Some(Mode::Call),
+        None | Some("entry") => (function.argument_count() == 0).then_some(Mode::Call),
         Some(_) => None,
-        None => (function.argument_count() == 0).then_some(Mode::Call),
     };
     let public = program.functions().filter(Function::is_public);
     public.filter_map(|function| mode(&function).map(|mode| (function, mode))).collect()

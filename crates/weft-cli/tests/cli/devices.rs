@@ -1,0 +1,69 @@
+//! Listings of drivers and devices, and devices that do not exist.
+
+use crate::program::{run, weft};
+
+/// [hal-module 74] The listings that scripts read, from any command; nothing runs.
+#[test]
+fn listings_have_their_format() {
+    for command in ["run", "bench", "check", "devices"] {
+        let drivers = weft(&[command, "--list_drivers"]).success();
+        let rule = format!("# {}\n", "=".repeat(76));
+        let head = format!(
+            "{rule}# Available HAL drivers\n{rule}# Use --list_devices={{driver name}} to enumerate available devices.\n\n      local-sync: "
+        );
+        assert!(drivers.starts_with(&head), "{drivers}");
+        let devices = weft(&[command, "--list_devices"]).success();
+        assert!(devices.lines().any(|line| line == "local-sync://"));
+        assert_eq!(weft(&[command, "--list_devices=local-sync"]).success(), "local-sync://\n");
+        let details = weft(&[command, "--dump_devices=local-sync"]).success();
+        let device = format!("# ==={}===\n", "-".repeat(70));
+        assert_eq!(
+            details,
+            format!(
+                "{rule}# Enumerated devices for driver 'local-sync'\n{rule}\n{device}# --device=local-sync://\n#   \
+                 default\n{device}"
+            )
+        );
+        weft(&[command, "--list_devices=bogus"]).failure(1, "NOT_FOUND; no driver 'bogus' registered");
+        weft(&[command, "--dump_devices=bogus"]).failure(1, "NOT_FOUND; no driver 'bogus' registered");
+    }
+}
+
+/// [hal-module 74] Devices that do not exist are refused, with the names of those that do.
+#[test]
+fn unknown_devices_are_refused() {
+    let with = |flag: &str| run("tool_benchmarks", "doubled", &[flag]);
+    let done = with("--device=bogus").failure(1, "NOT_FOUND; no driver 'bogus' registered");
+    assert!(done.err.contains("local-sync") && done.out.is_empty());
+    with("--device=local-task").failure(1, "NOT_FOUND; no driver 'local-task' registered");
+    with("--device=").failure(1, "NOT_FOUND; no driver '' registered");
+    with("--device=local-sync://path").failure(1, "NOT_FOUND");
+    with("--device_lead_allocator=9").failure(1, "OUT_OF_RANGE");
+    with("--device_allocator=foo").failure(1, "INVALID_ARGUMENT; unrecognized allocator 'foo'");
+    for flag in ["--device=local-sync", "--device=local-sync://", "--device=local-sync://?key=value"] {
+        with(flag).success();
+    }
+    for flag in ["--device_allocator=caching", "--device_allocator=debug"] {
+        assert!(with(flag).success().ends_with("4xf32=2 4 6 8\n"));
+    }
+}
+
+/// Programs that need no device do not open one, so that a wrong one does not matter.
+#[test]
+fn programs_without_devices_open_none() {
+    let done = run("tool_values", "fail", &["--input=0", "--device=bogus", "--print_statistics"]);
+    assert!(!done.err.contains("Device:"));
+    done.success();
+}
+
+/// `weft devices` tells people what there is.
+#[test]
+fn people_see_what_devices_can_do() {
+    let out = weft(&["devices"]).success();
+    for text in ["Drivers:\n", "--device=local-sync", "queues:", "formats:", "cpu features:"] {
+        assert!(out.contains(text), "{text} is missing in {out}");
+    }
+    if cfg!(target_arch = "x86_64") {
+        assert!(out.contains("embedded-elf-x86_64"));
+    }
+}

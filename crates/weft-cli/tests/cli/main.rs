@@ -1,0 +1,16 @@
+//! Tests of the `weft` program as its users meet it: arguments in; text, files and an exit code out.
+//!
+//! One binary, so that there is one thing to link. Each file covers one part of `docs/spec/hal-module.md` §12 and §13;
+//! `program.rs` runs the program with a time limit.
+
+mod bench;
+mod check;
+mod compare;
+mod corpus;
+mod devices;
+mod dump;
+mod flags;
+mod hostile;
+mod inputs;
+mod outputs;
+mod program;
