@@ -103,6 +103,14 @@ impl Cpu {
         }
     }
 
+    /// The same state. The compiler must not see that several fields come from one place in memory: it would keep
+    /// them in one vector register, and the dispatch loop would take them apart again for each instruction.
+    #[inline(always)]
+    pub fn apart(mut self) -> Cpu {
+        self.values = std::hint::black_box(self.values);
+        self
+    }
+
     /// The current instruction as an offset from the start of the function.
     #[inline(always)]
     pub fn pc(&self) -> u32 {
@@ -112,6 +120,16 @@ impl Cpu {
     #[inline(always)]
     pub fn opcode(&self) -> u8 {
         self.bytes::<1>(0)[0]
+    }
+
+    /// Where the dispatch loop ends up with an opcode that does not exist: never.
+    #[inline(always)]
+    pub fn unassigned_opcode(&self) -> ! {
+        if cfg!(debug_assertions) {
+            panic!("opcode 0x{:02X} at {} passed the verifier", self.opcode(), self.pc());
+        }
+        // SAFETY: every pc that is reached starts an instruction with an assigned opcode (promise 1, verify 1).
+        unsafe { std::hint::unreachable_unchecked() }
     }
 
     /// Moves to the instruction `bytes` further: the next one in the block.

@@ -6,7 +6,7 @@
 //! The loop keeps the [`Cpu`] in a local that never has its address taken, so pc and banks stay in machine
 //! registers: handlers that are not inlined get a copy.
 
-use weft_sync::{Result, Status, status};
+use weft_sync::Result;
 
 use crate::cpu::Cpu;
 use crate::isa::CoreOp;
@@ -14,6 +14,7 @@ use crate::machine::{Environment, Machine, Suspension};
 use crate::ops::call::Flow;
 use crate::ops::global::{self, Global, indirect};
 use crate::ops::{FIRST, FOURTH, SECOND, THIRD, control, float, int, list, memory, reference};
+use crate::quicken::RunOp;
 use crate::state::BytecodeState;
 use crate::types::PrintKind;
 
@@ -27,7 +28,7 @@ pub(crate) enum Exit {
 }
 
 /// The length of an instruction all of whose fields have a fixed size.
-const fn length(op: CoreOp) -> usize {
+pub(crate) const fn length(op: CoreOp) -> usize {
     match op.info().fixed_length() {
         Some(length) => length,
         None => panic!("the length of this instruction depends on its contents"),
@@ -48,19 +49,19 @@ macro_rules! dispatch {
         other { $($other:ident => $other_body:expr,)* }
     ) => {
         match $op {
-            $(CoreOp::$plain => {
+            $(RunOp::$plain => {
                 $plain_body;
                 $cpu.advance(const { length(CoreOp::$plain) });
             })*
-            $(CoreOp::$fallible => {
+            $(RunOp::$fallible => {
                 $attempt!($fallible_body);
                 $cpu.advance(const { length(CoreOp::$fallible) });
             })*
-            $(CoreOp::$sized => {
+            $(RunOp::$sized => {
                 let length: usize = $attempt!($sized_body);
                 $cpu.advance(length);
             })*
-            $(CoreOp::$other => $other_body,)*
+            $(RunOp::$other => $other_body,)*
         }
     };
 }
@@ -115,10 +116,17 @@ impl Machine {
                 spend!();
                 match attempt!(self.call::<$variadic, $yieldable>(environment, state, cpu)) {
                     Flow::Next(pc) => cpu.jump(pc),
+                    Flow::Enter(frame) => cpu = frame.apart(),
                     Flow::Switch => (cpu, state) = self.top(environment),
                     Flow::Return => return Ok(Exit::Returned),
                     Flow::Suspend => return Ok(Exit::Suspended),
                 }
+            }};
+        }
+        macro_rules! fused {
+            ($branch:expr) => {{
+                $branch;
+                spend!();
             }};
         }
         macro_rules! branch {
@@ -129,7 +137,7 @@ impl Machine {
         }
 
         loop {
-            let Some(op) = CoreOp::from_byte(cpu.opcode()) else { return Err(unassigned(cpu)) };
+            let Some(op) = RunOp::from_byte(cpu.opcode()) else { cpu.unassigned_opcode() };
             dispatch! { op, cpu, attempt;
                 plain {
                     // Entering a block costs nothing: targets are taken past the marker.
@@ -291,6 +299,16 @@ impl Machine {
                         spend!();
                         cpu.branch_if();
                     },
+                    BranchEqI32 => fused!(cpu.branch_if_compared(|a: u32, b: u32| a == b)),
+                    BranchNeI32 => fused!(cpu.branch_if_compared(|a: u32, b: u32| a != b)),
+                    BranchLtI32S => fused!(cpu.branch_if_compared(|a: i32, b: i32| a < b)),
+                    BranchLtI32U => fused!(cpu.branch_if_compared(|a: u32, b: u32| a < b)),
+                    BranchEqI64 => fused!(cpu.branch_if_compared(|a: u64, b: u64| a == b)),
+                    BranchNeI64 => fused!(cpu.branch_if_compared(|a: u64, b: u64| a != b)),
+                    BranchLtI64S => fused!(cpu.branch_if_compared(|a: i64, b: i64| a < b)),
+                    BranchLtI64U => fused!(cpu.branch_if_compared(|a: u64, b: u64| a < b)),
+                    BranchNzI32 => fused!(cpu.branch_if_not_zero(|a: u32| a != 0)),
+                    BranchNzI64 => fused!(cpu.branch_if_not_zero(|a: u64| a != 0)),
                     BrTable => {
                         spend!();
                         cpu = cpu.branch_table();
@@ -299,7 +317,8 @@ impl Machine {
                     CallVariadic => call!(true, false),
                     CallYieldable => call!(false, true),
                     CallVariadicYieldable => call!(true, true),
-                    Return => match self.leave(environment, cpu) {
+                    Return => match self.leave(environment, state, cpu) {
+                        Flow::Enter(frame) => cpu = frame.apart(),
                         Flow::Return => return Ok(Exit::Returned),
                         _ => (cpu, state) = self.top(environment),
                     },
@@ -349,9 +368,4 @@ fn fail(cpu: Cpu, state: &BytecodeState, machine: &Machine) -> Result<usize> {
 /// The length of an instruction, given the one after its prefix.
 fn after_prefix(length: usize) -> usize {
     length + 1
-}
-
-#[cold]
-fn unassigned(cpu: Cpu) -> Status {
-    status!(Internal, "opcode 0x{:02X} at {} passed the verifier", cpu.opcode(), cpu.pc())
 }

@@ -21,7 +21,7 @@ use crate::native::{NativeModule, ResumeCall, U16List, Wait};
 use crate::native_call::HostBanks;
 use crate::ops::control::{budget_spent, cancelled};
 use crate::reference::Ref;
-use crate::stack::{Frame, FrameSize, Stack};
+use crate::stack::{Frame, Stack};
 use crate::state::{BytecodeState, Linked, ModuleState};
 use crate::types::Instance;
 use crate::value::Value;
@@ -145,7 +145,7 @@ impl Machine {
     }
 
     /// Pushes a frame of a bytecode function.
-    #[inline]
+    #[inline(always)]
     pub fn push_bytecode(
         &mut self,
         instance: &Instance,
@@ -156,6 +156,8 @@ impl Machine {
         let frame = Frame {
             module,
             function,
+            code: image.code,
+            size: image.size,
             values: 0,
             refs: 0,
             pc: 0,
@@ -163,7 +165,7 @@ impl Machine {
             // After the marker of the entry block.
             next: 1,
         };
-        self.stack.push(frame, image.size, instance.options().stack_bytes_max)
+        self.stack.push(frame, instance.options().stack_bytes_max)
     }
 
     /// The `Cpu` of the last frame, where it goes on.
@@ -174,18 +176,19 @@ impl Machine {
     }
 
     /// The `Cpu` of a frame whose module is `state`, at `pc`.
-    #[inline]
+    #[inline(always)]
     pub fn cpu(&mut self, frame: &Frame, state: &BytecodeState, pc: u32) -> Cpu {
-        let image = state.module.function(frame.function);
         let (values, refs) = self.stack.banks(frame);
-        let code = state.module.code().bytes()[image.code..].as_ptr();
-        let FrameSize { values: value_count, refs: ref_count } = image.size;
-        let (value_count, ref_count) = (usize::from(value_count), usize::from(ref_count));
-        let bounds = Bounds { code: image.code_length, values: value_count, refs: ref_count };
-        // SAFETY: 1: the code of a verified function, which its module keeps where it is; `pc` is 1 (the entry
-        // block), or was noted by an instruction as its own or as its successor (`Frame::pc`, `Frame::next`).
-        // 2: the frame was pushed with the size of this function, and frames do not overlap; whoever pushes or
-        // pops makes a new `Cpu` afterwards. 3 and 4 are the dispatch loop's.
+        let code = state.module.running()[frame.code as usize..].as_ptr();
+        let bounds = Bounds {
+            code: state.module.function(frame.function).code_length,
+            values: usize::from(frame.size.values),
+            refs: usize::from(frame.size.refs),
+        };
+        // SAFETY: 1: the code of a verified function, pairs fused, which its module keeps where it is; `pc` is 1
+        // (the entry block), or was noted by an instruction as its own or as its successor (`Frame::pc`,
+        // `Frame::next`). 2: the frame was pushed with the size of this function, and frames do not overlap;
+        // whoever pushes or pops makes a new `Cpu` afterwards. 3 and 4 are the dispatch loop's.
         unsafe { Cpu::new(code, pc, values, refs, bounds) }
     }
 

@@ -15,6 +15,7 @@ use crate::effects::StoreAnalysis;
 use crate::isa::Kind;
 use crate::module_bytes::ModuleBytes;
 use crate::native::NativeModule;
+use crate::quicken::quicken;
 use crate::reference::Ref;
 use crate::signature::Signature;
 use crate::stack::FrameSize;
@@ -25,7 +26,7 @@ use crate::verify::{VerifiedCode, verify};
 #[derive(Debug)]
 pub(crate) struct FunctionImage {
     /// Where its code starts within the module's.
-    pub code: usize,
+    pub code: u32,
     pub code_length: usize,
     pub size: FrameSize,
     /// Kind and register of each argument.
@@ -43,6 +44,8 @@ pub struct BytecodeModule {
     archive: Archive,
     bytes: ModuleBytes,
     code: VerifiedCode,
+    /// What runs: the verified code with common pairs fused.
+    running: Box<[u8]>,
     types: Box<[TypeSpec]>,
     functions: Box<[FunctionImage]>,
     /// One buffer a segment, so that the identity of a constant is stable.
@@ -80,7 +83,18 @@ impl BytecodeModule {
         };
         let rodata = archive.rodata.iter().map(constant).collect::<Result<_>>()?;
         let stores = StoreAnalysis::new(code.functions());
-        Ok(Arc::new(BytecodeModule { archive, bytes, code, types, functions, rodata, stores, runnable }))
+        let running = quicken(&code);
+        Ok(Arc::new(BytecodeModule {
+            archive,
+            bytes,
+            code,
+            running,
+            types,
+            functions,
+            rodata,
+            stores,
+            runnable,
+        }))
     }
 
     /// The tables of the archive.
@@ -106,6 +120,12 @@ impl BytecodeModule {
     /// Whether the module may run: not if it was loaded for inspection with unknown types.
     pub fn is_runnable(&self) -> bool {
         self.runnable || !self.types.iter().any(|spec| matches!(spec, TypeSpec::Placeholder(_)))
+    }
+
+    /// The code to run, functions where the verified code has them.
+    #[inline]
+    pub(crate) fn running(&self) -> &[u8] {
+        &self.running
     }
 
     #[inline]
@@ -140,7 +160,8 @@ fn image(function: &archive::Function, code: std::ops::Range<usize>) -> Function
     let entry = entry.map(|entry| entry.registers).unwrap_or_default();
     let results = function.signature.results();
     FunctionImage {
-        code: code.start,
+        // Code is shorter than 2 GiB: descriptors count it with 31 bits.
+        code: code.start as u32,
         code_length: code.len(),
         size: FrameSize { values: function.value_registers, refs: function.ref_registers },
         arguments: entry.into_iter().map(|(kind, register)| (kind, register as u16)).collect(),

@@ -7,6 +7,9 @@ use std::any::{Any, TypeId};
 use std::fmt;
 use std::sync::Arc;
 
+use crate::buffer::Buffer;
+use crate::list::List;
+
 /// A counted, never null reference to an object of any type.
 ///
 /// Two words wide; copying counts, moving does not. What a program can do with the object is decided by the native
@@ -22,7 +25,29 @@ use std::sync::Arc;
 /// assert!(!number.same(&Ref::new(Arc::new(7_u64))));
 /// ```
 #[derive(Clone)]
-pub struct Ref(Arc<dyn Any + Send + Sync>);
+pub struct Ref(Arc<dyn Object>);
+
+/// Any shareable type. The interpreter asks for its own two types all the time, so they have questions of their own:
+/// answered by one indirect call, where comparing type ids takes that and more.
+trait Object: Any + Send + Sync {
+    fn as_buffer(&self) -> Option<&Buffer>;
+    fn as_list(&self) -> Option<&List>;
+    fn is_of(&self, id: &TypeId) -> bool;
+}
+
+impl<T: Any + Send + Sync> Object for T {
+    fn as_buffer(&self) -> Option<&Buffer> {
+        (self as &dyn Any).downcast_ref()
+    }
+
+    fn as_list(&self) -> Option<&List> {
+        (self as &dyn Any).downcast_ref()
+    }
+
+    fn is_of(&self, id: &TypeId) -> bool {
+        TypeId::of::<T>() == *id
+    }
+}
 
 impl Ref {
     /// Makes an object available to programs. The `Arc` is taken as it is: no wrapper, no second allocation.
@@ -34,18 +59,51 @@ impl Ref {
     /// The object, if it is a `T`.
     #[inline]
     pub fn get<T: Any>(&self) -> Option<&T> {
-        self.0.downcast_ref::<T>()
+        // The test by itself first: it is one call, and misses are as common as hits where types are tried in turn.
+        let object: &dyn Any = if self.is::<T>() { self.object() } else { return None };
+        object.downcast_ref::<T>()
+    }
+
+    /// The object behind the `Arc`, which would answer for itself: it is an object as well.
+    #[inline]
+    fn object(&self) -> &dyn Object {
+        &*self.0
     }
 
     /// Whether the object is a `T`.
     #[inline]
     pub fn is<T: Any>(&self) -> bool {
-        self.0.is::<T>()
+        self.is_of(TypeId::of::<T>())
+    }
+
+    /// Whether the object's type is the one with this identity.
+    #[inline]
+    pub fn is_of(&self, id: TypeId) -> bool {
+        self.object().is_of(&id)
+    }
+
+    /// The object, if it is a buffer.
+    #[inline]
+    pub(crate) fn as_buffer(&self) -> Option<&Buffer> {
+        self.object().as_buffer()
+    }
+
+    /// The object, if it is a list.
+    #[inline]
+    pub(crate) fn as_list(&self) -> Option<&List> {
+        self.object().as_list()
     }
 
     /// Unwraps the `Arc` again. An object of another type comes back as it was.
     pub fn downcast<T: Any + Send + Sync>(self) -> Result<Arc<T>, Ref> {
-        self.0.downcast::<T>().map_err(Ref)
+        if !self.is::<T>() {
+            return Err(self);
+        }
+        let object: Arc<dyn Any + Send + Sync> = self.0;
+        match object.downcast::<T>() {
+            Ok(object) => Ok(object),
+            Err(_) => unreachable!("the type was just compared"),
+        }
     }
 
     /// Another count on the object, if it is a `T`.
@@ -63,8 +121,7 @@ impl Ref {
     /// The identity of the object's type.
     #[inline]
     pub fn type_id(&self) -> TypeId {
-        // Through the `dyn Any`, not the `Arc`, which is `Any` as well.
-        Any::type_id(&*self.0)
+        Any::type_id(self.object())
     }
 
     /// How many references to the object exist, weak ones aside. A snapshot, for tests and reports.

@@ -16,10 +16,14 @@ pub(crate) struct Frame {
     pub module: u32,
     /// Internal ordinal of the function.
     pub function: u32,
+    /// Where the function's code starts within the module's.
+    pub code: u32,
+    /// Registers of the function.
+    pub size: FrameSize,
     /// First word of the value bank, even.
-    pub values: usize,
+    pub values: u32,
     /// First slot of the ref bank.
-    pub refs: usize,
+    pub refs: u32,
     /// The instruction at hand. Kept up only while the frame is not running.
     pub pc: u32,
     /// While a call is out: where its list of result registers is.
@@ -50,6 +54,10 @@ pub(crate) struct Stack {
 
 /// What the first frames find, and what an idle stack keeps: about 8 KiB.
 const PAIRS_FIRST: usize = 512;
+/// No limit may be higher: frames keep their positions in 32 bits.
+const BYTES_MAX: usize = 1 << 31;
+/// Pairs above the last frame that may be overwritten at will.
+const PAIRS_SLACK: usize = 8;
 const REFS_FIRST: usize = 128;
 const FRAMES_FIRST: usize = 32;
 
@@ -58,22 +66,22 @@ const IDLE_BYTES_MAX: usize = 256 << 10;
 
 impl Stack {
     /// Pushes a frame with zeroed values and null refs. RESOURCE_EXHAUSTED beyond `bytes_max`; then nothing changed.
-    #[inline]
-    pub fn push(&mut self, frame: Frame, size: FrameSize, bytes_max: usize) -> Result<()> {
+    #[inline(always)]
+    pub fn push(&mut self, frame: Frame, bytes_max: usize) -> Result<()> {
         let (values, refs) = (self.values_end, self.refs_end);
-        let values_end = values + usize::from(size.values).next_multiple_of(2);
-        let refs_end = refs + usize::from(size.refs);
+        let values_end = values + usize::from(frame.size.values).next_multiple_of(2);
+        let refs_end = refs + usize::from(frame.size.refs);
         let bytes = 4 * values_end
             + size_of::<Option<Ref>>() * refs_end
             + size_of::<Frame>() * (self.frames.len() + 1);
-        if bytes > bytes_max {
+        if bytes > bytes_max.min(BYTES_MAX) {
             return Err(overflow(self.frames.len(), bytes_max));
         }
-        if values_end > 2 * self.values.len() || refs_end > self.refs.len() {
+        if values_end + 2 * PAIRS_SLACK > 2 * self.values.len() || refs_end > self.refs.len() {
             self.grow(values_end, refs_end);
         }
-        self.values[values / 2..values_end / 2].fill(0);
-        self.frames.push(Frame { values, refs, ..frame });
+        self.zero(values / 2, values_end / 2);
+        self.frames.push(Frame { values: values as u32, refs: refs as u32, ..frame });
         (self.values_end, self.refs_end) = (values_end, refs_end);
         Ok(())
     }
@@ -82,10 +90,11 @@ impl Stack {
     #[inline]
     pub fn pop(&mut self) {
         let Some(frame) = self.frames.pop() else { return };
-        for slot in &mut self.refs[frame.refs..self.refs_end] {
+        let (values, refs) = (frame.values as usize, frame.refs as usize);
+        for slot in &mut self.refs[refs..self.refs_end] {
             *slot = None;
         }
-        (self.values_end, self.refs_end) = (frame.values, frame.refs);
+        (self.values_end, self.refs_end) = (values, refs);
     }
 
     /// Pops all frames, innermost first.
@@ -114,9 +123,10 @@ impl Stack {
     /// Addresses of the two banks of a frame. Good until the next push, pop or other change of the stack.
     #[inline]
     pub fn banks(&mut self, frame: &Frame) -> (*mut u32, *mut Option<Ref>) {
-        debug_assert!(frame.values <= self.values_end && frame.refs <= self.refs_end);
-        let values = self.values.as_mut_ptr().cast::<u32>().wrapping_add(frame.values);
-        (values, self.refs.as_mut_ptr().wrapping_add(frame.refs))
+        let (values, refs) = (frame.values as usize, frame.refs as usize);
+        debug_assert!(values <= self.values_end && refs <= self.refs_end);
+        let values = self.values.as_mut_ptr().cast::<u32>().wrapping_add(values);
+        (values, self.refs.as_mut_ptr().wrapping_add(refs))
     }
 
     /// Whether the memory is small enough to keep for the next invocation.
@@ -124,9 +134,19 @@ impl Stack {
         8 * self.values.len() + size_of::<Option<Ref>>() * self.refs.len() <= IDLE_BYTES_MAX
     }
 
+    /// Zeroes pairs. Most functions have few registers, and a block of fixed size is a store or two where a call of
+    /// `memset` would cost as much as the rest of the call; so up to the slack above `end` is zeroed along.
+    #[inline]
+    fn zero(&mut self, start: usize, end: usize) {
+        match self.values[start..].first_chunk_mut::<PAIRS_SLACK>() {
+            Some(block) if end - start <= PAIRS_SLACK => *block = [0; PAIRS_SLACK],
+            _ => self.values[start..end].fill(0),
+        }
+    }
+
     #[cold]
     fn grow(&mut self, values_end: usize, refs_end: usize) {
-        let pairs = values_end.div_ceil(2).max(PAIRS_FIRST);
+        let pairs = (values_end.div_ceil(2) + PAIRS_SLACK).max(PAIRS_FIRST);
         if pairs > self.values.len() {
             self.values.resize(pairs.max(2 * self.values.len()), 0);
         }
@@ -158,8 +178,9 @@ mod tests {
     use std::sync::Arc;
     use weft_sync::Code;
 
-    fn frame() -> Frame {
-        Frame { module: 0, function: 0, values: 0, refs: 0, pc: 0, results: 0, next: 0 }
+    fn sized(values: u16, refs: u16) -> Frame {
+        let size = FrameSize { values, refs };
+        Frame { module: 0, function: 0, code: 0, size, values: 0, refs: 0, pc: 0, results: 0, next: 0 }
     }
 
     /// [vm 126] Push, query, pop; what is left in a frame is released; an unbalanced pop changes nothing.
@@ -167,8 +188,8 @@ mod tests {
     fn frames_come_and_go() {
         let object = Ref::new(Arc::new(()));
         let mut stack = Stack::default();
-        stack.push(frame(), FrameSize { values: 3, refs: 2 }, 1 << 20).expect("room");
-        stack.push(frame(), FrameSize { values: 1, refs: 1 }, 1 << 20).expect("room");
+        stack.push(sized(3, 2), 1 << 20).expect("room");
+        stack.push(sized(1, 1), 1 << 20).expect("room");
         assert_eq!(stack.frames().len(), 2);
         let top = *stack.top().expect("pushed");
         // The odd register is skipped so that the next frame's pairs are aligned.
@@ -189,7 +210,7 @@ mod tests {
         let object = Ref::new(Arc::new(()));
         let mut stack = Stack::default();
         for index in 0..3 {
-            stack.push(frame(), FrameSize { values: 0, refs: 1 }, 1 << 20).expect("room");
+            stack.push(sized(0, 1), 1 << 20).expect("room");
             stack.refs[index] = Some(object.clone());
         }
         drop(stack);
@@ -200,9 +221,9 @@ mod tests {
     #[test]
     fn the_limit_is_an_error_and_the_stack_stays_whole() {
         let mut stack = Stack::default();
-        let size = FrameSize { values: 10, refs: 1 };
+        let frame = sized(10, 1);
         let status = loop {
-            if let Err(status) = stack.push(frame(), size, 1 << 20) {
+            if let Err(status) = stack.push(frame, 1 << 20) {
                 break status;
             }
         };
@@ -210,7 +231,7 @@ mod tests {
         assert!(stack.frames().len() > 5000, "{}", stack.frames().len());
         let depth = stack.frames().len();
         stack.pop();
-        stack.push(frame(), size, 1 << 20).expect("room for one again");
+        stack.push(frame, 1 << 20).expect("room for one again");
         assert_eq!(stack.frames().len(), depth);
         stack.unwind();
         assert!(!stack.is_worth_keeping());
@@ -221,7 +242,7 @@ mod tests {
     fn values_are_zeroed() {
         let mut stack = Stack::default();
         for _ in 0..2 {
-            stack.push(frame(), FrameSize { values: 7, refs: 0 }, 1 << 20).expect("room");
+            stack.push(sized(7, 0), 1 << 20).expect("room");
             assert!(stack.values[..4].iter().all(|&pair| pair == 0));
             stack.values[..4].fill(u64::MAX);
             stack.pop();

@@ -10,13 +10,16 @@ use crate::isa::{IMPORT_BIT, Kind, Register};
 use crate::machine::{Environment, Machine, SuspendedCall, Suspension, moved_before};
 use crate::native::{CallSite, Outcome, Pending, ResultSlots, U16List};
 use crate::reference::Ref;
+use crate::stack::Frame;
 use crate::state::{BytecodeState, ImportSlot, NativeTarget};
 
 /// Where the interpreter goes after an instruction that may leave the frame.
 pub(crate) enum Flow {
     /// On in the same frame, at this pc.
     Next(u32),
-    /// On in the frame that is now on top.
+    /// On in another frame of the same module.
+    Enter(Cpu),
+    /// On in the frame that is now on top, of whatever module.
     Switch,
     /// The outermost function returned; its frame stays, with its results.
     Return,
@@ -64,30 +67,36 @@ impl Machine {
         let call = Call::read::<VARIADIC, YIELDABLE>(&cpu);
         if call.target & IMPORT_BIT == 0 {
             let module = self.stack.top().map_or(0, |frame| frame.module);
-            return self.enter(environment, (state, cpu), (state, module, call.target), &call);
+            return Ok(Flow::Enter(self.enter(
+                environment,
+                (state, cpu),
+                (state, module, call.target),
+                &call,
+            )?));
         }
         let import = call.target & !IMPORT_BIT;
         match &state.imports[import as usize] {
             ImportSlot::Native(target) => {
-                self.call_native::<VARIADIC, YIELDABLE>(environment, state, cpu, target, &call)
+                self.call_native::<VARIADIC, YIELDABLE>(environment, cpu, target, &call)
             }
             ImportSlot::Bytecode { module, function } => {
                 let provider = environment.bytecode(*module);
-                self.enter(environment, (state, cpu), (provider, *module, *function), &call)
+                self.enter(environment, (state, cpu), (provider, *module, *function), &call)?;
+                Ok(Flow::Switch)
             }
             ImportSlot::Unresolved => Err(unresolved(state, import)),
         }
     }
 
     /// Pushes the frame of a bytecode function and passes the arguments.
-    #[inline]
+    #[inline(always)]
     fn enter(
         &mut self,
         environment: &Environment<'_>,
         (caller_state, caller): (&BytecodeState, Cpu),
         (state, module, function): (&BytecodeState, u32, u32),
         call: &Call<'_>,
-    ) -> Result<Flow> {
+    ) -> Result<Cpu> {
         let image = state.module.function(function);
         let Some(frame) = self.stack.top_mut() else { bail!(Internal, "a call without a frame") };
         (frame.pc, frame.results, frame.next) = (caller.pc(), call.results, call.next);
@@ -106,12 +115,12 @@ impl Machine {
                 from.copy_scalar(source, kind, &mut to, Register::value(register));
             }
         }
-        Ok(Flow::Switch)
+        Ok(to)
     }
 
     /// `return`: passes the results to the caller and pops the frame.
     #[inline(never)]
-    pub fn leave(&mut self, environment: &Environment<'_>, cpu: Cpu) -> Flow {
+    pub fn leave(&mut self, environment: &Environment<'_>, state: &BytecodeState, cpu: Cpu) -> Flow {
         let [.., caller, frame] = self.stack.frames() else {
             if let Some(frame) = self.stack.top_mut() {
                 frame.pc = cpu.pc();
@@ -119,10 +128,11 @@ impl Machine {
             return Flow::Return;
         };
         let (caller, frame) = (*caller, *frame);
-        let image = environment.bytecode(frame.module).module.function(frame.function);
-        let state = environment.bytecode(caller.module);
+        let same_module = caller.module == frame.module;
+        let caller_state = if same_module { state } else { environment.bytecode(caller.module) };
+        let image = state.module.function(frame.function);
         let (operands, _) = cpu.list(FIRST);
-        let (mut from, mut to) = (cpu, self.cpu(&caller, state, caller.pc));
+        let (mut from, mut to) = (cpu, self.cpu(&caller, caller_state, caller.next));
         let results = to.list_at_pc(caller.results);
         for (index, &kind) in image.results.iter().enumerate() {
             let source = Register(operands.get(index));
@@ -138,28 +148,27 @@ impl Machine {
         }
         // The frame is gone before the results arrive: what they replace goes last.
         self.stack.pop();
+        let mut to = self.cpu(&caller, caller_state, caller.next);
         if image.returns_refs {
-            let mut to = self.cpu(&caller, state, caller.pc);
             let targets = image.results.iter().enumerate().filter(|(_, kind)| kind.is_ref());
             for ((index, _), value) in targets.zip(self.transfer.drain(..)) {
                 to.set_ref(Register(results.get(index)), value);
             }
         }
-        Flow::Switch
+        if same_module { Flow::Enter(to) } else { Flow::Switch }
     }
 
     #[inline]
     fn call_native<const VARIADIC: bool, const YIELDABLE: bool>(
         &mut self,
         environment: &Environment<'_>,
-        state: &BytecodeState,
         mut cpu: Cpu,
         target: &NativeTarget,
         call: &Call<'_>,
     ) -> Result<Flow> {
         environment.check_cancelled()?;
         let results = cpu.list_at_pc(call.results);
-        let size = self.top_size(state);
+        let Some(&Frame { size, .. }) = self.stack.top() else { bail!(Internal, "a call without a frame") };
         let (values, refs) = cpu.banks(usize::from(size.values), usize::from(size.refs));
         let (operands, segments) = (call.operands, call.segments);
         let mut site = CallSite { instance: environment.instance, values, refs, operands, segments, results };
@@ -212,7 +221,7 @@ impl Machine {
             bail!(Internal, "a suspended call without a frame")
         };
         let state = environment.bytecode(frame.module);
-        let size = self.top_size(state);
+        let size = frame.size;
         let mut cpu = self.cpu(&frame, state, frame.pc);
         let results = cpu.list_at_pc(frame.results);
         let (values, refs) = cpu.banks(usize::from(size.values), usize::from(size.refs));
@@ -226,12 +235,6 @@ impl Machine {
             }
             Err(status) => Err(self.native_failed(environment, module, export, false, status)),
         }
-    }
-
-    #[inline]
-    fn top_size(&self, state: &BytecodeState) -> crate::stack::FrameSize {
-        let function = self.stack.top().map_or(0, |frame| frame.function);
-        state.module.function(function).size
     }
 
     #[cold]

@@ -2,9 +2,10 @@
 
 use weft_sync::{Code, Result, Status, status};
 
-use super::{FIRST, SECOND};
+use super::{FIRST, SECOND, THIRD};
 use crate::cpu::{Cpu, Scalar};
-use crate::isa::Register;
+use crate::interpret::length;
+use crate::isa::{CoreOp, Register};
 use crate::native::U16List;
 use crate::types::{Instance, PrintKind};
 use crate::value::Value;
@@ -52,11 +53,34 @@ impl Cpu {
     /// `cond_br`: condition, then two targets with remaps.
     #[inline(always)]
     pub fn branch_if(&mut self) {
-        if self.get(FIRST) {
+        self.branch_either(self.get(FIRST));
+    }
+
+    #[inline(always)]
+    fn branch_either(&mut self, taken: bool) {
+        if taken {
             self.branch(SECOND);
         } else {
             self.branch(self.after_remap(SECOND + PC));
         }
+    }
+
+    /// A comparison and the `cond_br` on its result, as one. The result is written all the same.
+    #[inline(always)]
+    pub fn branch_if_compared<T: Scalar>(&mut self, compare: impl FnOnce(T, T) -> bool) {
+        let taken = compare(self.get(FIRST), self.get(SECOND));
+        self.set(THIRD, taken);
+        self.advance(const { length(CoreOp::CmpEqI32) });
+        self.branch_either(taken);
+    }
+
+    /// `cmp.nz` and the `cond_br` on its result, as one.
+    #[inline(always)]
+    pub fn branch_if_not_zero<T: Scalar>(&mut self, test: impl FnOnce(T) -> bool) {
+        let taken = test(self.get(FIRST));
+        self.set(SECOND, taken);
+        self.advance(const { length(CoreOp::CmpNzI32) });
+        self.branch_either(taken);
     }
 
     /// `br_table`: index, default target, then counted cases.
@@ -129,6 +153,7 @@ pub(crate) fn fail_at_end() -> Status {
 }
 
 /// `print`, `trace`: shows the operands to the host's hook, then releases those with MOVE. Gives the length.
+#[inline(never)]
 pub(crate) fn print(mut cpu: Cpu, instance: &Instance, kind: PrintKind) -> usize {
     let (text, end) = cpu.text(FIRST);
     let (operands, end) = cpu.list(end);

@@ -17,6 +17,21 @@ use crate::isa::{F32Op, F64Op};
 use crate::machine::Environment;
 use crate::state::BytecodeState;
 
+/// The lengths of a set's instructions by opcode, without the prefix, which is behind the pc already. 0: not fixed.
+macro_rules! lengths {
+    ($Op:ident) => {{
+        let mut lengths = [0_u8; $Op::ALL.len()];
+        let mut index = 0;
+        while index < lengths.len() {
+            if let Some(length) = $Op::ALL[index].info().fixed_length() {
+                lengths[$Op::ALL[index] as usize] = length as u8 - 1;
+            }
+            index += 1;
+        }
+        lengths
+    }};
+}
+
 macro_rules! float_step {
     (
         $step:ident, $Op:ident, $float:ty, $bits:ty, $read:ident,
@@ -34,6 +49,7 @@ macro_rules! float_step {
         $($own:ident => |$cpu:ident| $body:expr;)*
     ) => {
         #[doc = concat!("Runs one instruction of the ", stringify!($float), " set.")]
+        #[inline(never)]
         pub(crate) fn $step(
             mut cpu: Cpu,
             environment: &Environment<'_>,
@@ -116,8 +132,7 @@ macro_rules! float_step {
                     $body
                 })*
             }
-            // The prefix is behind the pc already.
-            Ok(op.info().fixed_length().map_or(0, |length| length - 1))
+            Ok(usize::from(const { lengths!($Op) }[op as usize]))
         }
     };
 }

@@ -47,6 +47,7 @@ global!(u32);
 global!(u64);
 
 /// `global.load.ref` and its indirect form: the type at `at`, the result after it.
+#[inline(never)]
 pub(crate) fn load_ref(
     mut cpu: Cpu,
     environment: &Environment<'_>,
@@ -69,6 +70,7 @@ pub(crate) fn load_ref(
 }
 
 /// `global.store.ref` and its indirect form: the type at `at`, the value after it.
+#[inline(never)]
 pub(crate) fn store_ref(
     mut cpu: Cpu,
     environment: &Environment<'_>,

@@ -16,7 +16,7 @@ use crate::value::Value;
 #[inline]
 fn list(cpu: &Cpu) -> Result<&List> {
     let reference = cpu.get_ref(FIRST);
-    reference.and_then(Ref::get).ok_or_else(|| no_list(reference))
+    reference.and_then(Ref::as_list).ok_or_else(|| no_list(reference))
 }
 
 #[cold]
@@ -28,6 +28,7 @@ fn no_list(reference: Option<&Ref>) -> Status {
 }
 
 /// `list.alloc`: element type, capacity, result.
+#[inline(never)]
 pub(crate) fn alloc(mut cpu: Cpu, types: &[TypeSpec]) -> Result<()> {
     let element = ElementType::from_spec(&types[cpu.u32(FIRST) as usize])?;
     let capacity: u32 = cpu.get(FIRST + 4);
@@ -36,63 +37,75 @@ pub(crate) fn alloc(mut cpu: Cpu, types: &[TypeSpec]) -> Result<()> {
     Ok(())
 }
 
+#[inline(never)]
 pub(crate) fn reserve(cpu: Cpu) -> Result<()> {
     let capacity: u32 = cpu.get(SECOND);
     list(&cpu)?.reserve(capacity as usize)
 }
 
+#[inline(never)]
 pub(crate) fn size(mut cpu: Cpu) -> Result<()> {
     let size = list(&cpu)?.len() as u32;
     cpu.set(SECOND, size);
     Ok(())
 }
 
+#[inline(never)]
 pub(crate) fn resize(cpu: Cpu) -> Result<()> {
     let size: u32 = cpu.get(SECOND);
     list(&cpu)?.resize(size as usize)
 }
 
+#[inline(never)]
 pub(crate) fn get_i32(mut cpu: Cpu) -> Result<()> {
     let value = list(&cpu)?.get_integer(cpu.get(SECOND))?;
     cpu.set(THIRD, value as i32);
     Ok(())
 }
 
+#[inline(never)]
 pub(crate) fn get_i64(mut cpu: Cpu) -> Result<()> {
     let value = list(&cpu)?.get_integer(cpu.get(SECOND))?;
     cpu.set(THIRD, value);
     Ok(())
 }
 
+#[inline(never)]
 pub(crate) fn get_f32(mut cpu: Cpu) -> Result<()> {
     let (value, _) = list(&cpu)?.get_float(cpu.get(SECOND))?;
     cpu.set(THIRD, value);
     Ok(())
 }
 
+#[inline(never)]
 pub(crate) fn get_f64(mut cpu: Cpu) -> Result<()> {
     let (_, value) = list(&cpu)?.get_float(cpu.get(SECOND))?;
     cpu.set(THIRD, value);
     Ok(())
 }
 
+#[inline(never)]
 pub(crate) fn set_i32(cpu: Cpu) -> Result<()> {
     list(&cpu)?.set_value(cpu.get(SECOND), Value::I32(cpu.get(THIRD)))
 }
 
+#[inline(never)]
 pub(crate) fn set_i64(cpu: Cpu) -> Result<()> {
     list(&cpu)?.set_value(cpu.get(SECOND), Value::I64(cpu.get(THIRD)))
 }
 
+#[inline(never)]
 pub(crate) fn set_f32(cpu: Cpu) -> Result<()> {
     list(&cpu)?.set_value(cpu.get(SECOND), Value::F32(cpu.get(THIRD)))
 }
 
+#[inline(never)]
 pub(crate) fn set_f64(cpu: Cpu) -> Result<()> {
     list(&cpu)?.set_value(cpu.get(SECOND), Value::F64(cpu.get(THIRD)))
 }
 
 /// `list.get.ref`: list, index, type, result. An object of another type reads as null.
+#[inline(never)]
 pub(crate) fn get_ref(mut cpu: Cpu, types: &[TypeSpec]) -> Result<()> {
     let spec = &types[cpu.u32(THIRD) as usize];
     let result = cpu.register(THIRD + 4);
@@ -102,6 +115,7 @@ pub(crate) fn get_ref(mut cpu: Cpu, types: &[TypeSpec]) -> Result<()> {
 }
 
 /// `list.set.ref`: list, index, value.
+#[inline(never)]
 pub(crate) fn set_ref(cpu: Cpu) -> Result<()> {
     let (index, source) = (cpu.get(SECOND), cpu.register(THIRD));
     // The value may be the list itself, moved out of the very register that names it: hold it meanwhile.

@@ -14,7 +14,7 @@ use crate::reference::Ref;
 #[inline(always)]
 fn buffer(cpu: &Cpu, at: usize) -> Result<&Buffer> {
     let reference = cpu.get_ref(at);
-    match reference.and_then(Ref::get) {
+    match reference.and_then(Ref::as_buffer) {
         Some(buffer) => Ok(buffer),
         None => Err(no_buffer(reference)),
     }
@@ -45,11 +45,13 @@ impl Cpu {
 }
 
 /// `buffer.fill.K`: buffer, element offset, element count, value.
+#[inline(never)]
 pub(crate) fn fill<T: Element>(cpu: Cpu, value: u64) -> Result<()> {
     buffer(&cpu, FIRST)?.fill::<T>(cpu.get(SECOND), cpu.get(THIRD), value)
 }
 
 /// `buffer.alloc`: length, alignment, result. A negative length is more than there is.
+#[inline(never)]
 pub(crate) fn alloc(mut cpu: Cpu) -> Result<()> {
     let buffer = Buffer::allocate(cpu.get(FIRST), cpu.get(SECOND))?;
     put(&mut cpu, THIRD, buffer);
@@ -57,6 +59,7 @@ pub(crate) fn alloc(mut cpu: Cpu) -> Result<()> {
 }
 
 /// `buffer.clone`: source, offset, length, alignment, result.
+#[inline(never)]
 pub(crate) fn clone(mut cpu: Cpu) -> Result<()> {
     let copy = buffer(&cpu, FIRST)?.clone_range(cpu.get(SECOND), cpu.get(THIRD), cpu.get(FOURTH))?;
     put(&mut cpu, FIFTH, copy);
@@ -69,6 +72,7 @@ fn put(cpu: &mut Cpu, at: usize, buffer: Buffer) {
 }
 
 /// `buffer.length`: buffer, result.
+#[inline(never)]
 pub(crate) fn length(mut cpu: Cpu) -> Result<()> {
     let length = buffer(&cpu, FIRST)?.len() as u64;
     cpu.set(SECOND, length);
@@ -76,12 +80,14 @@ pub(crate) fn length(mut cpu: Cpu) -> Result<()> {
 }
 
 /// `buffer.copy`: source, offset, target, offset, length.
+#[inline(never)]
 pub(crate) fn copy(cpu: Cpu) -> Result<()> {
     let (source, target) = (buffer(&cpu, FIRST)?, buffer(&cpu, THIRD)?);
     source.copy(cpu.get(SECOND), target, cpu.get(FOURTH), cpu.get(FIFTH))
 }
 
 /// `buffer.compare`: left, offset, right, offset, length, result.
+#[inline(never)]
 pub(crate) fn compare(mut cpu: Cpu) -> Result<()> {
     let (left, right) = (buffer(&cpu, FIRST)?, buffer(&cpu, THIRD)?);
     let equal = left.compare(cpu.get(SECOND), right, cpu.get(FOURTH), cpu.get(FIFTH))?;
@@ -90,6 +96,7 @@ pub(crate) fn compare(mut cpu: Cpu) -> Result<()> {
 }
 
 /// `buffer.hash`: buffer, offset, length, result.
+#[inline(never)]
 pub(crate) fn hash(mut cpu: Cpu) -> Result<()> {
     let hash = buffer(&cpu, FIRST)?.hash(cpu.get(SECOND), cpu.get(THIRD))?;
     cpu.set(FOURTH, hash);

@@ -13,7 +13,7 @@ use crate::types::{Instance, TypeSpec};
 #[inline]
 pub(crate) fn accepts(spec: &TypeSpec, value: &Ref) -> bool {
     match spec {
-        TypeSpec::Ref(ref_type) => value.type_id() == ref_type.id(),
+        TypeSpec::Ref(ref_type) => value.is_of(ref_type.id()),
         TypeSpec::Any => true,
         TypeSpec::Value(_) | TypeSpec::Placeholder(_) => false,
     }
@@ -54,6 +54,7 @@ impl Cpu {
 }
 
 /// `cast.any.ref`: operand, type, result.
+#[inline(never)]
 pub(crate) fn cast(mut cpu: Cpu, types: &[TypeSpec], instance: &Instance) -> Result<()> {
     let (source, result) = (cpu.register(FIRST), cpu.register(FIRST + 2 + 4));
     check_type(&types[cpu.u32(SECOND) as usize], cpu.reference(source), instance)?;
@@ -62,6 +63,7 @@ pub(crate) fn cast(mut cpu: Cpu, types: &[TypeSpec], instance: &Instance) -> Res
 }
 
 /// `select.ref`: condition, type, value if true, value if false, result.
+#[inline(never)]
 pub(crate) fn select(mut cpu: Cpu, types: &[TypeSpec], instance: &Instance) -> Result<()> {
     const ON_TRUE: usize = SECOND + 4;
     let condition: bool = cpu.get(FIRST);
@@ -75,6 +77,7 @@ pub(crate) fn select(mut cpu: Cpu, types: &[TypeSpec], instance: &Instance) -> R
 }
 
 /// `switch.ref`: index, type, default, values, result. Gives the length.
+#[inline(never)]
 pub(crate) fn switch(mut cpu: Cpu, types: &[TypeSpec], instance: &Instance) -> Result<usize> {
     const DEFAULT: usize = SECOND + 4;
     let index: u32 = cpu.get(FIRST);
@@ -109,6 +112,7 @@ fn choose(
 }
 
 /// `discard.refs`: releases every listed register. Gives the length.
+#[inline(never)]
 pub(crate) fn discard(mut cpu: Cpu) -> usize {
     let (registers, end) = cpu.list(FIRST);
     for register in registers.iter().map(Register) {
