@@ -62,7 +62,7 @@ impl Host {
         writeln!(out, "{}\nRunning {}", self.date, self.executable)?;
         writeln!(
             out,
-            "Run on ({} X {} MHz CPU {})",
+            "Run on ({} X {:.2} MHz CPU {})",
             self.processors,
             self.megahertz,
             plural(self.processors)
