@@ -151,6 +151,30 @@ mod tests {
         transient.decommit();
     }
 
+    /// What a race detector looks at: users that come early, in time and too late, against commit and decommit. [hal 60]
+    #[test]
+    fn users_race_with_commit_and_decommit() {
+        for _ in 0..200 {
+            let transient = Transient::new();
+            std::thread::scope(|scope| {
+                for _ in 0..2 {
+                    scope.spawn(|| {
+                        for _ in 0..50 {
+                            if transient.pin().is_ok() {
+                                assert!(lock(&transient.block).is_some(), "a pin keeps the block");
+                                transient.unpin();
+                            }
+                        }
+                    });
+                }
+                transient.commit(block()).unwrap();
+                std::thread::yield_now();
+                transient.decommit();
+            });
+            assert!(lock(&transient.block).is_none(), "the last one out released it");
+        }
+    }
+
     #[test]
     fn commit_happens_once() {
         let transient = Transient::new();

@@ -12,9 +12,9 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 
 use weft_sync::atomic::{Mutex, lock};
-use weft_sync::{Result, status};
+use weft_sync::{Result, bail, status};
 
-use crate::memory::HOST_ALIGNMENT;
+use crate::memory::{ADDRESS_SPACE_BYTES, HOST_ALIGNMENT};
 
 /// Takes blocks back when their last owner is gone.
 pub trait BlockHome: Send + Sync {
@@ -75,9 +75,11 @@ impl HostBlock {
     /// Memory straight from the system heap: zeroed, aligned to 64 or more. For devices without a pool.
     pub fn from_heap(length: usize, alignment: usize) -> Result<HostBlock> {
         let alignment = alignment.max(HOST_ALIGNMENT);
-        let layout = Layout::from_size_align(length.max(1), alignment).map_err(|_| {
-            status!(ResourceExhausted, "{length} bytes aligned to {alignment} do not fit the address space")
-        })?;
+        let layout = Layout::from_size_align(length.max(1), alignment).ok();
+        let layout = layout.filter(|layout| layout.size() as u64 <= ADDRESS_SPACE_BYTES);
+        let Some(layout) = layout else {
+            bail!(ResourceExhausted, "{length} bytes aligned to {alignment} do not fit the address space");
+        };
         // SAFETY: the layout has a size of at least 1.
         let base = unsafe { std::alloc::alloc_zeroed(layout) };
         let Some(base) = NonNull::new(base) else {

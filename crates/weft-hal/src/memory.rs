@@ -183,6 +183,10 @@ pub const WHOLE_BUFFER: u64 = u64::MAX;
 /// Alignment of everything that CPU devices allocate, and of imports without `UNALIGNED`.
 pub const HOST_ALIGNMENT: usize = 64;
 
+/// No process can have more: what user addresses of today's 64-bit systems span, or half of a smaller address space.
+pub(crate) const ADDRESS_SPACE_BYTES: u64 =
+    if cfg!(target_pointer_width = "64") { 1 << 47 } else { isize::MAX as u64 };
+
 /// Most bytes one recorded update may carry.
 pub const UPDATE_BYTES_MAX: u64 = 64 << 10;
 

@@ -25,6 +25,9 @@ crate::cases! { $ QUEUE for_each_queue_case {
     host_calls_get_their_arguments: Caps::NONE;
     host_calls_may_answer_later: Caps::NONE;
     host_call_errors_reach_every_signal: Caps::NONE;
+    blocked_operations_do_not_delay_others: Caps::WORK;
+    chains_work_in_any_order_of_submission: Caps::WORK;
+    hosts_and_devices_wait_for_each_other: Caps::WORK;
     affinities_select_queues: Caps::NONE;
     flush_is_harmless: Caps::NONE;
     signals_that_are_passed_already_fail: Caps::NONE;
@@ -264,6 +267,66 @@ fn host_call_errors_reach_every_signal(subject: &Subject) {
     let ignored = host_call(HostCallFlags::NON_BLOCKING, |_| Err(Status::new(Code::Internal, "ignored")));
     subject.device.queue_host_call(&Submission::between(None, Some(&fence)), ignored).unwrap();
     assert!(fence.query().unwrap());
+}
+
+/// [hal 119] on this device a blocked operation holds its caller, and nobody else.
+fn blocked_operations_do_not_delay_others(subject: &Subject) {
+    let gate = semaphore(0);
+    let wait = [point(&gate, 1)];
+    let (blocked, free) = (subject.buffer(8), subject.buffer(8));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let at = Submission { wait: &wait, ..NOW };
+            subject.device.queue_fill(&at, &Region::whole(&blocked), 1, 1).unwrap();
+        });
+        std::thread::sleep(Duration::from_millis(10));
+        subject.device.queue_fill(&NOW, &Region::whole(&free), 1, 1).unwrap();
+        assert_eq!((bytes_of(&free), bytes_of(&blocked)), (vec![1; 8], vec![0; 8]));
+        gate.signal(1).unwrap();
+    });
+    assert_eq!(bytes_of(&blocked), [1; 8]);
+}
+
+/// [hal 114] later batches are submitted first, each from a thread of its own; two wait for one.
+fn chains_work_in_any_order_of_submission(subject: &Subject) {
+    let (timeline, sibling) = (semaphore(0), semaphore(0));
+    let buffer = subject.buffer(8);
+    let step = |from: u64, to: &Arc<weft_sync::Semaphore>, value: u64| {
+        let (wait, signal) = ([point(&timeline, from)], [point(to, value)]);
+        let at = Submission { wait: &wait, signal: &signal, ..NOW };
+        subject.device.queue_fill(&at, &region(&buffer, value - 1, 1), value, 1).unwrap();
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(|| step(2, &sibling, 8));
+        for value in (2..=4).rev() {
+            let (step, timeline) = (&step, &timeline);
+            scope.spawn(move || step(value - 1, timeline, value));
+        }
+        std::thread::sleep(Duration::from_millis(10));
+        assert_eq!(bytes_of(&buffer), [0; 8]);
+        step(0, &timeline, 1);
+    });
+    assert_eq!((timeline.query().unwrap(), sibling.query().unwrap()), (4, 8));
+    assert_eq!(bytes_of(&buffer), [1, 2, 3, 4, 0, 0, 0, 8]);
+}
+
+/// [hal 115] [hal 114]
+fn hosts_and_devices_wait_for_each_other(subject: &Subject) {
+    let (host, device, both) = (semaphore(0), semaphore(0), semaphore(0));
+    let wait = [point(&host, 1)];
+    let signal = [point(&device, 1), point(&both, 3)];
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            subject.device.queue_barrier(&Submission { wait: &wait, signal: &signal, ..NOW }).unwrap()
+        });
+        let points = [point(&host, 1), point(&device, 1), point(&both, 2)];
+        let short = Deadline::after(Duration::from_millis(5));
+        fails_with(subject.device.wait_any(&points, short), Code::DeadlineExceeded);
+        host.signal(1).unwrap();
+        subject.device.wait_any(&points, Deadline::NEVER).unwrap();
+        subject.device.wait_all(&points, Deadline::NEVER).unwrap();
+    });
+    assert_eq!(both.query().unwrap(), 3);
 }
 
 /// [hal 124] [hal-module 36]

@@ -22,7 +22,9 @@ use weft_sync::{Result, bail};
 
 use crate::buffer::{Buffer, BufferMetadata, DeviceId};
 use crate::host_block::HostBlock;
-use crate::memory::{BufferCompatibility, BufferParams, BufferUsage, HOST_ALIGNMENT, MemoryType};
+use crate::memory::{
+    ADDRESS_SPACE_BYTES, BufferCompatibility, BufferParams, BufferUsage, HOST_ALIGNMENT, MemoryType,
+};
 
 /// A kind of memory that an allocator can give.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -164,7 +166,7 @@ impl Allocator {
 /// Sizes beyond the address space cannot be had; checked before anybody rounds them up.
 #[inline]
 fn checked_size(size: u64) -> Result<()> {
-    if size > isize::MAX as u64 {
+    if size > ADDRESS_SPACE_BYTES {
         bail!(ResourceExhausted, "{size} bytes exceed the address space");
     }
     Ok(())

@@ -236,7 +236,7 @@ mod tests {
         }
     }
 
-    /// Text to bytes to text, for every kind of element. [hal-module 47]
+    /// Text to bytes to text, for every kind of element. [hal-module 47] [hal 64]
     #[test]
     fn every_type_round_trips() {
         let same = [
