@@ -283,7 +283,7 @@ fn unaligned_memory_is_readable(subject: &Subject) {
     #[repr(align(64))]
     struct Aligned([u8; 256]);
     static MEMORY: Aligned = Aligned([42; 256]);
-    let base = std::ptr::NonNull::from(&MEMORY.0[17]);
+    let base = std::ptr::NonNull::from(&MEMORY.0[17..]).cast();
     let access = READ | MemoryAccess::UNALIGNED;
     let params = BufferParams { access, ..BufferParams::device_local() };
     // SAFETY: static memory stays, and the access has no WRITE.
