@@ -5,6 +5,7 @@
     .venv/bin/python models/rebuild.py --check     # the same into a scratch folder; compare byte for byte, change nothing
     .venv/bin/python models/rebuild.py --train     # train digits first (rounding may differ on other machines)
     .venv/bin/python models/rebuild.py --host DIR  # compile models/bench for this machine's CPU into DIR
+    .venv/bin/python models/rebuild.py --older BIN # also recompile models/programs/compat_3_12 with the 3.12 compiler in BIN
     .venv/bin/python models/rebuild.py softmax     # only programs whose name contains the word (manifest untouched)
 
 The compiler's output depends on its version, its flags and the source's relative path, and on nothing else, so bytes are compared.
@@ -12,6 +13,7 @@ The directives at the top of a program are described in README.md and read by di
 """
 
 import argparse
+import dataclasses
 import filecmp
 import os
 import pathlib
@@ -27,6 +29,7 @@ from directives import Case, Program, read_program  # noqa: E402
 MODELS = pathlib.Path(__file__).resolve().parent
 TOOLS = pathlib.Path(sys.executable).parent
 LOCAL = ["--iree-hal-target-device=local", "--iree-hal-local-target-device-backends=llvm-cpu"]
+OLDER = "compat_3_12"
 FOLDERS = ["digits", "programs", "check", "bench"]
 
 
@@ -40,12 +43,12 @@ class Problem(Exception):
     """A program that does not compile, or a case whose answer is not what its directives say."""
 
 
-def compile_program(program, output, processor):
+def compile_program(program, output, processor, compiler=None):
     """Runs in models/, because the relative path is part of the module's debug information."""
     source, flags = program.source, [f"--iree-llvmcpu-target-cpu={processor}", *program.flags]
     chosen = program.declares_device or any(flag.startswith("--iree-hal-target-device=") for flag in flags)
     target = [] if chosen else LOCAL
-    command = [tool("iree-compile"), *target, "--iree-llvmcpu-debug-symbols=false", *flags, str(source.relative_to(MODELS)), "-o", str(output)]
+    command = [compiler or tool("iree-compile"), *target, "--iree-llvmcpu-debug-symbols=false", *flags, str(source.relative_to(MODELS)), "-o", str(output)]
     done = subprocess.run(command, cwd=MODELS, capture_output=True, text=True, timeout=120)
     if done.returncode != 0:
         first = "\n".join(line for line in done.stderr.splitlines() if "error:" in line)
@@ -92,9 +95,27 @@ def attempt(problems, work, *operands):
         problems.append(str(problem))
 
 
+def older_cases(program, folder):
+    """The cases of a program again, for its module from the compiler before, if there is one. The answers must be the same."""
+    if not (folder / OLDER / f"{program.name}.vmfb").exists():
+        return []
+    own, older = [f"{program.name}.vmfb"], [f"{OLDER}/{program.name}.vmfb"]
+    return [dataclasses.replace(case, name=f"older_{case.name}", modules=older) for case in program.cases if case.modules == own]
+
+
+def rebuild_older(binaries):
+    """Recompiles what compat_3_12 holds."""
+    for module in sorted((MODELS / "programs" / OLDER).glob("*.vmfb")):
+        program = read_program(MODELS / "programs" / f"{module.stem}.mlir")
+        compile_program(program, module, "generic", str(binaries / "iree-compile"))
+        print(f"  compiled {module.stem} with the older compiler")
+
+
 def build_folder(folder, scratch, only, problems):
     """Everything that belongs to one folder, written below `scratch`. Modules are compiled first: programs may import each other."""
     programs = [read_program(source) for source in sorted(folder.glob("*.mlir"))]
+    for program in programs:
+        program.cases += older_cases(program, folder)
     chosen = [p for p in programs if not only or any(word in p.name for word in only)]
     for program in chosen:
         attempt(problems, compile_program, program, scratch / f"{program.name}.vmfb", "generic")
@@ -166,6 +187,7 @@ def arguments():
     parser.add_argument("--check", action="store_true", help="compare with a fresh build, change nothing")
     parser.add_argument("--train", action="store_true", help="train digits first")
     parser.add_argument("--host", type=pathlib.Path, metavar="DIR", help="only compile models/bench for this CPU into DIR")
+    parser.add_argument("--older", type=pathlib.Path, metavar="BIN", help="first recompile programs/compat_3_12 with BIN/iree-compile")
     parser.add_argument("only", nargs="*", help="words; only programs whose name contains one")
     return parser.parse_args()
 
@@ -176,6 +198,8 @@ def main():
         return build_host(chosen.host.resolve())
     if chosen.train:
         subprocess.run([sys.executable, MODELS / "digits" / "train.py"], check=True)
+    if chosen.older:
+        rebuild_older(chosen.older.resolve())
     os.environ["LC_ALL"] = "C"
     drifted, problems = [], []
     with tempfile.TemporaryDirectory() as temporary:

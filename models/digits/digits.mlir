@@ -1,4 +1,15 @@
 // Written by train.py: do not edit.
+//! tolerance: 1e-6 1e-4
+//! case zero: classify(@zero.npy)
+//! case one: classify(@one.npy)
+//! case two: classify(@two.npy)
+//! case three: classify(@three.npy)
+//! case four: classify(@four.npy)
+//! case five: classify(@five.npy)
+//! case six: classify(@six.npy)
+//! case seven: classify(@seven.npy)
+//! case eight: classify(@eight.npy)
+//! case nine: classify(@nine.npy)
 #same2 = affine_map<(d0, d1) -> (d0, d1)>
 #same4 = affine_map<(d0, d1, d2, d3) -> (d0, d1, d2, d3)>
 module @digits {

@@ -6,6 +6,9 @@ What does not live here: compiling it (models/rebuild.py).
 import numpy as np
 
 
+NAMES = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
+
+
 def constant(name, array):
     """`%name = arith.constant dense<...>`: little-endian hexadecimal, so that every bit survives."""
     shape = "x".join(str(extent) for extent in array.shape)
@@ -114,6 +117,8 @@ def program(network):
     return "".join(
         [
             "// Written by train.py: do not edit.\n",
+            "//! tolerance: 1e-6 1e-4\n",
+            *(f"//! case {name}: classify(@{name}.npy)\n" for name in NAMES),
             "#same2 = affine_map<(d0, d1) -> (d0, d1)>\n",
             "#same4 = affine_map<(d0, d1, d2, d3) -> (d0, d1, d2, d3)>\n",
             "module @digits {",
