@@ -1,12 +1,12 @@
 //! `hal.fence.*`.
 
-use super::harness::{Hal, NULL, object, unwrap};
+use super::harness::{Hal, NULL, object, unwrap, wrapper};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use weft::Code;
 use weft::hal::Fence;
-use weft::sync::{Point, Semaphore};
-use weft::vm::Value;
+use weft::sync::{Deadline, Point, Semaphore};
+use weft::vm::{Invocation, ModuleBytes, Progress, Value};
 
 fn query(hal: &Hal, fence: &Value) -> i32 {
     match hal.call("fence.query", &[fence.clone()])[0] {
@@ -152,4 +152,51 @@ fn another_thread_wakes_the_program() {
     let status = hal.fails("fence.await", &[1], &await_arguments(-1, &[late]));
     assert_eq!((status.code(), &*status.message()), (Code::Aborted, "given up"));
     thread.join().unwrap();
+}
+
+/// One thread serves many waiting invocations; some of them are given up. [hal-module 40]
+#[test]
+fn many_invocations_wait_on_one_thread() {
+    let hal = Hal::new();
+    let bytes = wrapper("hal", "fence.await", &hal.signature("fence.await"), &[1]).unwrap();
+    let program = hal.session.program().bytes(ModuleBytes::copy_of(&bytes)).unwrap().load().unwrap();
+    let function = program.function("call").unwrap();
+    let fences: Vec<_> = (0..200).map(|_| Fence::create()).collect();
+    let mut invocations: Vec<_> = fences
+        .iter()
+        .map(|fence| {
+            let mut invocation = Invocation::new(function.handle());
+            let arguments = await_arguments(-1, &[object(fence.clone())]);
+            assert_eq!(invocation.begin(&arguments).unwrap(), Progress::Waiting);
+            assert_eq!(invocation.resume().unwrap_err().code(), Code::FailedPrecondition);
+            invocation
+        })
+        .collect();
+    // The program goes, the invocations keep what they need.
+    drop((program, function));
+    for (index, fence) in fences.iter().enumerate().rev() {
+        match index % 3 {
+            0 => fence.signal().unwrap(),
+            1 => fence.fail(weft::Status::new(Code::DataLoss, "lost")),
+            _ => {}
+        }
+    }
+    for (index, mut invocation) in invocations.drain(..).enumerate() {
+        if index % 3 == 2 {
+            // Dropped while it waits, or aborted.
+            if index % 2 == 0 {
+                invocation.abort();
+                assert_eq!(invocation.end().unwrap_err().code(), Code::Aborted);
+            }
+            continue;
+        }
+        invocation.wait(Deadline::IMMEDIATE).unwrap();
+        assert_eq!(invocation.resume().unwrap(), Progress::Completed);
+        let outcome = invocation.end();
+        if index % 3 == 0 {
+            assert_eq!(outcome.unwrap(), [Value::I32(0)]);
+        } else {
+            assert_eq!(outcome.unwrap_err().code(), Code::DataLoss);
+        }
+    }
 }
