@@ -8,11 +8,13 @@ use std::marker::PhantomData;
 
 /// While it lives, the current thread flushes denormals; then the mode of before is back. Stays on its thread.
 ///
-/// Costs a register read and, if the mode differs, two writes.
+/// Costs a register read and, if the mode differs, two writes. A thread that is in the mode of kernels already keeps the
+/// sticky exception flags that kernels raise; any other gets its register back as it was.
 #[must_use = "the mode ends when the guard is dropped"]
 #[derive(Debug)]
 pub struct FlushedDenormals {
-    saved: control::Word,
+    /// What to write back, if anything was changed.
+    saved: Option<control::Word>,
     stays_on_thread: PhantomData<*const ()>,
 }
 
@@ -20,11 +22,12 @@ impl FlushedDenormals {
     /// Enters the mode of kernels.
     #[inline]
     pub fn enter() -> FlushedDenormals {
-        let saved = control::read();
-        let wanted = control::kernel_mode(saved);
-        if saved != wanted {
+        let before = control::read();
+        let wanted = control::kernel_mode(before);
+        let saved = (before != wanted).then(|| {
             control::write(wanted);
-        }
+            before
+        });
         FlushedDenormals { saved, stays_on_thread: PhantomData }
     }
 }
@@ -32,9 +35,8 @@ impl FlushedDenormals {
 impl Drop for FlushedDenormals {
     #[inline]
     fn drop(&mut self) {
-        // Kernels may leave sticky exception flags behind; the comparison is with the real state, so they go too.
-        if control::read() != self.saved {
-            control::write(self.saved);
+        if let Some(before) = self.saved {
+            control::write(before);
         }
     }
 }

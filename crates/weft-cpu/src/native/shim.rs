@@ -108,12 +108,16 @@ crate::abi::psabi_fn! {
         let dispatch = unsafe { &*dispatch };
         // SAFETY: as above.
         let workgroup = unsafe { &*workgroup };
-        // SAFETY: the states are those of one call for an export with `K::SPEC`, whose demands were checked before the first
-        // workgroup; bindings and local memory are valid for the call.
-        let mut workgroup = unsafe { Workgroup::new(&K::SPEC, dispatch, workgroup) };
+        let run = || {
+            // Made in here, so that the specification is a constant where the kernel is inlined.
+            // SAFETY: the states are those of one call for an export with `K::SPEC`, whose demands were checked before the first
+            // workgroup; bindings and local memory are valid for the call.
+            let mut workgroup = unsafe { Workgroup::new(&K::SPEC, dispatch, workgroup) };
+            K::run(state, &mut workgroup)
+        };
         // Unwind safety: the workgroup is gone after a panic; state is shared, and as with any lock-free sharing in Rust its
         // author decides what a panic in the middle leaves behind.
-        match catch_unwind(AssertUnwindSafe(|| K::run(state, &mut workgroup))) {
+        match catch_unwind(AssertUnwindSafe(run)) {
             Ok(Ok(())) => 0,
             Ok(Err(error)) => leave(environment, error.code.get(), error.text),
             Err(panic) => leave(environment, PANICKED, panic_text(panic)),
