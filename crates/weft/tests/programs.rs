@@ -288,6 +288,36 @@ fn notifications_and_forks() {
     assert_eq!(Value::from(results[0].clone()).to_string(), "4xf32=2 2 2 2");
 }
 
+/// Programs on several threads share devices, which are trimmed meanwhile. [hal-module 79]
+#[test]
+fn programs_share_devices() {
+    let session = Session::new().unwrap();
+    let program = session.load(model("elementwise_f32")).unwrap();
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let callers: Vec<_> = (0..3)
+            .map(|thread| {
+                let program = program.fresh().unwrap();
+                scope.spawn(move || {
+                    for round in 0..200 {
+                        let value = (thread * 1000 + round) as f32;
+                        let result: Tensor = program.call("abs", floats(&[-value; 4])).unwrap();
+                        assert_eq!(result.to_vec::<f32>().unwrap(), [value; 4]);
+                    }
+                })
+            })
+            .collect();
+        scope.spawn(|| {
+            while !is_over.load(Ordering::Relaxed) {
+                program.signal(Signal::LowMemory).unwrap();
+                std::thread::yield_now();
+            }
+        });
+        callers.into_iter().for_each(|caller| caller.join().unwrap());
+        is_over.store(true, Ordering::Relaxed);
+    });
+}
+
 /// Dropping a program while a call waits inside. [hal-module 41]
 #[test]
 fn a_program_may_go_while_it_is_called() {
