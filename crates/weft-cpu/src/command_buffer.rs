@@ -22,6 +22,7 @@ use crate::dispatch::{Geometry, GeometryRequest};
 use crate::executable::{CpuExecutable, EntryPoint};
 use crate::host_memory::HostMemory;
 use crate::numbering::Numbering;
+use crate::replay::Callee;
 
 /// Commands ready for replay.
 #[derive(Default)]
@@ -62,7 +63,6 @@ pub(crate) struct Kernel {
     pub(crate) executable: Arc<Executable>,
     pub(crate) entry: EntryPoint,
     pub(crate) ordinal: u32,
-    /// The executable has demands on binding lengths.
     pub(crate) checks_lengths: bool,
 }
 
@@ -110,6 +110,8 @@ pub(crate) enum Command {
 
 /// Everything that a dispatch needs and that a submission cannot change.
 pub(crate) struct DispatchCommand {
+    /// What is called; copied here so that the loop reads one place only.
+    pub(crate) callee: Callee,
     pub(crate) geometry: Geometry,
     /// Where counts are read at run time, if they are not in `geometry`.
     pub(crate) indirect: Option<Box<Range>>,
@@ -119,6 +121,8 @@ pub(crate) struct DispatchCommand {
     pub(crate) kernel: u32,
     pub(crate) constant_count: u16,
     pub(crate) binding_count: u8,
+    /// The kernel has demands on binding lengths.
+    pub(crate) checks_lengths: bool,
 }
 
 impl Recording for Program {}
@@ -170,7 +174,7 @@ impl ProgramBuilder {
 
     pub(crate) fn dispatch(&mut self, dispatch: &Dispatch<'_>) -> Result<()> {
         let kernel = self.kernel(dispatch)?;
-        let attributes = self.program.kernels[kernel as usize].entry.attributes;
+        let Kernel { entry, checks_lengths, .. } = self.program.kernels[kernel as usize];
         let count = match dispatch.workgroup_count {
             WorkgroupCount::Direct(count) => count,
             // Read and checked when the command runs.
@@ -181,7 +185,7 @@ impl ProgramBuilder {
             count,
             local_memory_bytes: dispatch.local_memory_bytes,
         };
-        let geometry = Geometry::resolve(&attributes, &request)?;
+        let geometry = Geometry::resolve(&entry.attributes, &request)?;
         self.program.local_memory_bytes = self.program.local_memory_bytes.max(geometry.local_memory_bytes);
         let indirect = match dispatch.workgroup_count.source() {
             None => None,
@@ -191,6 +195,7 @@ impl ProgramBuilder {
             }
         };
         let command = DispatchCommand {
+            callee: Callee::new(&entry),
             geometry,
             indirect,
             constants_start: checked_index(self.program.constants.len())?,
@@ -199,6 +204,7 @@ impl ProgramBuilder {
             // The front compared both with the function's own, which are bytes.
             constant_count: dispatch.constants.len() as u16,
             binding_count: dispatch.bindings.len() as u8,
+            checks_lengths,
         };
         self.program.constants.extend_from_slice(dispatch.constants);
         self.program.commands.push(Command::Dispatch(command));

@@ -22,10 +22,32 @@ use std::mem::MaybeUninit;
 use weft_hal::{BINDINGS_MAX, BindingEntry, Pinned, fill_bytes, validate};
 use weft_sync::{Result, Status, WhileDoing, status};
 
+use crate::abi::{Environment, KernelFunction};
 use crate::command_buffer::{Command, DispatchCommand, Kernel, Program, Range, Source, SourcePlace};
 use crate::dispatch::{KernelFailure, LocalMemory, Operands, check_binding_pointers, run_grid};
+use crate::executable::EntryPoint;
 use crate::float_mode::FlushedDenormals;
 use crate::host_memory::HostMemory;
+
+/// A kernel's machine code and its first argument.
+///
+/// Good as long as the executable, which the program retains beside it.
+#[derive(Clone, Copy)]
+pub(crate) struct Callee {
+    function: KernelFunction,
+    environment: *const Environment,
+}
+
+// SAFETY: an entry point without its attributes, and entry points are `Send` and `Sync`.
+unsafe impl Send for Callee {}
+// SAFETY: as for `Send`.
+unsafe impl Sync for Callee {}
+
+impl Callee {
+    pub(crate) fn new(entry: &EntryPoint) -> Callee {
+        Callee { function: entry.function, environment: entry.environment }
+    }
+}
 
 /// Sources of small programs, which are the common ones, and of all that need no allocation.
 const SOURCES_FEW: usize = 4;
@@ -213,8 +235,8 @@ impl Program {
         local_base: *mut c_void,
     ) -> Result<()> {
         bindings.load(self, command, slots)?;
-        let kernel = &self.kernels[command.kernel as usize];
-        if kernel.checks_lengths {
+        if command.checks_lengths {
+            let kernel = &self.kernels[command.kernel as usize];
             kernel.loaded()?.check_binding_lengths(kernel.ordinal, bindings.lengths())?;
         }
         let mut geometry = command.geometry;
@@ -240,8 +262,9 @@ impl Program {
         // `bindings` with as many entries as the front compared with the function's counts; the pointers were checked
         // to be aligned and not null, and facts 1 and 2 make them good for their lengths. Local memory is a block of our
         // own, aligned to 64, of the largest size that any dispatch needs.
-        let outcome = unsafe { run_grid(kernel.entry.function, kernel.entry.environment, &state, local, 0) };
-        outcome.map_err(|failure| kernel_failure(kernel, failure))
+        let outcome =
+            unsafe { run_grid(command.callee.function, command.callee.environment, &state, local, 0) };
+        outcome.map_err(|failure| kernel_failure(&self.kernels[command.kernel as usize], failure))
     }
 }
 

@@ -1,6 +1,21 @@
 //! The device contract: buffers, commands, queues, executables, and the validation in front of every device.
 //!
 //! Internal to weft: no promises between versions. Start at the `weft` crate.
+//!
+//! ```
+//! use weft_hal::{AllocaFlags, BufferParams, Fence, Region, Submission, open_null_device};
+//! use weft_sync::Deadline;
+//!
+//! let device = open_null_device(); // `weft_cpu::open_sync_device` makes one that works
+//! let (allocated, filled) = (Fence::create(), Fence::create());
+//! let first = Submission::between(None, Some(&allocated));
+//! let buffer = device.queue_alloca(&first, &BufferParams::device_local(), 64, AllocaFlags::empty())?;
+//! let second = Submission::between(Some(&allocated), Some(&filled));
+//! device.queue_fill(&second, &Region::whole(&buffer), 0xAB, 1)?;
+//! filled.wait(Deadline::NEVER)?;
+//! assert_eq!(device.allocator().statistics().device.live(), 64);
+//! # weft_sync::Result::Ok(())
+//! ```
 
 mod allocator;
 mod backing;
