@@ -9,7 +9,7 @@ use weft_hal::{
     Allocator, Buffer, BufferParams, BufferUsage, Device, MemoryAccess, MemoryType, QueueAffinity,
     WHOLE_BUFFER,
 };
-use weft_sync::{Result, Status, bail, status};
+use weft_sync::{Result, bail};
 use weft_vm::Buffer as Bytes;
 use weft_vm::native::{Object, Span};
 
@@ -21,30 +21,23 @@ pub(super) fn select(
     state: &HalState,
     (_memory_type, _usage, _flags, pairs): (u32, u32, u64, Span<'_, (Object<'_, Device>, u64)>),
 ) -> Result<(Arc<Device>, u64)> {
-    if pairs.is_empty() {
-        bail!(InvalidArgument, "no device to select from");
-    }
     if pairs.len() > SELECT_PAIRS_MAX {
         bail!(ResourceExhausted, "{} devices to select from, at most {SELECT_PAIRS_MAX}", pairs.len());
     }
-    let lead = state.devices[state.lead_device].id();
-    let mut chosen = None;
+    let lead = state.devices.get(state.lead_device).map(|device| device.id());
+    let (mut first, mut leading) = (None, None);
+    // To the end: a null is an error wherever it stands.
     for pair in pairs.iter() {
         let (device, affinity) = pair?;
-        if device.id() == lead {
-            chosen = Some((device, affinity));
-            break;
+        first.get_or_insert((device, affinity));
+        if Some(device.id()) == lead {
+            leading.get_or_insert((device, affinity));
         }
-        chosen.get_or_insert((device, affinity));
     }
-    // A null further back is an error even though it would not have been chosen.
-    pairs.iter().try_for_each(|pair| pair.map(drop))?;
-    chosen.map(|(device, affinity)| (device.to_arc(), affinity)).ok_or_else(nothing_chosen)
-}
-
-#[cold]
-fn nothing_chosen() -> Status {
-    status!(Internal, "a selection of at least one device chose none")
+    match leading.or(first) {
+        Some((device, affinity)) => Ok((device.to_arc(), affinity)),
+        None => bail!(InvalidArgument, "no device to select from"),
+    }
 }
 
 fn params(memory_type: u32, usage: u32, affinity: u64) -> BufferParams {
