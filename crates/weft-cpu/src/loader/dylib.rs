@@ -210,8 +210,16 @@ mod system {
     #[cfg(any(target_os = "linux", target_os = "android"))]
     fn anonymous_file(bytes: &[u8]) -> Option<File> {
         use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
+        use rustix::io::Errno;
+        const NAME: &str = "weft-executable";
         let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
-        let mut file = File::from(memfd_create("weft-executable", flags).ok()?);
+        // Systems may make anonymous files non-executable unless asked, or forbid to ask; kernels before 6.3 do not know the
+        // question.
+        let file = match memfd_create(NAME, flags | MemfdFlags::EXEC) {
+            Err(Errno::INVAL) => memfd_create(NAME, flags),
+            outcome => outcome,
+        };
+        let mut file = File::from(file.ok()?);
         file.write_all(bytes).ok()?;
         let seals = SealFlags::WRITE | SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL;
         fcntl_add_seals(&file, seals).ok()?;

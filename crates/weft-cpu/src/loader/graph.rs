@@ -141,6 +141,9 @@ pub struct Library {
 
 /// Reads the header alone: name and sanitizer, checked version and features.
 pub fn read_header(memory: &impl LibraryMemory, table: u64) -> Result<(Box<str>, u32)> {
+    if cfg!(not(all(target_pointer_width = "64", target_endian = "little"))) {
+        bail!(Unavailable, "library tables are read on 64-bit little-endian machines only");
+    }
     let reader = &mut Reader::new(memory);
     let header = reader.record::<{ size_of::<LibraryTable>() }>(table)?.u64(offset_of!(LibraryTable, header));
     if header == 0 {

@@ -111,6 +111,18 @@ fn reflection_tells_what_the_library_says() {
     assert_eq!(executable.lookup_global("table").unwrap_err().code(), Code::Unimplemented);
 }
 
+/// [exec 7]
+#[test]
+fn of_two_exports_with_one_name_the_first_is_found() {
+    let mut data = HANDMADE.to_vec();
+    // The name of export 3 becomes that of export 1, letter by letter: both have seven.
+    let at = data.windows(9).position(|window| window == b"\0globals\0").unwrap();
+    data[at + 1..at + 8].copy_from_slice(b"inspect");
+    let executable = front(load(&data).unwrap());
+    assert_eq!(executable.function(FunctionId(3)).unwrap().name, "inspect");
+    assert_eq!(executable.lookup_function("inspect").unwrap(), FunctionId(1));
+}
+
 /// [exec 6]
 #[test]
 fn parameters_fill_the_capacity_and_unknown_kinds_are_constants() {
