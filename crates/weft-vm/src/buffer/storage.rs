@@ -27,7 +27,7 @@ use crate::module_bytes::SharedBytes;
 pub(crate) const ALIGNMENT_MIN: usize = 16;
 
 /// More than any machine can give, and small enough that no allocator treats it as a bug of its caller.
-const BYTES_MAX: usize = 1 << 40;
+const BYTES_MAX: usize = if cfg!(fuzzing) { 1 << 24 } else { 1 << 40 };
 
 const WORD: usize = size_of::<u64>();
 

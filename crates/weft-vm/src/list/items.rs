@@ -43,7 +43,7 @@ macro_rules! each {
 const CAPACITY_STEP: usize = 64;
 
 /// No list of a program needs more; more would only take the machine down with the program.
-const BYTES_MAX: usize = 1 << 32;
+const BYTES_MAX: usize = if cfg!(fuzzing) { 1 << 20 } else { 1 << 32 };
 
 impl Items {
     pub fn new(element: &ElementType) -> Items {
