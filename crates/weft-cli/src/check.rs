@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use weft::sync::{Result, bail};
 use weft::{CheckLog, Program};
 
-use crate::failure::{Failure, Outcome};
+use crate::failure::{Failure, Outcome, status_text};
 use crate::flags::Flags;
 use crate::setup;
 
@@ -202,7 +202,7 @@ impl Run<'_> {
         let started = Instant::now();
         let outcome = self.program.fresh().and_then(|program| program.function(name)?.call::<()>(()));
         let mut messages = self.log.take();
-        messages.extend(outcome.err().map(|status| status.to_string()));
+        messages.extend(outcome.err().map(|status| status_text(&status)));
         for message in &messages {
             writeln!(self.out, "Failure\n{message}")?;
         }

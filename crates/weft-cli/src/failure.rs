@@ -28,11 +28,11 @@ impl Failure {
     pub fn report(&self, origin: &str) -> ExitCode {
         match self {
             Failure::Usage(status) => {
-                complain(format_args!("{origin}: {status}"));
+                complain(format_args!("{origin}: {}", status_text(status)));
                 ExitCode::from(2)
             }
             Failure::Failed(status) => {
-                complain(format_args!("{origin}: {status}"));
+                complain(format_args!("{origin}: {}", status_text(status)));
                 ExitCode::FAILURE
             }
             Failure::Reported | Failure::OutputClosed => ExitCode::FAILURE,
@@ -66,6 +66,36 @@ impl From<io::Error> for Failure {
     }
 }
 
+/// A status as it is printed: on one line, except for the stack of the program, whose frames have lines of their own.
+///
+/// Messages repeat what users and modules wrote. Control characters in it would break the line or the terminal.
+pub fn status_text(status: &Status) -> String {
+    let mut text = status.code().to_string();
+    let message = status.message();
+    if !message.is_empty() {
+        text.push_str("; ");
+        push_escaped(&mut text, &message, false);
+    }
+    for step in status.trail() {
+        text.push_str("; ");
+        push_escaped(&mut text, step, step.starts_with(STACK_START));
+    }
+    text
+}
+
+/// How the step begins that holds a program's stack.
+const STACK_START: &str = "\n[";
+
+fn push_escaped(text: &mut String, part: &str, keep_lines: bool) {
+    for character in part.chars() {
+        if character.is_control() && !(keep_lines && character == '\n') {
+            text.extend(character.escape_default());
+        } else {
+            text.push(character);
+        }
+    }
+}
+
 /// One line on standard error. A closed standard error is no reason to fail differently.
 pub fn complain(line: fmt::Arguments<'_>) {
     let _ = writeln!(io::stderr(), "{line}");
@@ -92,4 +122,20 @@ pub fn file_status(error: &io::Error, doing: &str, path: &str) -> Status {
 fn reason_text(error: &io::Error) -> String {
     let text = error.to_string();
     text.split(" (os error").next().unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_users_wrote_stays_on_one_line() {
+        let status = Status::new(Code::NotFound, "no file `a\nb\u{1b}[2J`")
+            .while_doing("\n[ 0] bytecode m.f:1 -")
+            .while_doing("calling `c\rd`");
+        assert_eq!(
+            status_text(&status),
+            "NOT_FOUND; no file `a\\nb\\u{1b}[2J`; \n[ 0] bytecode m.f:1 -; calling `c\\rd`"
+        );
+    }
 }

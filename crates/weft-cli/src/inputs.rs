@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::sync::Arc;
 
-use weft::hal::text::{TensorText, parse_f32, parse_f64, parse_integer};
+use weft::hal::text::{TensorText, count_values, parse_f32, parse_f64, parse_integer, parse_values};
 use weft::hal::{Allocator, Buffer, BufferParams, BufferView, Device, ElementType, Encoding, Shape};
 use weft::sync::{Result, Status, WhileDoing, bail, status};
 use weft::vm::isa::Kind;
@@ -145,15 +145,46 @@ impl Reader {
             );
         }
         let tensor = TensorText::parse(text)?;
-        let buffer = self.allocate(tensor.byte_length()?)?;
-        match tensor.values.strip_prefix(['@', '+']) {
+        let byte_length = tensor.byte_length()?;
+        let buffer = match tensor.values.strip_prefix(['@', '+']) {
             Some(path) => {
                 let index = self.file(path, tensor.values.starts_with('@'))?;
+                let buffer = self.allocate(byte_length)?;
                 fill_from_file(&buffer, &mut self.files[index])?;
+                buffer
             }
-            None => buffer.write(0, &tensor.bytes()?)?,
-        }
+            None => self.read_values(&tensor, byte_length)?,
+        };
         Ok((tensor.shape, tensor.element_type, buffer))
+    }
+
+    /// Values in the text. They are read before any memory is asked for, so that a mistake in a huge tensor costs
+    /// nothing; one value for all (or none) is repeated piece by piece.
+    fn read_values(&self, tensor: &TensorText<'_>, byte_length: u64) -> Result<Arc<Buffer>> {
+        let (element_type, count) = (tensor.element_type, tensor.shape.element_count()?);
+        let given = count_values(element_type, count, tensor.values)?;
+        if given > 1 || byte_length <= TRANSFER_BYTES as u64 {
+            let bytes = tensor.bytes()?;
+            let buffer = self.allocate(byte_length)?;
+            buffer.write(0, &bytes)?;
+            return Ok(buffer);
+        }
+        // Whole bytes also for elements of a few bits.
+        let bits = u64::from(element_type.bit_count());
+        let piece_count = (TRANSFER_BYTES as u64 * 8 / bits) & !7;
+        let bytes_of = |count: u64| (count * bits).div_ceil(8) as usize;
+        let mut piece = vec![0; bytes_of(piece_count)];
+        parse_values(element_type, piece_count, tensor.values, &mut piece)?;
+        let buffer = self.allocate(byte_length)?;
+        let (mut done, mut offset) = (0, 0);
+        while count - done >= piece_count {
+            buffer.write(offset, &piece)?;
+            (done, offset) = (done + piece_count, offset + piece.len() as u64);
+        }
+        let rest = &mut piece[..bytes_of(count - done)];
+        parse_values(element_type, count - done, if done < count { tensor.values } else { "" }, rest)?;
+        buffer.write(offset, rest)?;
+        Ok(buffer)
     }
 
     fn read_whole_file(&mut self, path: &str, kinds: &[Kind], inputs: &mut Vec<Input>) -> Result<()> {

@@ -15,7 +15,7 @@ use regex_lite::Regex;
 use weft::sync::{Result, Status, WhileDoing, bail};
 use weft::{Function, Program, Value};
 
-use crate::failure::{Failure, Outcome, complain, file_status};
+use crate::failure::{Failure, Outcome, complain, file_status, status_text};
 use crate::flags::Flags;
 use crate::inputs::{Reader, argument_kinds};
 use crate::{run as run_command, setup};
@@ -223,7 +223,7 @@ fn row(plan: &Plan, benchmark: &Benchmark, family: usize, repetition: u64, outco
     let (sample, error) = match outcome {
         Ok(sample) => (sample, None),
         Err(status) => {
-            complain(format_args!("weft bench: {status}"));
+            complain(format_args!("weft bench: {}", status_text(&status)));
             (Sample { iterations: 1, ..Sample::default() }, Some(headline(&status)))
         }
     };
@@ -245,7 +245,7 @@ fn row(plan: &Plan, benchmark: &Benchmark, family: usize, repetition: u64, outco
 
 /// Code and message without the trail, which is on standard error.
 fn headline(status: &Status) -> String {
-    format!("{}; {}", status.code(), status.message())
+    status_text(&Status::new(status.code(), status.message().into_owned()))
 }
 
 /// The report on standard output, and the one in a file.

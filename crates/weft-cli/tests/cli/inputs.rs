@@ -89,6 +89,31 @@ fn nesting_and_elision_follow_the_rank() {
     }
 }
 
+/// [hal-module 48] One value for all, or none, in tensors that are filled piece by piece.
+#[test]
+fn large_tensors_are_filled_with_one_value() {
+    let folder = Folder::new();
+    let path = folder.path("filled.bin");
+    let output = format!("--output=@{path}");
+    for (input, length, expected) in [
+        ("1000001xi32=7", 4_000_004, &[7, 0, 0, 0][..]),
+        ("3000001xi4=-3", 1_500_001, &[0xDD]),
+        ("700001xf16=1", 1_400_002, &[0, 0x3C]),
+        ("1000001xi32", 4_000_004, &[0]),
+    ] {
+        run("tool_values", "echo", &[&format!("--input={input}"), &output]).success();
+        let bytes = std::fs::read(&path).unwrap();
+        assert_eq!(bytes.len(), length, "{input}");
+        // The last byte of packed elements is not full.
+        let whole = bytes.len() - usize::from(input.contains("xi4"));
+        assert!(bytes[..whole].chunks(expected.len()).all(|element| element == expected), "{input}");
+    }
+    assert_eq!(std::fs::read(&path).unwrap().last(), Some(&0));
+    for input in ["9000000000000xi32=x", "9000000000000xi32=1 2", "9000000000000xi32"] {
+        run("tool_values", "echo", &[&format!("--input={input}")]).failure(1, "parsing input");
+    }
+}
+
 /// [hal-module 48] Malformed tensors are refused, and the message repeats the input on one line.
 #[test]
 fn malformed_tensors_are_refused() {
@@ -127,6 +152,11 @@ fn malformed_tensors_are_refused() {
     }
     let done = run("tool_values", "echo", &["--input=2xf32=1\n2\n3"]).failure(1, "OUT_OF_RANGE");
     assert_eq!(done.err.lines().count(), 1, "{}", done.err);
+    for input in ["a\nb", "1\n1xf32", "@a\nb.npy", "4xi\u{1b}[2J"] {
+        let done = run("tool_values", "echo", &[&format!("--input={input}")]).failure(1, "parsing input");
+        assert_eq!(done.err.lines().count(), 1, "{}", done.err);
+        assert!(!done.err.contains('\u{1b}'), "control characters do not reach the terminal");
+    }
     let long = format!("--input=2xf32={}", "1 ".repeat(10_000));
     assert!(run("tool_values", "echo", &[&long]).failure(1, "OUT_OF_RANGE").err.len() < 1000);
 }

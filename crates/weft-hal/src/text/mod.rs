@@ -9,4 +9,4 @@ mod parse;
 
 pub use format::{format_element, format_tensor, write_tensor};
 pub use number::{NumberStyle, format_float, parse_f32, parse_f64, parse_integer};
-pub use parse::{TensorText, parse_values};
+pub use parse::{TensorText, count_values, parse_values};

@@ -74,18 +74,12 @@ fn too_large(length: u64) -> Status {
 /// Writes `count` elements read from `text` to `out`: none gives zeros, one is used for all.
 pub fn parse_values(element_type: ElementType, count: u64, text: &str, out: &mut [u8]) -> Result<()> {
     let format = NumberFormat::of(element_type);
-    let mut tokens = text.split(is_separator).filter(|token| !token.is_empty());
+    let given = count_values(element_type, count, text)?;
+    let mut tokens = tokens(text);
     let Some(first) = tokens.next() else {
         out.fill(0);
         return Ok(());
     };
-    let given = 1 + tokens.clone().count() as u64;
-    if given != count && (given > 1 || count == 0) {
-        bail!(
-            OutOfRange,
-            "expected {count} values of {element_type} (or one for all, or none), found {given}"
-        );
-    }
     write_token(format, element_type, first, out, 0)?;
     if given == 1 {
         splat(format, out, count);
@@ -95,6 +89,22 @@ pub fn parse_values(element_type: ElementType, count: u64, text: &str, out: &mut
         write_token(format, element_type, token, out, index + 1)?;
     }
     Ok(())
+}
+
+/// How many values a text has. OUT_OF_RANGE unless that is none, one, or `count`.
+pub fn count_values(element_type: ElementType, count: u64, text: &str) -> Result<u64> {
+    let given = tokens(text).count() as u64;
+    if given != count && (given > 1 || (given == 1 && count == 0)) {
+        bail!(
+            OutOfRange,
+            "expected {count} values of {element_type} (or one for all, or none), found {given}"
+        );
+    }
+    Ok(given)
+}
+
+fn tokens(text: &str) -> impl Iterator<Item = &str> {
+    text.split(is_separator).filter(|token| !token.is_empty())
 }
 
 fn is_separator(character: char) -> bool {
