@@ -1,22 +1,27 @@
 //! Firing of records: outside every lock, once each, without deep recursion.
 //!
-//! 1. Records move from a semaphore to the work list of the firing thread while the lock of the semaphore is
-//!    held; from then on they can no longer be cancelled.
+//! 1. Records move from a semaphore or a tracker to the work list of the firing thread while the lock of their owner
+//!    is held; from then on they can no longer be cancelled.
 //! 2. They are fired after the lock is free. Blocked threads come first, since waking them runs no foreign code.
 //! 3. A callback that fires further records only appends them; the outermost firing drains the list. A chain of
 //!    any length therefore uses the stack of one callback.
 //! 4. A callback that panics does not cost the others their turn: the panic goes on once the list is empty.
+//! 5. The list of a thread grows to the largest batch that the thread has fired and keeps that storage, up to
+//!    [`KEPT_CAPACITY`] records: firing allocates nothing once a thread is warm.
 //!
-//! Which records fire, and why, is not here: see `semaphore.rs`.
+//! Which records fire, and why, is not here: see `semaphore` and `tracker`.
 
-use crate::Result;
 use crate::atomic::thread_local;
-use crate::pending::{Action, Callback, Record};
+use crate::callback::Callback;
+use crate::pending::{Action, Record};
+use crate::semaphore::Forward;
 use crate::sleeper::Wake;
+use crate::{Result, Semaphore, Status};
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Arc;
 
 /// How deep callbacks that run at once may nest before the next one has to queue. A callback that registers for
 /// a value that is reached already nests in its caller; this bounds the stack that such a chain can take.
@@ -25,20 +30,55 @@ const NESTING_MAX: u32 = 16;
 /// Storage for more entries than this is given back when the list is empty again.
 const KEPT_CAPACITY: usize = 256;
 
-/// Records that left their semaphores and wait for their turn on this thread.
+/// What is fired after the blocked threads were woken.
+enum Call {
+    Callback(Callback),
+    Forward(Box<Forward>),
+    /// A semaphore that follows something that failed.
+    Fail(Arc<Semaphore>),
+}
+
+impl Call {
+    fn run(self, outcome: Result<()>) {
+        match self {
+            Call::Callback(callback) => callback.call(outcome),
+            Call::Forward(forward) => forward.deliver(outcome),
+            Call::Fail(semaphore) => outcome.err().into_iter().for_each(|status| semaphore.fail(status)),
+        }
+    }
+}
+
+/// Records that left their owners and wait for their turn on this thread.
 #[derive(Default)]
 pub(crate) struct Batch {
     wakes: VecDeque<(Wake, Result<()>)>,
-    calls: VecDeque<(Callback, Result<()>)>,
+    calls: VecDeque<(Call, Result<()>)>,
 }
 
 impl Batch {
+    const fn new() -> Batch {
+        Batch { wakes: VecDeque::new(), calls: VecDeque::new() }
+    }
+
     /// Appends a record that left its semaphore.
+    #[inline]
     pub(crate) fn push(&mut self, record: Record, outcome: Result<()>) {
         match record.action {
-            Action::Call(callback) => self.calls.push_back((callback, outcome)),
+            Action::Call(callback) => self.calls.push_back((Call::Callback(callback), outcome)),
             Action::Wake(wake) => self.wakes.push_back((wake, outcome)),
+            Action::Forward(forward) => self.calls.push_back((Call::Forward(forward), outcome)),
         }
+    }
+
+    /// Appends a callback that left its tracker.
+    #[inline]
+    pub(crate) fn push_callback(&mut self, callback: Callback, outcome: Result<()>) {
+        self.calls.push_back((Call::Callback(callback), outcome));
+    }
+
+    /// Appends the failure of a semaphore.
+    pub(crate) fn push_failure(&mut self, semaphore: Arc<Semaphore>, status: Status) {
+        self.calls.push_back((Call::Fail(semaphore), Err(status)));
     }
 }
 
@@ -49,40 +89,51 @@ struct WorkList {
     nesting: Cell<u32>,
 }
 
+#[cfg(not(loom))]
+thread_local! {
+    static WORK: WorkList = const { WorkList::new() };
+}
+
+#[cfg(loom)]
 thread_local! {
     static WORK: WorkList = WorkList::new();
 }
 
-/// Moves records to the work list of this thread by `collect`, which takes and frees the lock of the semaphore
-/// itself and runs no foreign code, and fires them; inside a callback it leaves the callbacks to the outermost
-/// firing.
-pub(crate) fn dispatch(collect: impl FnOnce(&mut Batch)) {
+/// Moves records to the work list of this thread by `collect`, which takes and frees the lock of their owner itself
+/// and runs no foreign code, and fires them; inside a callback it leaves the callbacks to the outermost firing.
+pub(crate) fn dispatch<R>(collect: impl FnOnce(&mut Batch) -> R) -> R {
     with_work_list(|work| {
-        collect(&mut work.batch.borrow_mut());
+        let collected = collect(&mut work.batch.borrow_mut());
         work.deliver_wakes();
         if work.nesting.get() == 0
             && let Some(panic) = work.drain_calls()
         {
             resume_unwind(panic);
         }
-    });
+        collected
+    })
 }
 
 /// Runs `callback` before returning; only beyond [`NESTING_MAX`] nested ones it queues instead, and runs on this
 /// thread before the outermost callback's caller goes on.
+#[inline]
 pub(crate) fn call_now(callback: impl FnOnce(Result<()>) + Send + 'static, outcome: Result<()>) {
     with_work_list(|work| {
         if work.nesting.get() >= NESTING_MAX {
-            work.batch.borrow_mut().calls.push_back((Box::new(callback), outcome));
-            return;
+            work.batch.borrow_mut().push_callback(Callback::new(callback), outcome);
+        } else {
+            work.run_now(callback, outcome);
         }
-        let mut panic = work.run(callback, outcome);
-        if work.nesting.get() == 0 {
-            let later = work.drain_calls();
-            panic = panic.or(later);
-        }
-        if let Some(panic) = panic {
-            resume_unwind(panic);
+    });
+}
+
+/// As [`call_now`], for a link whose source is there already.
+pub(crate) fn forward_now(forward: Box<Forward>, outcome: Result<()>) {
+    with_work_list(|work| {
+        if work.nesting.get() >= NESTING_MAX {
+            work.batch.borrow_mut().calls.push_back((Call::Forward(forward), outcome));
+        } else {
+            work.run_now(|outcome| forward.deliver(outcome), outcome);
         }
     });
 }
@@ -92,41 +143,57 @@ pub(crate) fn is_inside_callback() -> bool {
     WORK.try_with(|work| work.nesting.get() > 0).unwrap_or(false)
 }
 
-fn with_work_list(body: impl FnOnce(&WorkList)) {
+#[inline]
+fn with_work_list<R>(body: impl FnOnce(&WorkList) -> R) -> R {
+    let mut body = Some(body);
+    let mut once = |work: &WorkList| body.take().map(|body| body(work));
     // Destructors of thread-local values may still signal after this thread's list is gone.
-    if WORK.try_with(|_| ()).is_ok() {
-        WORK.with(body);
-    } else {
-        body(&WorkList::new());
+    match WORK.try_with(&mut once) {
+        Ok(done) => done,
+        Err(_) => once(&WorkList::new()),
     }
+    .expect("the body runs once")
 }
 
 type Panic = Box<dyn Any + Send>;
 
 impl WorkList {
-    fn new() -> WorkList {
-        WorkList { batch: RefCell::default(), nesting: Cell::new(0) }
+    const fn new() -> WorkList {
+        WorkList { batch: RefCell::new(Batch::new()), nesting: Cell::new(0) }
     }
 
     fn next_wake(&self) -> Option<(Wake, Result<()>)> {
         self.batch.borrow_mut().wakes.pop_front()
     }
 
-    fn next_call(&self) -> Option<(Callback, Result<()>)> {
+    fn next_call(&self) -> Option<(Call, Result<()>)> {
         self.batch.borrow_mut().calls.pop_front()
     }
 
+    #[inline]
     fn deliver_wakes(&self) {
         while let Some((wake, outcome)) = self.next_wake() {
             wake.deliver(outcome);
         }
     }
 
+    #[inline]
+    fn run_now(&self, call: impl FnOnce(Result<()>), outcome: Result<()>) {
+        let mut panic = self.run(call, outcome);
+        if self.nesting.get() == 0 {
+            let later = self.drain_calls();
+            panic = panic.or(later);
+        }
+        if let Some(panic) = panic {
+            resume_unwind(panic);
+        }
+    }
+
     /// Runs callbacks until none is left and returns the first panic.
     fn drain_calls(&self) -> Option<Panic> {
         let mut panic = None;
-        while let Some((callback, outcome)) = self.next_call() {
-            let caught = self.run(callback, outcome);
+        while let Some((call, outcome)) = self.next_call() {
+            let caught = self.run(|outcome| call.run(outcome), outcome);
             panic = panic.or(caught);
         }
         let mut batch = self.batch.borrow_mut();
@@ -139,10 +206,11 @@ impl WorkList {
         panic
     }
 
-    fn run(&self, callback: impl FnOnce(Result<()>), outcome: Result<()>) -> Option<Panic> {
+    #[inline]
+    fn run(&self, call: impl FnOnce(Result<()>), outcome: Result<()>) -> Option<Panic> {
         self.nesting.set(self.nesting.get() + 1);
         // Sound to assert: a panic is never swallowed, so nobody goes on with what the callback left half done.
-        let caught = catch_unwind(AssertUnwindSafe(|| callback(outcome))).err();
+        let caught = catch_unwind(AssertUnwindSafe(|| call(outcome))).err();
         self.nesting.set(self.nesting.get() - 1);
         caught
     }

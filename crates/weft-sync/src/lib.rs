@@ -23,20 +23,27 @@
 
 pub mod atomic;
 mod axis;
+mod callback;
 mod dispatch;
 mod frontier;
+pub mod list;
+pub mod notification;
+pub mod park;
 mod pending;
 mod semaphore;
 mod sleeper;
+pub mod slots;
 mod status;
 mod time;
+mod tracker;
 mod wait_many;
 
 pub use axis::{Axis, CompletionCounter, Domain, Machine};
 pub use frontier::{
     Causality, ENTRIES_MAX, Entry, Frontier, FrontierBox, FrontierBuf, Overflow, WIRE_BYTES_MAX, WireError,
 };
-pub use semaphore::{Semaphore, Timepoint};
+pub use semaphore::{ExportTarget, Import, Link, Semaphore, Timepoint};
 pub use status::{Code, Result, Status, WhileDoing};
 pub use time::{Deadline, Instant};
-pub use wait_many::{AsPoint, Point, wait_all, wait_any};
+pub use tracker::{Tracker, TrackerOptions, WaitId};
+pub use wait_many::{AsPoint, Idle, Point, wait_all, wait_all_with, wait_any, wait_any_with};

@@ -3,13 +3,11 @@
 //! What lives here: [`Pending`], the records of one semaphore, lowest value first. What does not: when a record
 //! may be taken out (`semaphore.rs`) and how it is fired (`dispatch.rs`).
 
-use crate::Result;
+use crate::callback::Callback;
+use crate::semaphore::Forward;
 use crate::sleeper::Wake;
 use std::collections::VecDeque;
 use std::collections::vec_deque::Drain;
-
-/// A callback of a timepoint. It is called exactly once, unless it is cancelled first.
-pub(crate) type Callback = Box<dyn FnOnce(Result<()>) + Send>;
 
 /// What happens when a record is fired.
 pub(crate) enum Action {
@@ -17,11 +15,13 @@ pub(crate) enum Action {
     Call(Callback),
     /// A blocked thread goes on.
     Wake(Wake),
+    /// Another semaphore is signalled.
+    Forward(Box<Forward>),
 }
 
 /// One record: fire `action` once the semaphore has reached `value`.
 pub(crate) struct Record {
-    value: u64,
+    pub(crate) value: u64,
     /// Unique within the semaphore; rises, so that records of one value stay in the order of their arrival.
     ticket: u64,
     pub(crate) action: Action,
@@ -50,8 +50,14 @@ impl Pending {
     pub(crate) fn insert(&mut self, value: u64, action: Action) -> u64 {
         let ticket = self.tickets;
         self.tickets += 1;
+        let record = Record { value, ticket, action };
+        // Timelines are mostly waited for in rising order.
+        if self.records.back().is_none_or(|last| last.value <= value) {
+            self.records.push_back(record);
+            return ticket;
+        }
         let place = self.records.partition_point(|record| record.value <= value);
-        self.records.insert(place, Record { value, ticket, action });
+        self.records.insert(place, record);
         ticket
     }
 
@@ -59,6 +65,11 @@ impl Pending {
     pub(crate) fn remove(&mut self, value: u64, ticket: u64) -> Option<Record> {
         let place = self.records.binary_search_by_key(&(value, ticket), |it| (it.value, it.ticket)).ok()?;
         self.records.remove(place)
+    }
+
+    /// Whether some record's value is at most `value`.
+    pub(crate) fn is_due(&self, value: u64) -> bool {
+        self.records.front().is_some_and(|record| record.value <= value)
     }
 
     /// Takes out every record whose value is at most `value`.

@@ -6,14 +6,15 @@
 //! A sleeper outlives every wait that uses it, so a note that is delivered late finds valid memory. Each wait
 //! has its own epoch, and a note for an epoch that is over changes nothing.
 
-use crate::atomic::{Condvar, Mutex, lock, thread_local};
+use crate::atomic::{Mutex, lock, thread_local};
+use crate::notification::Notification;
 use crate::{Deadline, Result, Status};
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 /// The sleeping side of one thread.
 pub(crate) struct Sleeper {
     progress: Mutex<Progress>,
-    changed: Condvar,
+    changed: Notification,
 }
 
 /// What a wait has been told so far. Everything is guarded by the lock of the sleeper.
@@ -27,8 +28,6 @@ struct Progress {
     first_reached: Option<usize>,
     /// The failure that arrived first, with its entry.
     failure: Option<(usize, Status)>,
-    /// True while the thread is blocked, so that nobody pays for a wake-up that nobody hears.
-    sleeping: bool,
 }
 
 impl Progress {
@@ -53,7 +52,7 @@ thread_local! {
 
 impl Sleeper {
     fn new() -> Sleeper {
-        Sleeper { progress: Mutex::new(Progress::default()), changed: Condvar::new() }
+        Sleeper { progress: Mutex::new(Progress::default()), changed: Notification::new() }
     }
 
     /// The sleeper of the calling thread; a fresh one while the thread is being torn down.
@@ -70,7 +69,7 @@ impl Sleeper {
 
     /// Notes the outcome of entry `index` of the wait `epoch`, and wakes the thread if that decides it.
     pub(crate) fn report(&self, epoch: u64, index: usize, outcome: Result<()>) {
-        let wake = {
+        let decided = {
             let mut progress = lock(&self.progress);
             if progress.epoch != epoch {
                 return;
@@ -84,30 +83,21 @@ impl Sleeper {
                     progress.failure.get_or_insert((index, status));
                 }
             }
-            progress.sleeping && progress.is_decided()
+            progress.is_decided()
         };
-        // After the lock is free: the woken thread needs it first thing.
-        if wake {
-            self.changed.notify_one();
+        // After the lock is free: the woken thread needs it first thing. Nobody is woken unless the thread sleeps.
+        if decided {
+            self.changed.signal(1);
         }
     }
 
     /// Blocks until the wait is decided or the deadline has passed.
     pub(crate) fn sleep(&self, deadline: Deadline) {
-        let mut progress = lock(&self.progress);
-        while !progress.is_decided() {
-            let remaining = deadline.remaining();
-            if remaining.is_some_and(|left| left.is_zero()) {
-                break;
+        loop {
+            let observation = self.changed.observe();
+            if lock(&self.progress).is_decided() || !observation.wait(deadline) {
+                return;
             }
-            progress.sleeping = true;
-            progress = match remaining {
-                None => self.changed.wait(progress).unwrap_or_else(PoisonError::into_inner),
-                Some(left) => {
-                    self.changed.wait_timeout(progress, left).unwrap_or_else(PoisonError::into_inner).0
-                }
-            };
-            progress.sleeping = false;
         }
     }
 

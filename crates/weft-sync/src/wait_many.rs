@@ -4,17 +4,41 @@
 //! itself (`sleeper.rs`).
 //!
 //! A wait looks first, and most end there. Else it registers one note with each timeline that is behind, sleeps,
-//! and takes the remaining notes back. Up to eight entries it allocates nothing of its own.
+//! and takes the remaining notes back. Up to eight entries it allocates nothing of its own. Before it registers it may
+//! look again for a while, if it was told to ([`Idle`]).
 
+use crate::atomic::{spin_loop, yield_now};
 use crate::dispatch::is_inside_callback;
 use crate::pending::Action;
 use crate::semaphore::{Registration, Semaphore};
 use crate::sleeper::{Sleeper, Wake};
-use crate::{Code, Deadline, Result, Status, bail};
+use crate::{Code, Deadline, Instant, Result, Status, bail};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Entries that a wait holds on its stack.
 const ENTRIES_INLINE: usize = 8;
+
+/// For how long [`Idle::Yield`] looks again and again: a hand-over between two running threads takes less, and falling
+/// asleep takes more.
+const YIELD_TIME: Duration = Duration::from_nanos(500);
+
+/// Looks between two questions for the time, and between two offers of the processor to other threads.
+const LOOKS_PER_PAUSE: u32 = 32;
+
+/// How a thread passes the time while it waits.
+///
+/// Spinning pays when what is waited for comes from a thread that runs, within a microsecond; it costs a processor.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Idle {
+    /// Sleep at once.
+    #[default]
+    Block,
+    /// Look again and again for about 500 ns, then sleep.
+    Yield,
+    /// Look again and again to the end.
+    Active,
+}
 
 /// A point on a timeline: this semaphore at this value.
 #[derive(Clone, Debug)]
@@ -66,10 +90,16 @@ impl<P: AsPoint + ?Sized> AsPoint for &P {
 /// ```
 #[inline]
 pub fn wait_all<P: AsPoint>(points: &[P], deadline: Deadline) -> Result<()> {
+    wait_all_with(points, deadline, Idle::Block)
+}
+
+/// As [`wait_all`], and says how the thread passes the time.
+#[inline]
+pub fn wait_all_with<P: AsPoint>(points: &[P], deadline: Deadline, idle: Idle) -> Result<()> {
     if look_for_all(points)? {
         return Ok(());
     }
-    block(points, Mode::All, deadline).map(|_| ())
+    pass_the_time(points, Mode::All, deadline, idle).map(|_| ())
 }
 
 /// Blocks until one of the points is reached and returns its index: the lowest one if several are reached when
@@ -87,10 +117,15 @@ pub fn wait_all<P: AsPoint>(points: &[P], deadline: Deadline) -> Result<()> {
 /// # weft_sync::Result::Ok(())
 /// ```
 pub fn wait_any<P: AsPoint>(points: &[P], deadline: Deadline) -> Result<usize> {
+    wait_any_with(points, deadline, Idle::Block)
+}
+
+/// As [`wait_any`], and says how the thread passes the time.
+pub fn wait_any_with<P: AsPoint>(points: &[P], deadline: Deadline, idle: Idle) -> Result<usize> {
     if let Some(index) = look_for_any(points)? {
         return Ok(index);
     }
-    block(points, Mode::Any, deadline)
+    pass_the_time(points, Mode::Any, deadline, idle)
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -137,7 +172,7 @@ fn look<P: AsPoint>(points: &[P], mode: Mode) -> Result<Option<usize>> {
 
 /// The path of a wait that was not met at the first look.
 #[cold]
-fn block<P: AsPoint>(points: &[P], mode: Mode, deadline: Deadline) -> Result<usize> {
+fn pass_the_time<P: AsPoint>(points: &[P], mode: Mode, deadline: Deadline, idle: Idle) -> Result<usize> {
     if deadline.is_immediate() {
         return Err(expired());
     }
@@ -147,6 +182,38 @@ fn block<P: AsPoint>(points: &[P], mode: Mode, deadline: Deadline) -> Result<usi
             "a timepoint callback may not block; it would have to wait for a semaphore"
         );
     }
+    let spin_until = match idle {
+        Idle::Block => return block(points, mode, deadline),
+        Idle::Yield => deadline.min(Deadline::after(YIELD_TIME)),
+        Idle::Active => deadline,
+    };
+    match spin(points, mode, spin_until)? {
+        Some(index) => Ok(index),
+        None if spin_until == deadline => Err(expired()),
+        None => block(points, mode, deadline),
+    }
+}
+
+/// Looks until the wait is met or the deadline has passed.
+fn spin<P: AsPoint>(points: &[P], mode: Mode, deadline: Deadline) -> Result<Option<usize>> {
+    let limit = deadline.remaining().and_then(|left| Instant::now().checked_add(left));
+    loop {
+        for _ in 0..LOOKS_PER_PAUSE {
+            if let Some(index) = look(points, mode)? {
+                return Ok(Some(index));
+            }
+            spin_loop();
+        }
+        if limit.is_some_and(|limit| Instant::now() >= limit) {
+            // Once more: the value may have come while the clock was read.
+            return look(points, mode);
+        }
+        // With more threads than processors, the one that is waited for may need this one.
+        yield_now();
+    }
+}
+
+fn block<P: AsPoint>(points: &[P], mode: Mode, deadline: Deadline) -> Result<usize> {
     if points.len() <= ENTRIES_INLINE {
         block_with(points, &mut [None; ENTRIES_INLINE][..points.len()], mode, deadline)
     } else {

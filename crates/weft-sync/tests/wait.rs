@@ -6,7 +6,10 @@
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
-use weft_sync::{AsPoint, Code, Deadline, Point, Result, Semaphore, Status, wait_all, wait_any};
+use weft_sync::{
+    AsPoint, Code, Deadline, Idle, Point, Result, Semaphore, Status, wait_all, wait_all_with, wait_any,
+    wait_any_with,
+};
 
 fn semaphore(initial: u64) -> Arc<Semaphore> {
     Arc::new(Semaphore::new(initial))
@@ -338,4 +341,42 @@ fn forms_of_points() {
     let borrowed: &Semaphore = &it;
     wait_all(&[(borrowed, 3)], Deadline::IMMEDIATE).unwrap();
     assert_eq!(point.as_point().1, 3);
+}
+
+/// [causal 46] However the thread passes the time, the answers are the same.
+#[test]
+fn idle_changes_no_answer() {
+    for idle in [Idle::Block, Idle::Yield, Idle::Active] {
+        let [first, second, failed] = [0; 3].map(semaphore);
+        failed.fail(lost());
+        first.signal(3).unwrap();
+        first.wait_with(3, Deadline::IMMEDIATE, idle).unwrap();
+        for deadline in [Deadline::IMMEDIATE, soon()] {
+            let start = Instant::now();
+            assert_eq!(code(second.wait_with(1, deadline, idle)), Code::DeadlineExceeded);
+            assert_eq!(
+                code(wait_any_with(&[(&second, 1), (&first, 4)], deadline, idle)),
+                Code::DeadlineExceeded
+            );
+            assert!(deadline.is_immediate() || start.elapsed() >= Duration::from_millis(5));
+        }
+        assert_eq!(code(wait_all_with(&[(&second, 1), (&failed, 1)], Deadline::NEVER, idle)), Code::DataLoss);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                thread::sleep(Duration::from_millis(2));
+                second.signal(1).unwrap();
+                thread::sleep(Duration::from_millis(2));
+                second.fail(lost());
+            });
+            assert_eq!(wait_any_with(&[(&first, 9), (&second, 1)], Deadline::NEVER, idle).unwrap(), 1);
+            assert_eq!(code(wait_all_with(&[(&second, 2)], Deadline::NEVER, idle)), Code::DataLoss);
+        });
+        assert_nothing_pending(&[&first, &second]);
+    }
+    let refused = Arc::new(Mutex::new(None));
+    let (it, seen, other) = (semaphore(0), Arc::clone(&refused), semaphore(0));
+    it.on_reached(0, move |_| {
+        *seen.lock().unwrap() = Some(code(other.wait_with(1, Deadline::NEVER, Idle::Active)));
+    });
+    assert_eq!(*refused.lock().unwrap(), Some(Code::FailedPrecondition), "a callback may not spin either");
 }

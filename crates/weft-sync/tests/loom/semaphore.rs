@@ -1,50 +1,11 @@
-//! Models of the timepoint protocol and of blocking waits, every interleaving of two or three threads.
-//!
-//! Run with `RUSTFLAGS="--cfg loom" cargo test --release -p weft-sync --test loom`.
-//! Laws that need no interleaving are in `semaphore.rs` and `wait.rs`.
-#![cfg(loom)]
+//! The timepoint protocol and blocking waits.
 
+use super::{Calls, lost, model, wide_model};
 use loom::sync::atomic::AtomicU32;
 use loom::thread;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use weft_sync::{Code, Deadline, Semaphore, Status, wait_all, wait_any};
-
-/// Explores all interleavings with at most three forced switches: enough for every two-step race, seconds to run.
-fn model(body: impl Fn() + Send + Sync + 'static) {
-    let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = Some(3);
-    builder.check(body);
-}
-
-/// Counts calls of one callback by outcome. Not part of the model: a plain counter.
-#[derive(Clone, Default)]
-struct Calls {
-    reached: Arc<AtomicUsize>,
-    failed: Arc<AtomicUsize>,
-}
-
-impl Calls {
-    fn callback(&self) -> impl FnOnce(weft_sync::Result<()>) + Send + 'static {
-        let calls = self.clone();
-        move |outcome| {
-            let counter = if outcome.is_ok() { &calls.reached } else { &calls.failed };
-            counter.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
-    fn reached(&self) -> usize {
-        self.reached.load(Ordering::Relaxed)
-    }
-
-    fn failed(&self) -> usize {
-        self.failed.load(Ordering::Relaxed)
-    }
-}
-
-fn lost() -> Status {
-    Status::new(Code::DataLoss, "lost")
-}
 
 /// [causal 34] No signal slips between the look and the registration.
 #[test]
@@ -284,7 +245,7 @@ fn wait_against_fail() {
 /// Two threads blocked on one value are both woken.
 #[test]
 fn two_waits_against_signal() {
-    model(|| {
+    wide_model(|| {
         let semaphore = Arc::new(Semaphore::new(0));
         let waiter = thread::spawn({
             let semaphore = Arc::clone(&semaphore);
@@ -303,7 +264,7 @@ fn two_waits_against_signal() {
 /// [causal 44] A wait for all goes on after the last of two signals, in whichever order they come.
 #[test]
 fn wait_for_all_against_signals() {
-    model(|| {
+    wide_model(|| {
         let semaphores = [0, 0].map(|value| Arc::new(Semaphore::new(value)));
         let signallers = semaphores.clone().map(|it| thread::spawn(move || it.signal(1).unwrap()));
         let [first, second] = &semaphores;
@@ -318,33 +279,26 @@ fn wait_for_all_against_signals() {
 /// [causal 46] The signal that a wait for any did not need arrives late: it disturbs no later wait of the thread.
 #[test]
 fn a_late_wake_is_ignored() {
-    model(|| {
+    wide_model(|| {
         let semaphores = [0, 0, 0].map(|value| Arc::new(Semaphore::new(value)));
         let [first, second, third] = &semaphores;
-        let early = thread::spawn({
-            let (first, third) = (Arc::clone(first), Arc::clone(third));
-            move || {
-                first.signal(1).unwrap();
-                third.signal(1).unwrap();
-            }
-        });
-        let late = thread::spawn({
-            let second = Arc::clone(second);
-            move || second.signal(1).unwrap()
+        let signaller = thread::spawn({
+            let semaphores = semaphores.clone();
+            // The first ends the first wait; the second is late, and may come before or into the second wait.
+            move || semaphores.iter().for_each(|it| it.signal(1).unwrap())
         });
         let index = wait_any(&[(first, 1), (second, 1)], Deadline::NEVER).unwrap();
         assert!(semaphores[index].is_reached(1).unwrap());
         third.wait(1, Deadline::NEVER).unwrap();
         assert!(third.is_reached(1).unwrap(), "woken by what belonged to the first wait");
-        early.join().unwrap();
-        late.join().unwrap();
+        signaller.join().unwrap();
     });
 }
 
 /// A wait for any that one semaphore ends by failing and another by its value reports one of the two.
 #[test]
 fn wait_for_any_against_fail_and_signal() {
-    model(|| {
+    wide_model(|| {
         let (failing, rising) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
         let failer = thread::spawn({
             let failing = Arc::clone(&failing);
