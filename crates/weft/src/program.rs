@@ -183,7 +183,7 @@ impl ProgramBuilder {
         if self.given == 0 {
             bail!(InvalidArgument, "no user module specified; a program needs at least one");
         }
-        Program::link(self.session, self.modules).while_doing(|| "creating run context")
+        Program::link(self.session, self.modules)
     }
 }
 

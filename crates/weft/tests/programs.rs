@@ -351,6 +351,18 @@ fn calls_can_be_cancelled() {
     assert_eq!(status.code(), Code::Cancelled, "{status}");
 }
 
+/// Constants of a program that was read into memory are used where they lie. [hal-module 9]
+#[test]
+fn constants_are_not_copied() {
+    let session = Session::new().unwrap();
+    let digits = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/digits/digits.vmfb");
+    let program = session.load(digits).unwrap();
+    let statistics = || session.lead_device().unwrap().allocator().statistics();
+    assert_eq!((statistics().device.allocated, statistics().host.allocated), (0, 0));
+    program.call::<Vec<Value>>("classify", Tensor::zeros::<f32>(&[8, 8]).unwrap()).unwrap();
+    assert_eq!(statistics().device.live(), 0);
+}
+
 /// Tensors outlive the program that made them.
 #[test]
 fn results_outlive_the_program() {
