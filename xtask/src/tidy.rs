@@ -8,7 +8,14 @@ const FILE_LINES_MAX: usize = 800;
 const FUNCTION_LINES_MAX: usize = 70;
 
 /// Functions that are longer on purpose, and why.
-const LONG_FUNCTIONS: &[(&str, &str, &str)] = &[];
+const LONG_FUNCTIONS: &[(&str, &str, &str)] = &[
+    ("weft-vm/src/interpret.rs", "interpret", "one arm an opcode; splitting it would split the dispatch"),
+    (
+        "weft-vm/src/ops/float.rs",
+        "",
+        "the same for one width of float, inside the macro that makes both widths",
+    ),
+];
 
 /// Words that mean "not finished"; spelled in parts so that this file does not contain them.
 const UNFINISHED: &[(&str, &str)] =
