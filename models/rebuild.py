@@ -6,7 +6,7 @@
     .venv/bin/python models/rebuild.py --train     # train digits first (rounding may differ on other machines)
     .venv/bin/python models/rebuild.py --host DIR  # compile models/bench for this machine's CPU into DIR
     .venv/bin/python models/rebuild.py --older BIN # also recompile models/programs/compat_3_12 with the 3.12 compiler in BIN
-    .venv/bin/python models/rebuild.py softmax     # only programs whose name contains the word (manifest untouched)
+    .venv/bin/python models/rebuild.py softmax     # only programs whose name contains the word
 
 The compiler's output depends on its version, its flags and the source's relative path, and on nothing else, so bytes are compared.
 The directives at the top of a program are described in README.md and read by directives.py.
@@ -126,7 +126,7 @@ def build_folder(folder, scratch, only, problems):
     for program in chosen:
         if (scratch / f"{program.name}.vmfb").exists():
             record(program, folder, scratch, problems)
-    if not only and any(program.cases or program.tests for program in programs):
+    if any(program.cases or program.tests for program in programs):
         (scratch / "manifest.txt").write_text(manifest(programs))
     print(f"  {folder.name}: {len(chosen)} programs, {sum(len(p.cases) for p in chosen)} cases")
 
