@@ -103,12 +103,19 @@ def older_cases(program, folder):
     return [dataclasses.replace(case, name=f"older_{case.name}", modules=older) for case in program.cases if case.modules == own]
 
 
-def rebuild_older(binaries):
-    """Recompiles what compat_3_12 holds."""
-    for module in sorted((MODELS / "programs" / OLDER).glob("*.vmfb")):
-        program = read_program(MODELS / "programs" / f"{module.stem}.mlir")
-        compile_program(program, module, "generic", str(binaries / "iree-compile"))
-        print(f"  compiled {module.stem} with the older compiler")
+def rebuild_older(binaries, check):
+    """Recompiles what compat_3_12 holds, or says what of it differs."""
+    drifted = []
+    with tempfile.TemporaryDirectory() as temporary:
+        for module in sorted((MODELS / "programs" / OLDER).glob("*.vmfb")):
+            fresh = pathlib.Path(temporary) / module.name
+            program = read_program(MODELS / "programs" / f"{module.stem}.mlir")
+            compile_program(program, fresh, "generic", str(binaries / "iree-compile"))
+            if not check:
+                shutil.copyfile(fresh, module)
+            elif not filecmp.cmp(fresh, module, shallow=False):
+                drifted.append(f"programs/{OLDER}/{module.name}: differs from a fresh build")
+    return drifted
 
 
 def build_folder(folder, scratch, only, problems):
@@ -153,10 +160,10 @@ def products(root):
     return {path.relative_to(root) for path in found}
 
 
-def drift(folder, scratch):
+def drift(folder, scratch, complete):
     """Differences between the repository and a fresh build, as sentences."""
     ours, fresh = products(folder), products(scratch)
-    lines = [f"{folder.name}/{path}: no longer produced by anything" for path in sorted(ours - fresh)]
+    lines = [f"{folder.name}/{path}: no longer produced by anything" for path in sorted(ours - fresh) if complete]
     lines += [f"{folder.name}/{path}: not in the repository" for path in sorted(fresh - ours)]
     for path in sorted(ours & fresh):
         if not filecmp.cmp(folder / path, scratch / path, shallow=False):
@@ -198,10 +205,10 @@ def main():
         return build_host(chosen.host.resolve())
     if chosen.train:
         subprocess.run([sys.executable, MODELS / "digits" / "train.py"], check=True)
-    if chosen.older:
-        rebuild_older(chosen.older.resolve())
     os.environ["LC_ALL"] = "C"
     drifted, problems = [], []
+    if chosen.older:
+        drifted += rebuild_older(chosen.older.resolve(), chosen.check)
     with tempfile.TemporaryDirectory() as temporary:
         for name in FOLDERS:
             folder, scratch = MODELS / name, pathlib.Path(temporary) / name
@@ -213,7 +220,7 @@ def main():
                     module.unlink()
             build_folder(folder, scratch, chosen.only, problems)
             if chosen.check:
-                drifted += drift(folder, scratch) if not chosen.only else []
+                drifted += drift(folder, scratch, complete=not chosen.only)
             else:
                 install(folder, scratch, complete=not chosen.only and not problems)
     for line in problems + drifted:
