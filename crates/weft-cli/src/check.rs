@@ -18,7 +18,7 @@ pub fn run(flags: &Flags) -> Outcome {
     if setup::listed_instead(flags)? {
         return Ok(());
     }
-    setup::warn_about_positionals(flags, "weft check");
+    setup::mention_ignored(flags, "weft check");
     let mut out = BufWriter::new(io::stdout().lock());
     let log = CheckLog::default();
     let session = setup::session(flags)?;

@@ -143,12 +143,19 @@ pub const DEVICES: Group = Group {
 /// Looking inside.
 pub const DIAGNOSTICS: Group = Group {
     title: "diagnostics",
-    flags: &[flag(
-        "print_statistics",
-        Kind::Switch,
-        "Prints on standard error, at the end, how much device memory was used. Live bytes other than 0\n\
-         mean that something was not released.",
-    )],
+    flags: &[
+        flag(
+            "print_statistics",
+            Kind::Switch,
+            "Prints on standard error, at the end, how much device memory was used. Live bytes other than 0\n\
+             mean that something was not released.",
+        ),
+        flag(
+            "trace_execution",
+            Kind::Switch,
+            "Traces instructions on standard error in builds that can. This one cannot, and says so.",
+        ),
+    ],
 };
 
 /// `weft bench`.
@@ -295,7 +302,6 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("device_capture_", "asks for recordings, which this version does not make"),
     ("instrument_file", "asks for instrumentation, which this version does not have"),
     ("executable_plugin", "loads plugins; use kernels written in Rust and registered by name instead"),
-    ("trace_execution", "traces instructions, which this version does not do"),
 ];
 
 /// Words the refusal of a flag: what was probably meant, or why there is no such flag.

@@ -165,6 +165,11 @@ impl Flags {
         found.unwrap_or_else(|| panic!("a command looks up flag '{name}', which is not in its table"))
     }
 
+    /// Whether the command has this flag.
+    pub fn has(&self, name: &str) -> bool {
+        self.groups.iter().flat_map(|group| group.flags).any(|flag| flag.name == name)
+    }
+
     /// The last value given for `name`.
     pub fn given(&self, name: &str) -> Option<&str> {
         let flag = self.flag(name);

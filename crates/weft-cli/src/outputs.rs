@@ -15,27 +15,34 @@ use crate::inputs::excerpt;
 use crate::npy;
 use crate::results::Shown;
 
-/// Does with each result what its `--output` says.
-pub fn write_all(out: &mut dyn Write, results: &[Shown], wheres: &[&str], elements_max: usize) -> Outcome {
-    if wheres.len() != results.len() {
-        let doing = || "outputting results";
-        return Err(count_mismatch(wheres.len(), results.len()).while_doing(doing()).into());
+/// Does with each result what its `--output` says. Results that are discarded are not read back.
+pub fn write_all(
+    out: &mut dyn Write,
+    results: &[weft::Value],
+    read: &dyn Fn(&weft::Value) -> Result<Shown>,
+    places: &[&str],
+    elements_max: usize,
+) -> Outcome {
+    if places.len() != results.len() {
+        return Err(count_mismatch(places.len(), results.len()).while_doing("outputting results").into());
     }
-    for (result, place) in results.iter().zip(wheres) {
+    for (result, place) in results.iter().zip(places) {
         match *place {
             "" => {}
-            "-" => result.print(out, elements_max)?,
-            _ => write_file(result, place).while_doing(|| format!("outputting to `{}`", excerpt(place)))?,
+            "-" => read(result)?.print(out, elements_max)?,
+            _ => read(result)
+                .and_then(|result| write_file(&result, place))
+                .while_doing(|| format!("outputting to `{}`", excerpt(place)))?,
         }
     }
     Ok(())
 }
 
 #[cold]
-fn count_mismatch(wheres: usize, results: usize) -> Status {
+fn count_mismatch(places: usize, results: usize) -> Status {
     status!(
         OutOfRange,
-        "{wheres} outputs specified but the provided variant list only has {results} elements"
+        "{places} outputs specified but the provided variant list only has {results} elements"
     )
 }
 

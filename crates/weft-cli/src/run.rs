@@ -21,7 +21,7 @@ pub fn run(flags: &Flags) -> Outcome {
     if setup::listed_instead(flags)? {
         return Ok(());
     }
-    setup::warn_about_positionals(flags, "weft run");
+    setup::mention_ignored(flags, "weft run");
     let session = setup::session(flags)?;
     let mut out = BufWriter::new(std::io::stdout().lock());
     let outcome = call(flags, &session, &mut out);
@@ -76,18 +76,19 @@ pub fn show(
         other => other,
     };
     let instance = function.program().session().instance();
-    let read = || results.iter().map(|value| Shown::read(value, instance)).collect::<Result<Vec<Shown>>>();
-    let shown = read().map_err(|status| annotate(status.into()))?;
+    let read = |value: &Value| Shown::read(value, instance);
+    let read_all = || results.iter().map(read).collect::<Result<Vec<Shown>>>();
     let elements_max = usize::try_from(flags.count("output_max_element_count")).unwrap_or(usize::MAX);
     let expected = flags.list("expected_output");
     let places = flags.list("output");
     if !expected.is_empty() {
-        let expected =
-            read_expected(reader, &expected, function).map_err(|status| annotate(status.into()))?;
+        let prepared = read_expected(reader, &expected, function).and_then(|all| Ok((all, read_all()?)));
+        let (expected, shown) = prepared.map_err(|status| annotate(status.into()))?;
         compare(out, flags, &expected, &shown)
     } else if !places.is_empty() {
-        outputs::write_all(out, &shown, &places, elements_max).map_err(annotate)
+        outputs::write_all(out, &results, &read, &places, elements_max).map_err(annotate)
     } else {
+        let shown = read_all().map_err(|status| annotate(status.into()))?;
         for (index, result) in shown.iter().enumerate() {
             write!(out, "result[{index}]: ")?;
             result.print(out, elements_max)?;

@@ -28,12 +28,16 @@ pub fn listed_instead(flags: &Flags) -> Outcome<bool> {
     Ok(listed)
 }
 
-/// Complains about words that are no flags: the reference ignores them, which hides mistakes.
-pub fn warn_about_positionals(flags: &Flags, origin: &str) {
+/// Mentions what has no effect: words that are no flags (the reference ignores them, which hides mistakes), and
+/// tracing.
+pub fn mention_ignored(flags: &Flags, origin: &str) {
     for word in &flags.positionals {
         complain(format_args!(
             "{origin}: note: ignored '{word}': arguments are written --name=value, modules --module={word}"
         ));
+    }
+    if flags.has("trace_execution") && flags.switch("trace_execution") {
+        complain(format_args!("{origin}: note: ignored --trace_execution: this build does not trace"));
     }
 }
 

@@ -32,7 +32,7 @@ pub fn run(flags: &Flags) -> Outcome {
     if setup::listed_instead(flags)? {
         return Ok(());
     }
-    setup::warn_about_positionals(flags, "weft bench");
+    setup::mention_ignored(flags, "weft bench");
     let plan = Plan::from_flags(flags)?;
     let session = setup::session(flags)?;
     let used_devices = run_program(flags, &plan, &session)?;

@@ -276,9 +276,6 @@ impl Writer<'_> {
         all: &[T],
         fields: impl Fn(&mut Self, &T) -> io::Result<()>,
     ) -> io::Result<()> {
-        if all.is_empty() {
-            return Ok(());
-        }
         self.key(name)?;
         self.open("[")?;
         for element in all {
@@ -286,6 +283,8 @@ impl Writer<'_> {
             self.line()?;
             self.table(|writer| fields(writer, element))?;
         }
+        // An empty vector closes on a line of its own too.
+        self.is_first = false;
         self.close("]")
     }
 

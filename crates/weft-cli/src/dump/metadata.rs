@@ -150,9 +150,7 @@ fn sections(out: &mut dyn Write, archive: &Archive, bytes: &[u8]) -> io::Result<
         writeln!(out, "Module State:\n  {value_bytes} bytes, {refs} refs, ~{total} bytes total\n")?;
     }
     writeln!(out, "FlatBuffer: {} bytes", archive.layout.flatbuffer.len())?;
-    if !archive.code.is_empty() {
-        writeln!(out, "  Bytecode: {} bytes", archive.code.len())?;
-    }
+    writeln!(out, "  Bytecode: {} bytes", archive.code.len())?;
     let mut external = 0;
     for (index, segment) in archive.rodata.iter().enumerate() {
         let data = &bytes[segment.range.clone()];

@@ -106,4 +106,8 @@ fn stray_words_are_mentioned() {
     let done = run("tool_values", "fail", &["--input=0", "stray"]);
     assert!(done.err.contains("ignored 'stray'"), "{}", done.err);
     done.success();
+    let done = run("tool_values", "fail", &["--input=0", "--trace_execution"]);
+    assert!(done.err.contains("this build does not trace"), "{}", done.err);
+    done.success();
+    assert_eq!(run("tool_values", "fail", &["--input=0", "--trace_execution=false"]).err, "");
 }
