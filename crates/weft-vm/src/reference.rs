@@ -59,8 +59,7 @@ impl Ref {
     /// The object, if it is a `T`.
     #[inline]
     pub fn get<T: Any>(&self) -> Option<&T> {
-        // The test by itself first: it is one call, and misses are as common as hits where types are tried in turn.
-        let object: &dyn Any = if self.is::<T>() { self.object() } else { return None };
+        let object: &dyn Any = self.object();
         object.downcast_ref::<T>()
     }
 

@@ -21,9 +21,6 @@ use weft_vm::isa::Kind;
 use weft_vm::signature::{Argument, Signature};
 use weft_vm::{InvokeOptions, Linkage, Module, Ref};
 
-/// Calls with at most this many arguments need no list of them on the heap.
-const ARGUMENTS_INLINE: usize = 8;
-
 /// What a call waits for and what it signals. Nothing means ready at once, and nobody to tell.
 #[derive(Clone, Debug, Default)]
 pub struct Fences {
@@ -194,20 +191,14 @@ impl Function {
         results: &mut Vec<Value>,
     ) -> Result<()> {
         self.check_arguments(&arguments)?;
-        let count = arguments.len() + if fences.is_some() { 2 } else { 0 };
-        let fences = fences.into_iter().flat_map(|fences| [&fences.wait, &fences.signal]);
-        let fences = fences.map(|fence| fence.clone().map(Ref::new).into());
-        let inputs = arguments.into_iter().map(Value::into_vm).chain(fences);
-        let mut outputs = Vec::new();
-        if count <= ARGUMENTS_INLINE {
-            let mut inline: [weft_vm::Value; ARGUMENTS_INLINE] = Default::default();
-            inline.iter_mut().zip(inputs).for_each(|(slot, input)| *slot = input);
-            self.handle.invoke_with(options, &inline[..count], &mut outputs)?;
-        } else {
-            self.handle.invoke_with(options, &inputs.collect::<Vec<_>>(), &mut outputs)?;
+        // Both conversions happen in the storage of the vector.
+        let mut inputs: Vec<weft_vm::Value> = arguments.into_iter().map(Value::into_vm).collect();
+        if let Some(fences) = fences {
+            inputs.extend([&fences.wait, &fences.signal].map(|fence| fence.clone().map(Ref::new).into()));
         }
-        results.clear();
-        results.extend(outputs.into_iter().map(Value::from_vm));
+        let mut outputs = Vec::new();
+        self.handle.invoke_with(options, &inputs, &mut outputs)?;
+        *results = outputs.into_iter().map(Value::from_vm).collect();
         Ok(())
     }
 

@@ -49,7 +49,7 @@ macro_rules! scalar {
                 letters.push($letter);
             }
 
-            #[inline]
+            #[inline(always)]
             fn read<'a>(operands: &mut Operands<'a>) -> Result<$type> {
                 Ok($convert(operands.$read()))
             }
@@ -124,7 +124,7 @@ macro_rules! reference {
                 letters.push('r');
             }
 
-            #[inline]
+            #[inline(always)]
             fn read<'a>(operands: &mut Operands<'a>) -> Result<$at> {
                 let reference = operands.next_ref();
                 match reference.and_then($convert) {
@@ -142,7 +142,7 @@ macro_rules! reference {
                 letters.push('r');
             }
 
-            #[inline]
+            #[inline(always)]
             fn read<'a>(operands: &mut Operands<'a>) -> Result<Option<$at>> {
                 let Some(reference) = operands.next_ref() else { return Ok(None) };
                 match $convert(reference) {
@@ -228,7 +228,7 @@ macro_rules! tuple {
                 $($name::describe(_letters);)*
             }
 
-            #[inline]
+            #[inline(always)]
             #[allow(clippy::unused_unit, reason = "the empty tuple is one of the instances")]
             fn read<'a>(_operands: &mut Operands<'a>) -> Result<Self::At<'a>> {
                 Ok(($($name::read(_operands)?,)*))

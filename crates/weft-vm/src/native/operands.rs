@@ -14,22 +14,22 @@ use crate::types::Instance;
 
 /// A list of 16-bit numbers as it lies in bytecode: little-endian, at any address.
 #[derive(Clone, Copy, Default)]
-pub(crate) struct U16List<'a>(&'a [u8]);
+pub(crate) struct U16List<'a>(&'a [[u8; 2]]);
 
 impl<'a> U16List<'a> {
     #[inline]
     pub fn new(bytes: &'a [u8]) -> U16List<'a> {
-        U16List(bytes)
+        U16List(bytes.as_chunks().0)
     }
 
     #[inline]
     pub fn len(self) -> usize {
-        self.0.len() / 2
+        self.0.len()
     }
 
     #[inline]
     pub fn get(self, index: usize) -> u16 {
-        u16::from_le_bytes([self.0[2 * index], self.0[2 * index + 1]])
+        u16::from_le_bytes(self.0[index])
     }
 
     /// Entry `index`, if there are so many.
@@ -40,7 +40,7 @@ impl<'a> U16List<'a> {
 
     #[inline]
     pub fn iter(self) -> impl Iterator<Item = u16> + Clone + 'a {
-        self.0.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]]))
+        self.0.iter().map(|bytes| u16::from_le_bytes(*bytes))
     }
 }
 
@@ -49,37 +49,37 @@ pub struct Operands<'a> {
     instance: &'a Instance,
     values: &'a [u32],
     refs: &'a [Option<Ref>],
-    list: U16List<'a>,
+    /// Operands that were not read yet.
+    list: &'a [[u8; 2]],
     segments: U16List<'a>,
-    /// The next operand.
-    position: usize,
     /// The next top-level argument.
     argument: usize,
 }
 
 impl<'a> Operands<'a> {
-    #[inline]
+    #[inline(always)]
     pub(crate) fn next_register(&mut self) -> Register {
-        let register = Register(self.list.get(self.position));
-        self.position += 1;
+        // The verifier counted the operands; the list is as long as the signature says.
+        let (first, rest) = self.list.split_first().expect("an operand for each argument");
+        self.list = rest;
         self.argument += 1;
-        register
+        Register(u16::from_le_bytes(*first))
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn next_u32(&mut self) -> u32 {
         let register = self.next_register();
         self.values[usize::from(register.ordinal())]
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn next_u64(&mut self) -> u64 {
         let low = usize::from(self.next_register().ordinal());
         let pair = &self.values[low..low + 2];
         u64::from(pair[0]) | u64::from(pair[1]) << 32
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn next_ref(&mut self) -> Option<&'a Ref> {
         let register = self.next_register();
         self.refs[usize::from(register.ordinal())].as_ref()
@@ -91,15 +91,16 @@ impl<'a> Operands<'a> {
             SEGMENT_SCALAR => 0,
             count => usize::from(count),
         };
-        let span = Operands { argument: 0, segments: U16List::default(), ..*self };
-        self.position += count * stride;
+        let (head, rest) = self.list.split_at(count * stride);
+        self.list = rest;
         self.argument += 1;
-        (span, count)
+        (Operands { list: head, argument: 0, segments: U16List::default(), ..*self }, count)
     }
 
-    /// The operands from tuple `index` of a span on.
+    /// The operands of tuple `index` of a span.
+    #[inline]
     pub(crate) fn at_tuple(&self, index: usize, stride: usize) -> Operands<'a> {
-        Operands { position: self.position + index * stride, argument: 0, ..*self }
+        Operands { list: &self.list[index * stride..][..stride], argument: 0, ..*self }
     }
 
     /// The error for an object that the argument just read does not accept.
@@ -163,7 +164,7 @@ impl<'a> ResultSlots<'a> {
         pair[1] = (value >> 32) as u32;
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn put_ref(&mut self, value: Option<Ref>) {
         let ordinal = self.next_ordinal();
         // The new reference is in `value` before the old one goes: it may be what keeps it alive.
@@ -188,9 +189,8 @@ impl CallSite<'_> {
             instance: self.instance,
             values: self.values,
             refs: self.refs,
-            list: self.operands,
+            list: self.operands.0,
             segments: self.segments,
-            position: 0,
             argument: 0,
         }
     }
