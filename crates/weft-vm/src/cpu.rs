@@ -12,8 +12,9 @@
 //! A `Cpu` can only be made by the unsafe [`Cpu::new`], whose caller promises, for as long as the value and its
 //! copies are used:
 //!
-//! 1. `code` is the code of one function as the verifier left it ([`crate::verify`], guarantees 1–14), `pc` is the
-//!    start of one of its instructions, and the bytes stay where they are.
+//! 1. `code` is the code of one function as the verifier left it ([`crate::verify`], guarantees 1–14), prepared as
+//!    `quicken.rs` says, at an even address; `pc` is the start of one of its instructions, and the bytes stay where
+//!    they are.
 //! 2. `values` and `refs` are the banks of a frame of that function: as many initialised registers as it declares,
 //!    used by nobody else.
 //! 3. The dispatch loop runs the handler of the opcode at `pc`, and the handler asks for the fields that the opcode
@@ -155,6 +156,20 @@ impl Cpu {
         self.assert_code(0, 1);
     }
 
+    /// Moves by the distance in a target field, to the first instruction of a block.
+    #[inline(always)]
+    pub fn jump_by(&mut self, distance: i32) {
+        // SAFETY: the distance from this instruction to the one after a block's marker (promise 4, verify 7).
+        self.pc = unsafe { self.pc.offset(distance as isize) };
+        self.assert_code(0, 1);
+    }
+
+    /// The pc that the target field at `at` names.
+    #[inline(always)]
+    pub fn target(&self, at: usize) -> u32 {
+        self.pc().wrapping_add(self.u32(at))
+    }
+
     #[inline(always)]
     fn bytes<const COUNT: usize>(&self, at: usize) -> [u8; COUNT] {
         self.assert_code(at, COUNT);
@@ -200,10 +215,10 @@ impl Cpu {
         value.write(self, self.register(at));
     }
 
-    /// `at` rounded up to an even pc.
+    /// `at` rounded up to an even pc. The code starts at an even address (promise 1), so the address tells.
     #[inline(always)]
     pub fn pad(&self, at: usize) -> usize {
-        at + ((self.pc.addr() + at - self.code.addr()) & 1)
+        at + ((self.pc.addr() + at) & 1)
     }
 
     /// The list of 16-bit numbers whose count is at `at` once padded, and where the next field starts.

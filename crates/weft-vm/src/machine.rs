@@ -179,13 +179,13 @@ impl Machine {
     #[inline(always)]
     pub fn cpu(&mut self, frame: &Frame, state: &BytecodeState, pc: u32) -> Cpu {
         let (values, refs) = self.stack.banks(frame);
-        let code = state.module.running()[frame.code as usize..].as_ptr();
+        let code = state.module.running().address(frame.code);
         let bounds = Bounds {
             code: state.module.function(frame.function).code_length,
             values: usize::from(frame.size.values),
             refs: usize::from(frame.size.refs),
         };
-        // SAFETY: 1: the code of a verified function, pairs fused, which its module keeps where it is; `pc` is 1
+        // SAFETY: 1: the prepared code of a verified function, which its module keeps where it is; `pc` is 1
         // (the entry block), or was noted by an instruction as its own or as its successor (`Frame::pc`,
         // `Frame::next`). 2: the frame was pushed with the size of this function, and frames do not overlap;
         // whoever pushes or pops makes a new `Cpu` afterwards. 3 and 4 are the dispatch loop's.

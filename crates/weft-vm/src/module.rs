@@ -15,7 +15,7 @@ use crate::effects::StoreAnalysis;
 use crate::isa::Kind;
 use crate::module_bytes::ModuleBytes;
 use crate::native::NativeModule;
-use crate::quicken::quicken;
+use crate::quicken::RunningCode;
 use crate::reference::Ref;
 use crate::signature::Signature;
 use crate::stack::FrameSize;
@@ -44,8 +44,8 @@ pub struct BytecodeModule {
     archive: Archive,
     bytes: ModuleBytes,
     code: VerifiedCode,
-    /// What runs: the verified code with common pairs fused.
-    running: Box<[u8]>,
+    /// What runs: a copy of the verified code, made easy to run.
+    running: RunningCode,
     types: Box<[TypeSpec]>,
     functions: Box<[FunctionImage]>,
     /// One buffer a segment, so that the identity of a constant is stable.
@@ -74,8 +74,10 @@ impl BytecodeModule {
         };
         let types = archive.types.iter().map(resolve).collect::<Result<_>>()?;
         let code = verify(&archive, &bytes)?;
-        let functions = archive.functions.iter().zip(code.functions());
-        let functions = functions.map(|(function, facts)| image(function, facts.code.clone())).collect();
+        let running = RunningCode::new(&code)?;
+        let functions = archive.functions.iter().enumerate();
+        let functions =
+            functions.map(|(ordinal, function)| image(function, running.start(ordinal))).collect();
         let shared: Arc<ModuleBytes> = Arc::new(bytes.clone());
         let constant = |rodata: &archive::Rodata| {
             let buffer = Buffer::shared(shared.clone(), rodata.range.clone(), BufferOrigin::Module)?;
@@ -83,7 +85,6 @@ impl BytecodeModule {
         };
         let rodata = archive.rodata.iter().map(constant).collect::<Result<_>>()?;
         let stores = StoreAnalysis::new(code.functions());
-        let running = quicken(&code);
         Ok(Arc::new(BytecodeModule {
             archive,
             bytes,
@@ -122,9 +123,9 @@ impl BytecodeModule {
         self.runnable || !self.types.iter().any(|spec| matches!(spec, TypeSpec::Placeholder(_)))
     }
 
-    /// The code to run, functions where the verified code has them.
+    /// The code to run.
     #[inline]
-    pub(crate) fn running(&self) -> &[u8] {
+    pub(crate) fn running(&self) -> &RunningCode {
         &self.running
     }
 
@@ -155,14 +156,13 @@ impl BytecodeModule {
     }
 }
 
-fn image(function: &archive::Function, code: std::ops::Range<usize>) -> FunctionImage {
+fn image(function: &archive::Function, code: u32) -> FunctionImage {
     let entry = function.signature.entry_registers();
     let entry = entry.map(|entry| entry.registers).unwrap_or_default();
     let results = function.signature.results();
     FunctionImage {
-        // Code is shorter than 2 GiB: descriptors count it with 31 bits.
-        code: code.start as u32,
-        code_length: code.len(),
+        code,
+        code_length: function.code.len(),
         size: FrameSize { values: function.value_registers, refs: function.ref_registers },
         arguments: entry.into_iter().map(|(kind, register)| (kind, register as u16)).collect(),
         results: results.into(),

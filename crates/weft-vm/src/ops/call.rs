@@ -45,8 +45,8 @@ impl<'a> Call<'a> {
         let (segments, at) = if VARIADIC { cpu.list(SECOND + 2) } else { (U16List::default(), SECOND + 2) };
         let (operands, at) = cpu.list(at);
         if YIELDABLE {
-            // The results are the block's arguments; its marker does nothing.
-            let next = cpu.u32(at) + 1;
+            // The results are the block's arguments.
+            let next = cpu.target(at);
             return Call { target, segments, operands, results: cpu.pc() + at as u32 + 4, next };
         }
         let (_, end) = cpu.list(at);

@@ -45,9 +45,9 @@ impl Cpu {
     /// Takes the branch whose target is at `at`, with its remap after it.
     #[inline(always)]
     pub fn branch(&mut self, at: usize) {
-        let target = self.u32(at);
+        let distance = self.u32(at);
         self.remap(at + PC);
-        self.jump(after_marker(target));
+        self.jump_by(distance as i32);
     }
 
     /// `cond_br`: condition, then two targets with remaps.
@@ -104,9 +104,9 @@ impl Cpu {
 
     /// `yield`: as a branch, but gives the pc instead of going there.
     pub fn branch_later(mut self) -> u32 {
-        let target = self.u32(FIRST);
+        let target = self.target(FIRST);
         self.remap(FIRST + PC);
-        after_marker(target)
+        target
     }
 
     /// `switch.K` of scalars: index, default, values.
@@ -121,12 +121,6 @@ impl Cpu {
         self.set(end, chosen);
         end + 2
     }
-}
-
-/// Block targets are pcs of markers; the marker itself does nothing.
-#[inline(always)]
-fn after_marker(target: u32) -> u32 {
-    target + 1
 }
 
 /// `fail`: the status that the program raises; `None` for code 0. Also gives where the next block starts.
