@@ -7,6 +7,7 @@ mod support;
 
 mod buffers;
 mod choices;
+mod compiled;
 mod concurrency;
 mod control;
 mod debug;
