@@ -1,5 +1,7 @@
 //! Nothing leaks: every count returns to its start however an invocation ends (§15).
 
+use std::sync::atomic::{AtomicI64, Ordering};
+
 use crate::support::*;
 use weft_vm::{Context, Function, Invocation, InvokeOptions, Module, Progress};
 
@@ -47,15 +49,12 @@ const INNER: &str = "
 /// A host whose `point` fails the n-th time it is called, for the whole life of the module.
 fn host_failing_at(live: &Live, turn: i64) -> Module {
     let maker = live.clone();
-    let turns = Live::default();
+    let turns = AtomicI64::new(0);
     weft_vm::native::NativeModule::builder("host", 0, |_| Ok(()))
         .export("make", move |_: &(), number: i64| Ok(maker.numbered(number)))
-        .export("point", move |_: &(), (): ()| {
-            std::mem::forget(turns.token());
-            match turns.count() == turn {
-                true => Err(Status::new(Code::DataLoss, "its turn")),
-                false => Ok(()),
-            }
+        .export("point", move |_: &(), (): ()| match turns.fetch_add(1, Ordering::SeqCst) + 1 == turn {
+            true => Err(Status::new(Code::DataLoss, "its turn")),
+            false => Ok(()),
         })
         .build()
         .expect("built")
