@@ -222,14 +222,19 @@ impl List {
         }
     }
 
-    /// Whether [`set_ref`](List::set_ref) would take this value, so that a moved operand is only consumed when it
-    /// will be.
-    pub(crate) fn check_ref(&self, index: u32, value: Option<&Ref>) -> Result<()> {
-        self.lock().check_ref_slot(index as usize, value)
-    }
-
-    pub(crate) fn set_ref(&self, index: u32, value: Option<Ref>) -> Result<()> {
-        let _released = self.lock().set_ref(index as usize, value)?;
+    /// Stores the reference that `value` gives, which is `peek`; it is only asked once the slot and the type are known
+    /// to fit, so that a moved operand is consumed only by a store that happens.
+    pub(crate) fn set_ref(
+        &self,
+        index: u32,
+        peek: Option<&Ref>,
+        value: impl FnOnce() -> Option<Ref>,
+    ) -> Result<()> {
+        let mut items = self.lock();
+        items.check_ref_slot(index as usize, peek)?;
+        let released = items.set_ref(index as usize, value())?;
+        drop(items);
+        drop(released);
         Ok(())
     }
 }
@@ -248,7 +253,11 @@ impl Drop for List {
                 work.pop();
                 continue;
             };
-            let Some(Ok(list)) = next.map(Ref::downcast::<List>) else { continue };
+            // Most references are no lists; they go here.
+            let Some(Ok(list)) = next.filter(|next| next.as_list().is_some()).map(Ref::downcast::<List>)
+            else {
+                continue;
+            };
             if let Some(mut list) = Arc::into_inner(list) {
                 let items = list.items.get_mut().unwrap_or_else(|poisoned| poisoned.into_inner());
                 work.push(items.drain_refs().into_iter());

@@ -122,7 +122,6 @@ pub(crate) fn set_ref(cpu: Cpu) -> Result<()> {
     let consumes_list = source.is_move() && source.ordinal() == cpu.register(FIRST).ordinal();
     let _held = consumes_list.then(|| cpu.get_ref(FIRST).cloned());
     let list = list(&cpu)?;
-    list.check_ref(index, cpu.reference(source))?;
     let mut consumer = cpu;
-    list.set_ref(index, consumer.fetch(source))
+    list.set_ref(index, cpu.reference(source), || consumer.fetch(source))
 }
