@@ -13,6 +13,10 @@ pub fn run(_arguments: &[String]) -> Outcome {
     part("clippy", || {
         source::command("cargo", &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"], &[])
     })?;
+    // What only release builds compile, users see first.
+    part("clippy of the release", || {
+        source::command("cargo", &["clippy", "--workspace", "--release", "--", "-D", "warnings"], &[])
+    })?;
     part("docs", || source::command("cargo", &["doc", "--workspace", "--no-deps"], &deny_docs))?;
     // The README's test command, to the letter; it includes the conformance suite.
     part("test", || source::command("cargo", &["test", "--workspace"], &[]))?;

@@ -43,6 +43,7 @@ pub(crate) struct Cpu {
 
 /// The real sizes, for the assertions of debug builds.
 #[derive(Clone, Copy)]
+#[cfg_attr(not(debug_assertions), expect(dead_code, reason = "only debug builds look"))]
 pub(crate) struct Bounds {
     pub code: usize,
     pub values: usize,
