@@ -12,11 +12,12 @@
 //! | [`Function::call_fenced`] | waits, runs, signals | passes the fences on and returns |
 
 use crate::program::Program;
+use crate::scratch::Scratch;
 use crate::value::{FromResults, IntoArguments, Value};
 use std::fmt;
 use std::sync::Arc;
 use weft_hal::Fence;
-use weft_sync::{Code, Deadline, Result, Status, bail};
+use weft_sync::{Code, Deadline, Result, Status, WhileDoing, bail};
 use weft_vm::isa::Kind;
 use weft_vm::signature::{Argument, Signature};
 use weft_vm::{InvokeOptions, Linkage, Module, Ref};
@@ -38,6 +39,7 @@ pub struct Function {
     ordinal: u32,
     handle: weft_vm::Function,
     is_asynchronous: bool,
+    scratch: Option<Scratch>,
 }
 
 impl Function {
@@ -57,8 +59,11 @@ impl Function {
             ordinal,
             handle,
             is_asynchronous: false,
+            scratch: None,
         };
         function.is_asynchronous = function.attribute("iree.abi.model") == Some("coarse-fences");
+        function.scratch = Scratch::of(program, module, |key| function.attribute(key))
+            .while_doing(|| "reading the attributes of the function")?;
         Ok(function)
     }
 
@@ -195,6 +200,9 @@ impl Function {
         let mut inputs: Vec<weft_vm::Value> = arguments.into_iter().map(Value::into_vm).collect();
         if let Some(fences) = fences {
             inputs.extend([&fences.wait, &fences.signal].map(|fence| fence.clone().map(Ref::new).into()));
+        }
+        if let Some(scratch) = &self.scratch {
+            scratch.check(&inputs)?;
         }
         let mut outputs = Vec::new();
         self.handle.invoke_with(options, &inputs, &mut outputs)?;

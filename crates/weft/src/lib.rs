@@ -40,6 +40,7 @@ mod drivers;
 mod function;
 pub mod hal_module;
 mod program;
+mod scratch;
 mod session;
 mod tensor;
 mod value;

@@ -243,7 +243,7 @@ fn programs_for_other_processors_are_refused() {
     );
 }
 
-/// Storage that the caller brings. [hal-module 67]
+/// Storage that the caller brings; too little is seen before anything is written. [hal-module 67]
 #[test]
 fn storage_of_the_caller() {
     let in_place = load("output_in_place");
@@ -269,6 +269,19 @@ fn storage_of_the_caller() {
     assert_eq!(storage.read_to_vec(0, 4).unwrap(), 64f32.to_le_bytes());
     let status = transients.call::<Tensor>((&ones, &ones, &ones)).unwrap_err();
     assert_eq!(status.code(), Code::InvalidArgument, "{status}");
+    let small = transients.call::<Tensor>((&ones, &ones, buffer(size - 4))).unwrap_err();
+    assert_eq!(small.code(), Code::OutOfRange, "{small}");
+    assert!(
+        small.message().contains("argument 2: scratch storage of 16380 bytes, 16384 are needed"),
+        "{small}"
+    );
+
+    let dynamic = data("transients_dynamic").function("f").unwrap();
+    let two_rows = Tensor::new(&[2, 64], &[1.0f32; 2 * 64]).unwrap();
+    let result: Tensor = dynamic.call((&two_rows, &ones, buffer(512))).unwrap();
+    assert_eq!(result.to_vec::<f32>().unwrap(), [4096.0; 2 * 64]);
+    let small = dynamic.call::<Tensor>((&two_rows, &ones, buffer(508))).unwrap_err();
+    assert_eq!(small.code(), Code::OutOfRange, "{small}");
 }
 
 /// Memory is given back when asked; forks share what was loaded. [hal-module 42]
