@@ -30,7 +30,7 @@ MODELS = pathlib.Path(__file__).resolve().parent
 TOOLS = pathlib.Path(sys.executable).parent
 LOCAL = ["--iree-hal-target-device=local", "--iree-hal-local-target-device-backends=llvm-cpu"]
 OLDER = "compat_3_12"
-FOLDERS = ["digits", "programs", "check", "bench"]
+FOLDERS = ["digits", "programs", "check", "library", "bench"]
 
 
 def tool(name):

@@ -50,7 +50,7 @@ fn view(text: &str) -> Value {
 }
 
 fn expectations(log: Option<CheckLog>) -> Program {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/expectations.vmfb");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/library/expectations.vmfb");
     let builder = Session::new().unwrap().program();
     let builder = log.into_iter().fold(builder, |builder, log| builder.check(log).unwrap());
     builder.file(path).unwrap().load().unwrap()

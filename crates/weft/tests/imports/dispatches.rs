@@ -12,9 +12,9 @@ const ADD: &str = "add_dispatch_0_elementwise_4_i32";
 const DOUBLE: &str = "dyn_dispatch_0_elementwise_D_i32";
 const ZERO: Value = Value::I64(0);
 
-/// The kernels of `data/kernels.mlir` as the program holds them.
+/// The kernels of `models/library/kernels.mlir` as the program holds them.
 fn library() -> Vec<u8> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/kernels.vmfb");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/library/kernels.vmfb");
     let module = ModuleBytes::read_file(&path).unwrap();
     let archive = Archive::parse(&module).unwrap();
     let segments = archive.rodata.iter().map(|segment| &module[segment.range.clone()]);
