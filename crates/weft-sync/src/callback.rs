@@ -11,13 +11,13 @@
 //!
 //! # Safety
 //!
-//! 1. `data` holds one valid `F` from `in_place` until it is moved out, by `call` or by `drop`. Both give the callback up,
-//!    so it is moved out once.
-//! 2. `table` was made for that same `F`, in `in_place`, the only place that makes either.
+//! 1. While `table` is there, `data` holds one valid `F`. Whoever moves it out, by `take`, `call` or `drop`, takes the
+//!    table away first, so it is moved out once.
+//! 2. `table` was made for that same `F`, in `fill_in_place`, the only place that writes either anew.
 //! 3. `F` is `Send`, so the callback may be sent. It is never shared: both uses take it by value or exclusively.
 
 use crate::Result;
-use std::mem::{ManuallyDrop, MaybeUninit};
+use std::mem::MaybeUninit;
 
 /// Closures of up to this size stay in place.
 const WORDS: usize = 4;
@@ -32,10 +32,14 @@ struct Table {
     drop: unsafe fn(*mut Storage),
 }
 
-/// A closure that is called once with an outcome, or dropped.
+/// A place for a closure that is called once with an outcome, or dropped; empty before and after.
+///
+/// The closure lies first, so that copies of the whole place read it in the pieces in which it was written.
+#[repr(C)]
 pub(crate) struct Callback {
     data: Storage,
-    table: &'static Table,
+    /// `None` while the place is empty.
+    table: Option<&'static Table>,
 }
 
 const _: () = assert!(size_of::<Callback>() == (WORDS + 1) * size_of::<usize>());
@@ -53,7 +57,7 @@ impl<F: FnOnce(Result<()>) + Send + 'static> InPlace<F> {
     /// # Safety
     /// `storage` holds an `F` that nobody uses afterwards.
     unsafe fn call(storage: *mut Storage, outcome: Result<()>) {
-        // SAFETY: the caller's promise; storage is large and aligned enough, for `in_place` asserted `FITS`.
+        // SAFETY: the caller's promise; storage is large and aligned enough, for `fill_in_place` asserted `FITS`.
         let closure = unsafe { storage.cast::<F>().read() };
         closure(outcome);
     }
@@ -61,42 +65,67 @@ impl<F: FnOnce(Result<()>) + Send + 'static> InPlace<F> {
     /// # Safety
     /// `storage` holds an `F` that nobody uses afterwards.
     unsafe fn drop(storage: *mut Storage) {
-        // SAFETY: the caller's promise; storage is large and aligned enough, for `in_place` asserted `FITS`.
+        // SAFETY: the caller's promise; storage is large and aligned enough, for `fill_in_place` asserted `FITS`.
         unsafe { storage.cast::<F>().drop_in_place() };
     }
 }
 
 impl Callback {
+    /// An empty place.
+    pub(crate) const EMPTY: Callback = Callback { data: Storage::uninit(), table: None };
+
     /// Keeps `closure`; allocates only if it is larger than four words.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn new<F: FnOnce(Result<()>) + Send + 'static>(closure: F) -> Callback {
-        if InPlace::<F>::FITS { Callback::in_place(closure) } else { Callback::in_place(Box::new(closure)) }
+        let mut made = Callback::EMPTY;
+        made.fill(closure);
+        made
     }
 
-    #[inline]
-    fn in_place<F: FnOnce(Result<()>) + Send + 'static>(closure: F) -> Callback {
+    /// Puts `closure` into an empty place, without a detour; a closure that was there is dropped.
+    #[inline(always)]
+    pub(crate) fn fill<F: FnOnce(Result<()>) + Send + 'static>(&mut self, closure: F) {
+        if InPlace::<F>::FITS { self.fill_in_place(closure) } else { self.fill_in_place(Box::new(closure)) }
+    }
+
+    #[inline(always)]
+    fn fill_in_place<F: FnOnce(Result<()>) + Send + 'static>(&mut self, closure: F) {
         assert!(InPlace::<F>::FITS, "a closure or the box that holds it fits");
-        let mut data = Storage::uninit();
-        // SAFETY: just asserted: the storage is large and aligned enough for an `F`, and nothing lies in it yet.
-        unsafe { data.as_mut_ptr().cast::<F>().write(closure) };
-        Callback { data, table: &InPlace::<F>::TABLE }
+        drop(self.take());
+        // SAFETY: just asserted: the storage is large and aligned enough for an `F`; and nothing lies in it any more.
+        unsafe { self.data.as_mut_ptr().cast::<F>().write(closure) };
+        self.table = Some(&InPlace::<F>::TABLE);
     }
 
-    /// Calls it.
     #[inline]
-    pub(crate) fn call(self, outcome: Result<()>) {
-        let mut this = ManuallyDrop::new(self);
-        let call = this.table.call;
-        // SAFETY: rules 1 and 2: the closure lies in `data`, the table is its own, and `this` is not used or dropped
-        // afterwards, also if the closure panics.
-        unsafe { call(&raw mut this.data, outcome) };
+    pub(crate) fn is_empty(&self) -> bool {
+        self.table.is_none()
+    }
+
+    /// Moves the closure to a new place.
+    #[inline]
+    pub(crate) fn take(&mut self) -> Callback {
+        Callback { data: self.data, table: self.table.take() }
+    }
+
+    /// Calls the closure, if there is one.
+    #[inline]
+    pub(crate) fn call(mut self, outcome: Result<()>) {
+        if let Some(table) = self.table.take() {
+            // SAFETY: rules 1 and 2: the closure lies in `data`, the table is its own, and the place is empty from here
+            // on, also if the closure panics.
+            unsafe { (table.call)(&raw mut self.data, outcome) };
+        }
     }
 }
 
 impl Drop for Callback {
+    #[inline]
     fn drop(&mut self) {
-        // SAFETY: rules 1 and 2: a callback that is dropped was not called, so its closure still lies in `data`.
-        unsafe { (self.table.drop)(&raw mut self.data) };
+        if let Some(table) = self.table.take() {
+            // SAFETY: rules 1 and 2: the closure was not called, so it still lies in `data`, and the table is its own.
+            unsafe { (table.drop)(&raw mut self.data) };
+        }
     }
 }
 

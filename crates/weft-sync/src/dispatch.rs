@@ -30,29 +30,12 @@ const NESTING_MAX: u32 = 16;
 /// Storage for more entries than this is given back when the list is empty again.
 const KEPT_CAPACITY: usize = 256;
 
-/// What is fired after the blocked threads were woken.
-enum Call {
-    Callback(Callback),
-    Forward(Box<Forward>),
-    /// A semaphore that follows something that failed.
-    Fail(Arc<Semaphore>),
-}
-
-impl Call {
-    fn run(self, outcome: Result<()>) {
-        match self {
-            Call::Callback(callback) => callback.call(outcome),
-            Call::Forward(forward) => forward.deliver(outcome),
-            Call::Fail(semaphore) => outcome.err().into_iter().for_each(|status| semaphore.fail(status)),
-        }
-    }
-}
-
 /// Records that left their owners and wait for their turn on this thread.
 #[derive(Default)]
 pub(crate) struct Batch {
     wakes: VecDeque<(Wake, Result<()>)>,
-    calls: VecDeque<(Call, Result<()>)>,
+    /// Callbacks, and what else may run foreign code in turn: links, semaphores that fail.
+    calls: VecDeque<(Callback, Result<()>)>,
 }
 
 impl Batch {
@@ -64,21 +47,27 @@ impl Batch {
     #[inline]
     pub(crate) fn push(&mut self, record: Record, outcome: Result<()>) {
         match record.action {
-            Action::Call(callback) => self.calls.push_back((Call::Callback(callback), outcome)),
+            Action::Call(callback) => self.calls.push_back((callback, outcome)),
             Action::Wake(wake) => self.wakes.push_back((wake, outcome)),
-            Action::Forward(forward) => self.calls.push_back((Call::Forward(forward), outcome)),
+            Action::Forward(forward) => self.push_forward(forward, outcome),
         }
     }
 
-    /// Appends a callback that left its tracker.
+    /// Appends a callback that leaves its tracker, straight from its place.
     #[inline]
-    pub(crate) fn push_callback(&mut self, callback: Callback, outcome: Result<()>) {
-        self.calls.push_back((Call::Callback(callback), outcome));
+    pub(crate) fn push_callback(&mut self, place: &mut Callback, outcome: Result<()>) {
+        self.calls.push_back((place.take(), outcome));
+    }
+
+    fn push_forward(&mut self, forward: Box<Forward>, outcome: Result<()>) {
+        self.calls.push_back((Callback::new(move |outcome| forward.deliver(outcome)), outcome));
     }
 
     /// Appends the failure of a semaphore.
     pub(crate) fn push_failure(&mut self, semaphore: Arc<Semaphore>, status: Status) {
-        self.calls.push_back((Call::Fail(semaphore), Err(status)));
+        let fail =
+            move |outcome: Result<()>| outcome.err().into_iter().for_each(|status| semaphore.fail(status));
+        self.calls.push_back((Callback::new(fail), Err(status)));
     }
 }
 
@@ -120,7 +109,7 @@ pub(crate) fn dispatch<R>(collect: impl FnOnce(&mut Batch) -> R) -> R {
 pub(crate) fn call_now(callback: impl FnOnce(Result<()>) + Send + 'static, outcome: Result<()>) {
     with_work_list(|work| {
         if work.nesting.get() >= NESTING_MAX {
-            work.batch.borrow_mut().push_callback(Callback::new(callback), outcome);
+            work.batch.borrow_mut().calls.push_back((Callback::new(callback), outcome));
         } else {
             work.run_now(callback, outcome);
         }
@@ -131,7 +120,7 @@ pub(crate) fn call_now(callback: impl FnOnce(Result<()>) + Send + 'static, outco
 pub(crate) fn forward_now(forward: Box<Forward>, outcome: Result<()>) {
     with_work_list(|work| {
         if work.nesting.get() >= NESTING_MAX {
-            work.batch.borrow_mut().calls.push_back((Call::Forward(forward), outcome));
+            work.batch.borrow_mut().push_forward(forward, outcome);
         } else {
             work.run_now(|outcome| forward.deliver(outcome), outcome);
         }
@@ -166,7 +155,7 @@ impl WorkList {
         self.batch.borrow_mut().wakes.pop_front()
     }
 
-    fn next_call(&self) -> Option<(Call, Result<()>)> {
+    fn next_call(&self) -> Option<(Callback, Result<()>)> {
         self.batch.borrow_mut().calls.pop_front()
     }
 
@@ -193,7 +182,7 @@ impl WorkList {
     fn drain_calls(&self) -> Option<Panic> {
         let mut panic = None;
         while let Some((call, outcome)) = self.next_call() {
-            let caught = self.run(|outcome| call.run(outcome), outcome);
+            let caught = self.run(|outcome| call.call(outcome), outcome);
             panic = panic.or(caught);
         }
         let mut batch = self.batch.borrow_mut();

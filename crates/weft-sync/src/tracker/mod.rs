@@ -7,7 +7,6 @@ mod table;
 mod waiters;
 
 use crate::atomic::{Mutex, MutexGuard, Ordering, lock};
-use crate::callback::Callback;
 use crate::dispatch::{call_now, dispatch};
 use crate::frontier::Frontier;
 use crate::{Axis, Machine, Result, Semaphore, Status, bail, status};
@@ -201,34 +200,45 @@ impl Tracker {
         frontier: &Frontier,
         callback: impl FnOnce(Result<()>) + Send + 'static,
     ) -> Result<WaitId> {
-        let (mut all_reached, mut any_failed) = (true, false);
-        for entry in frontier {
-            let Some(index) = self.table.find(entry.axis) else { return Err(unknown(entry.axis)) };
-            let slot = self.table.slot(index);
-            // Pairs with the Release in `advance`: the callback sees what came before the epoch.
-            all_reached &= slot.epoch.load(Ordering::Acquire) >= entry.epoch;
-            any_failed |= slot.has_failed();
-        }
-        if all_reached && !any_failed {
+        if self.is_satisfied(frontier) {
             call_now(callback, Ok(()));
             return Ok(WaitId(None));
         }
-        self.enqueue(frontier, Callback::new(callback))
+        self.enqueue(frontier, callback)
     }
 
-    fn enqueue(&self, frontier: &Frontier, callback: Callback) -> Result<WaitId> {
-        let Some(needs) = Needs::of(frontier, &self.table) else { return Err(unknown_among(frontier)) };
-        let (callback, outcome) = {
-            let mut waiters = self.lock();
-            match waiters.failure_among(&needs) {
-                Some(status) => (callback, Err(status)),
-                None => match waiters.insert(&self.table, needs, callback) {
-                    Ok(name) => return Ok(WaitId(Some(name))),
-                    Err(callback) => (callback, Ok(())),
-                },
-            }
+    /// Whether every axis is registered, has not failed and has come to its epoch.
+    #[inline]
+    fn is_satisfied(&self, frontier: &Frontier) -> bool {
+        frontier.into_iter().all(|entry| {
+            let Some(index) = self.table.find(entry.axis) else { return false };
+            let slot = self.table.slot(index);
+            // Pairs with the Release in `advance`: the callback sees what came before the epoch.
+            slot.epoch.load(Ordering::Acquire) >= entry.epoch && !slot.has_failed()
+        })
+    }
+
+    /// The path of a wait that was not satisfied at the first look.
+    #[inline(never)]
+    fn enqueue(
+        &self,
+        frontier: &Frontier,
+        callback: impl FnOnce(Result<()>) + Send + 'static,
+    ) -> Result<WaitId> {
+        let mut needs = Needs::of(frontier, &self.table).map_err(unknown)?;
+        let mut waiters = self.lock();
+        let outcome = match waiters.failure_among(&needs) {
+            Some(status) => Err(status),
+            None => match waiters.insert(&self.table, &mut needs) {
+                Some(name) => {
+                    waiters.callback_mut(name).fill(callback);
+                    return Ok(WaitId(Some(name)));
+                }
+                None => Ok(()),
+            },
         };
-        call_now(|outcome| callback.call(outcome), outcome);
+        drop(waiters);
+        call_now(callback, outcome);
         Ok(WaitId(None))
     }
 
@@ -308,11 +318,6 @@ impl Tracker {
 #[cold]
 fn unknown(axis: Axis) -> Status {
     status!(NotFound, "axis {axis} is not registered with the tracker")
-}
-
-#[cold]
-fn unknown_among(frontier: &Frontier) -> Status {
-    status!(NotFound, "an axis of {frontier} is not registered with the tracker")
 }
 
 impl Drop for Tracker {

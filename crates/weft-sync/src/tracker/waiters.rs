@@ -7,10 +7,10 @@
 //! watches that; if there is none, it is due. So an advance costs what it decides, not what waits elsewhere.
 
 use super::table::{AxisSlot, Table, UNWATCHED};
-use crate::Status;
 use crate::atomic::Ordering;
 use crate::callback::Callback;
-use crate::frontier::Frontier;
+use crate::frontier::{Entry, Frontier};
+use crate::{Axis, Status};
 
 /// The end of a list, or of the chain of free nodes.
 const NONE: u32 = u32::MAX;
@@ -25,45 +25,57 @@ struct Need {
     epoch: u64,
 }
 
-/// The epochs of one frontier, their axes looked up.
-#[derive(Debug)]
-pub(super) struct Needs(NeedsStorage);
-
-#[derive(Debug)]
-enum NeedsStorage {
-    Few(u8, [Need; NEEDS_INLINE]),
-    Many(Box<[Need]>),
+/// The epochs of one frontier, their axes looked up: in place while they are few.
+#[derive(Default)]
+pub(super) struct Needs {
+    count: u8,
+    few: [Need; NEEDS_INLINE],
+    /// All of them, if they are more than fit in place.
+    many: Option<Box<[Need]>>,
 }
 
 impl Needs {
-    /// `None` if an axis is not registered.
-    pub(super) fn of(frontier: &Frontier, table: &Table) -> Option<Needs> {
-        let mut needs = frontier
-            .into_iter()
-            .map(|entry| table.find(entry.axis).map(|slot| Need { slot, epoch: entry.epoch }));
-        if frontier.len() > NEEDS_INLINE {
-            return Some(Needs(NeedsStorage::Many(needs.collect::<Option<Box<[Need]>>>()?)));
+    /// Looks the axes of a frontier up; the axis that is not registered, if there is one.
+    pub(super) fn of(frontier: &Frontier, table: &Table) -> Result<Needs, Axis> {
+        let look_up = |entry: &Entry| {
+            let slot = table.find(entry.axis).ok_or(entry.axis)?;
+            Ok(Need { slot, epoch: entry.epoch })
+        };
+        let mut needs = Needs::default();
+        if frontier.len() <= NEEDS_INLINE {
+            needs.count = frontier.len() as u8;
+            for (place, entry) in needs.few.iter_mut().zip(frontier) {
+                *place = look_up(entry)?;
+            }
+        } else {
+            needs.many = Some(frontier.into_iter().map(look_up).collect::<Result<_, Axis>>()?);
         }
-        let mut few = [Need::default(); NEEDS_INLINE];
-        for place in few.iter_mut().take(frontier.len()) {
-            *place = needs.next()??;
-        }
-        Some(Needs(NeedsStorage::Few(frontier.len() as u8, few)))
+        Ok(needs)
     }
 
+    #[inline]
     fn as_slice(&self) -> &[Need] {
-        match &self.0 {
-            NeedsStorage::Few(count, needs) => &needs[..usize::from(*count)],
-            NeedsStorage::Many(needs) => needs,
+        match &self.many {
+            None => &self.few[..usize::from(self.count)],
+            Some(many) => many,
         }
     }
 
     fn names(&self, slot: u32) -> bool {
         self.as_slice().iter().any(|need| need.slot == slot)
     }
+
+    /// Becomes what `other` is; of the places that are in use only.
+    #[inline]
+    fn take_from(&mut self, other: &mut Needs) {
+        self.count = other.count;
+        for (place, need) in self.few.iter_mut().zip(&other.few).take(usize::from(other.count)) {
+            *place = *need;
+        }
+        self.many = other.many.take();
+    }
 }
 
-#[derive(Debug)]
 struct Node {
     generation: u32,
     /// Neighbours in the list of the watched axis, which rises by `epoch`; of a free node, `next` is the next free one.
@@ -71,19 +83,9 @@ struct Node {
     next: u32,
     /// What the waiter watches.
     watching: Need,
-    /// `None` for a free node.
-    waiter: Option<Waiter>,
-}
-
-struct Waiter {
     needs: Needs,
+    /// Empty for a free node.
     callback: Callback,
-}
-
-impl std::fmt::Debug for Waiter {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.needs.fmt(f)
-    }
 }
 
 /// The waiters of one axis, and why it failed.
@@ -95,7 +97,6 @@ struct AxisWaiters {
 }
 
 /// Everything that is under the lock of a tracker.
-#[derive(Debug)]
 pub(super) struct Waiters {
     nodes: Vec<Node>,
     free: u32,
@@ -108,14 +109,6 @@ pub(super) struct Waiters {
 pub(super) struct Name {
     index: u32,
     generation: u32,
-}
-
-/// What became of a waiter that looked at its axes.
-enum Look {
-    /// It watches an axis.
-    Watching(Need),
-    /// Every epoch is reached.
-    Satisfied,
 }
 
 impl Waiters {
@@ -140,37 +133,45 @@ impl Waiters {
         is_first
     }
 
-    /// Keeps a waiter, or gives its callback back if every epoch is reached.
-    pub(super) fn insert(
-        &mut self,
-        table: &Table,
-        needs: Needs,
-        callback: Callback,
-    ) -> std::result::Result<Name, Callback> {
-        let Look::Watching(watching) = self.look(table, &needs) else { return Err(callback) };
+    /// Keeps a waiter whose callback the caller then puts into place, under the same lock; `None` if every epoch is
+    /// reached. (In two steps so that the closure goes straight to its place: moving it there through a record costs
+    /// as much as the rest.)
+    pub(super) fn insert(&mut self, table: &Table, needs: &mut Needs) -> Option<Name> {
+        let watching = self.watch(table, needs.as_slice())?;
         let index = self.take_node();
         let node = &mut self.nodes[index as usize];
         node.watching = watching;
-        node.waiter = Some(Waiter { needs, callback });
+        node.needs.take_from(needs);
         let generation = node.generation;
         self.link(index);
-        Ok(Name { index, generation })
+        Some(Name { index, generation })
+    }
+
+    /// The place for the callback of a waiter that was inserted just now.
+    #[inline]
+    pub(super) fn callback_mut(&mut self, name: Name) -> &mut Callback {
+        &mut self.nodes[name.index as usize].callback
     }
 
     /// Takes a waiter out; `None` if it has left.
     pub(super) fn remove(&mut self, table: &Table, name: Name) -> Option<Callback> {
         let node = self.nodes.get(name.index as usize)?;
-        if node.generation != name.generation || node.waiter.is_none() {
+        if node.generation != name.generation || node.callback.is_empty() {
             return None;
         }
         let slot = node.watching.slot;
         self.unlink(name.index);
         self.announce(table, slot);
-        self.release_node(name.index)
+        Some(self.release_node(name.index).take())
     }
 
     /// Takes out every waiter that watches `slot` and is satisfied by now, and moves on those that need another axis.
-    pub(super) fn take_due(&mut self, table: &Table, slot: u32, mut each: impl FnMut(Callback)) -> usize {
+    pub(super) fn take_due(
+        &mut self,
+        table: &Table,
+        slot: u32,
+        mut each: impl FnMut(&mut Callback),
+    ) -> usize {
         // Acquire: what was written before the advance that reached this epoch is visible to the callbacks.
         let reached = table.slot(slot).epoch.load(Ordering::Acquire);
         let mut count = 0;
@@ -181,19 +182,12 @@ impl Waiters {
                 break;
             }
             self.unlink(index);
-            let Some(waiter) = self.nodes[index as usize].waiter.take() else { break };
-            match self.look(table, &waiter.needs) {
-                Look::Watching(watching) => {
-                    let node = &mut self.nodes[index as usize];
-                    node.waiter = Some(waiter);
-                    node.watching = watching;
-                    self.link(index);
-                }
-                Look::Satisfied => {
-                    self.release_node(index);
-                    each(waiter.callback);
-                    count += 1;
-                }
+            if let Some(watching) = self.watch_another(table, index) {
+                self.nodes[index as usize].watching = watching;
+                self.link(index);
+            } else {
+                each(self.release_node(index));
+                count += 1;
             }
         }
         self.announce(table, slot);
@@ -201,55 +195,70 @@ impl Waiters {
     }
 
     /// Takes out every waiter that names `slot`.
-    pub(super) fn take_naming(&mut self, table: &Table, slot: u32, mut each: impl FnMut(Callback)) {
+    pub(super) fn take_naming(&mut self, table: &Table, slot: u32, mut each: impl FnMut(&mut Callback)) {
         for index in 0..self.nodes.len() as u32 {
             let node = &self.nodes[index as usize];
-            if node.waiter.as_ref().is_some_and(|waiter| waiter.needs.names(slot)) {
+            if !node.callback.is_empty() && node.needs.names(slot) {
                 let watched = node.watching.slot;
                 self.unlink(index);
                 self.announce(table, watched);
-                self.release_node(index).into_iter().for_each(&mut each);
+                each(self.release_node(index));
             }
         }
     }
 
     /// Takes out every waiter.
-    pub(super) fn take_all(&mut self, each: impl FnMut(Callback)) {
-        let waiters = self.nodes.iter_mut().filter_map(|node| node.waiter.take());
-        waiters.map(|waiter| waiter.callback).for_each(each);
+    pub(super) fn take_all(&mut self, each: impl FnMut(&mut Callback)) {
+        let waiting = self.nodes.iter_mut().filter(|node| !node.callback.is_empty());
+        waiting.map(|node| &mut node.callback).for_each(each);
     }
 
     /// Whether nobody waits.
     pub(super) fn is_empty(&self) -> bool {
-        self.nodes.iter().all(|node| node.waiter.is_none())
+        self.nodes.iter().all(|node| node.callback.is_empty())
     }
 
     /// How many wait.
     pub(super) fn len(&self) -> usize {
-        self.nodes.iter().filter(|node| node.waiter.is_some()).count()
+        self.nodes.iter().filter(|node| !node.callback.is_empty()).count()
     }
 
-    /// Finds an epoch that is not reached and announces that it is watched. From the last entry: any choice is right,
-    /// and what sorts last (collectives, hosts, later devices) is mostly what comes last.
-    fn look(&self, table: &Table, needs: &Needs) -> Look {
-        for need in needs.as_slice().iter().rev() {
+    /// What a waiter whose watched epoch was reached watches next; `None` if it is satisfied.
+    #[inline]
+    fn watch_another(&self, table: &Table, index: u32) -> Option<Need> {
+        match self.nodes[index as usize].needs.as_slice() {
+            [_] => None,
+            needs => self.watch(table, needs),
+        }
+    }
+
+    /// Finds an epoch that is not reached and announces that it is watched; `None` if all are reached. From the last
+    /// entry: any choice is right, and what sorts last (collectives, hosts, later devices) is mostly what comes last.
+    fn watch(&self, table: &Table, needs: &[Need]) -> Option<Need> {
+        for need in needs.iter().rev() {
             let slot = table.slot(need.slot);
+            if slot.watched.load(Ordering::Relaxed) <= need.epoch {
+                // Announced already, by whoever watches that epoch or a lower one, and published by the first to do
+                // so: every advance that the look below misses comes after that (rule 4 of the README).
+                if slot.epoch.load(Ordering::Acquire) < need.epoch {
+                    return Some(*need);
+                }
+                continue;
+            }
             // Acquire: the callback sees what came before each epoch that it needed.
             if slot.epoch.load(Ordering::Acquire) >= need.epoch {
                 continue;
             }
-            // Announce, then look: see the README. Relaxed: the read-modify-write publishes it.
-            if need.epoch < slot.watched.load(Ordering::Relaxed) {
-                slot.watched.store(need.epoch, Ordering::Relaxed);
-            }
+            // Announce, then look. Relaxed: the read-modify-write publishes it.
+            slot.watched.store(need.epoch, Ordering::Relaxed);
             // A read-modify-write, not a load: it takes a place among the advances. One that comes later acquires what
             // it releases and sees the announcement; one that came earlier is seen here.
             if slot.epoch.fetch_add(0, Ordering::AcqRel) < need.epoch {
-                return Look::Watching(*need);
+                return Some(*need);
             }
             self.announce(table, need.slot);
         }
-        Look::Satisfied
+        None
     }
 
     /// Says which epoch of an axis is watched first, or that none is.
@@ -272,17 +281,21 @@ impl Waiters {
             previous: NONE,
             next: NONE,
             watching: Need::default(),
-            waiter: None,
+            needs: Needs::default(),
+            callback: Callback::EMPTY,
         });
         (self.nodes.len() - 1) as u32
     }
 
-    fn release_node(&mut self, index: u32) -> Option<Callback> {
+    /// Frees a node. The callback is still in its place: whoever frees the node takes it away.
+    #[inline]
+    fn release_node(&mut self, index: u32) -> &mut Callback {
         let node = &mut self.nodes[index as usize];
         node.generation = node.generation.wrapping_add(1);
         node.next = self.free;
         self.free = index;
-        node.waiter.take().map(|waiter| waiter.callback)
+        node.needs.many = None;
+        &mut node.callback
     }
 
     /// Puts a node into the list of the axis that it watches, behind those with a lower or equal epoch. From the
