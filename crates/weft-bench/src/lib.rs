@@ -12,4 +12,4 @@ pub mod peer;
 pub mod table;
 
 pub use measure::{Figure, Subject, measure};
-pub use table::Table;
+pub use table::{Published, Table};

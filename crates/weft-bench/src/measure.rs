@@ -46,6 +46,18 @@ pub struct Figure {
     pub ratio: f64,
 }
 
+impl Figure {
+    /// The figure of what took `times`, one a round, beside what took `first` in the same rounds.
+    pub fn of(name: impl Into<String>, times: &[f64], first: &[f64]) -> Figure {
+        Figure {
+            name: name.into(),
+            median_ns: median(times.to_vec()),
+            min_ns: times.iter().copied().fold(f64::INFINITY, f64::min),
+            ratio: median(times.iter().zip(first).map(|(time, first)| time / first).collect()),
+        }
+    }
+}
+
 /// Times all subjects in turn (A B C A B C …), each long enough for the clock.
 pub fn measure(mut subjects: Vec<Subject<'_>>) -> Vec<Figure> {
     let calls: Vec<u64> = subjects.iter_mut().map(calibrate).collect();
@@ -62,13 +74,11 @@ pub fn measure(mut subjects: Vec<Subject<'_>>) -> Vec<Figure> {
             }
         }
     }
-    let figure = |(subject, times): (&Subject<'_>, &Vec<f64>)| Figure {
-        name: subject.name.clone(),
-        median_ns: median(times.clone()),
-        min_ns: times.iter().copied().fold(f64::INFINITY, f64::min),
-        ratio: median(times.iter().zip(&rounds[0]).map(|(time, first)| time / first).collect()),
-    };
-    subjects.iter().zip(&rounds).map(figure).collect()
+    subjects
+        .iter()
+        .zip(&rounds)
+        .map(|(subject, times)| Figure::of(&subject.name, times, &rounds[0]))
+        .collect()
 }
 
 /// How many calls fill a slice.
