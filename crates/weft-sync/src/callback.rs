@@ -11,9 +11,9 @@
 //!
 //! # Safety
 //!
-//! 1. While `table` is there, `data` holds one valid `F`. Whoever moves it out, by `take`, `call` or `drop`, takes the
+//! 1. While `table` is there, `data` holds one valid `F`. Whoever moves it out (`take`, `take_from`, `call`, `drop`) takes the
 //!    table away first, so it is moved out once.
-//! 2. `table` was made for that same `F`, in `fill_in_place`, the only place that writes either anew.
+//! 2. `table` was made for that same `F`, in `fill_in_place`, the only place that writes either anew; both move together.
 //! 3. `F` is `Send`, so the callback may be sent. It is never shared: both uses take it by value or exclusively.
 
 use crate::Result;
@@ -106,6 +106,14 @@ impl Callback {
     #[inline]
     pub(crate) fn take(&mut self) -> Callback {
         Callback { data: self.data, table: self.table.take() }
+    }
+
+    /// Moves the closure of `other` here; one that was here is dropped.
+    #[inline]
+    pub(crate) fn take_from(&mut self, other: &mut Callback) {
+        drop(self.take());
+        self.data = other.data;
+        self.table = other.table.take();
     }
 
     /// Calls the closure, if there is one.

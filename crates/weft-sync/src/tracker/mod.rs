@@ -14,7 +14,7 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, PoisonError};
 use table::{AxisSlot, DETACHED, FAILED, Table};
-use waiters::{Name, Needs, Waiters};
+use waiters::{Insertion, Name, Waiters};
 
 /// The largest number of axes that a tracker can be asked for.
 const AXES_MAX: u32 = u32::MAX / 4;
@@ -225,17 +225,18 @@ impl Tracker {
         frontier: &Frontier,
         callback: impl FnOnce(Result<()>) + Send + 'static,
     ) -> Result<WaitId> {
-        let mut needs = Needs::of(frontier, &self.table).map_err(unknown)?;
         let mut waiters = self.lock();
-        let outcome = match waiters.failure_among(&needs) {
-            Some(status) => Err(status),
-            None => match waiters.insert(&self.table, &mut needs) {
-                Some(name) => {
-                    waiters.callback_mut(name).fill(callback);
-                    return Ok(WaitId(Some(name)));
-                }
-                None => Ok(()),
-            },
+        let outcome = match waiters.insert(&self.table, frontier) {
+            Insertion::Kept(name) => {
+                waiters.callback_mut(name).fill(callback);
+                return Ok(WaitId(Some(name)));
+            }
+            Insertion::Satisfied => Ok(()),
+            Insertion::Failed(status) => Err(status),
+            Insertion::Unknown(axis) => {
+                drop(waiters);
+                return Err(unknown(axis));
+            }
         };
         drop(waiters);
         call_now(callback, outcome);

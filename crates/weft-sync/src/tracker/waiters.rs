@@ -9,14 +9,18 @@
 use super::table::{AxisSlot, Table, UNWATCHED};
 use crate::atomic::Ordering;
 use crate::callback::Callback;
-use crate::frontier::{Entry, Frontier};
+use crate::frontier::Frontier;
 use crate::{Axis, Status};
+use std::num::NonZeroU64;
 
 /// The end of a list, or of the chain of free nodes.
 const NONE: u32 = u32::MAX;
 
 /// Epochs that a waiter keeps in place.
 const NEEDS_INLINE: usize = 4;
+
+/// Room beside a place, in epochs, that is kept for the next waiter in that place.
+const NEEDS_KEPT: usize = 32;
 
 /// One epoch of one registered axis.
 #[derive(Clone, Copy, Debug, Default)]
@@ -27,52 +31,54 @@ struct Need {
 
 /// The epochs of one frontier, their axes looked up: in place while they are few.
 #[derive(Default)]
-pub(super) struct Needs {
+struct Needs {
     count: u8,
     few: [Need; NEEDS_INLINE],
-    /// All of them, if they are more than fit in place.
-    many: Option<Box<[Need]>>,
+    /// All of them, if they are more than fit in place; else empty.
+    many: Vec<Need>,
 }
 
 impl Needs {
-    /// Looks the axes of a frontier up; the axis that is not registered, if there is one.
-    pub(super) fn of(frontier: &Frontier, table: &Table) -> Result<Needs, Axis> {
-        let look_up = |entry: &Entry| {
-            let slot = table.find(entry.axis).ok_or(entry.axis)?;
-            Ok(Need { slot, epoch: entry.epoch })
-        };
-        let mut needs = Needs::default();
-        if frontier.len() <= NEEDS_INLINE {
-            needs.count = frontier.len() as u8;
-            for (place, entry) in needs.few.iter_mut().zip(frontier) {
-                *place = look_up(entry)?;
-            }
-        } else {
-            needs.many = Some(frontier.into_iter().map(look_up).collect::<Result<_, Axis>>()?);
+    /// Looks the axes of a frontier up; the one that is not registered, if there is one.
+    #[inline]
+    fn look_up(&mut self, frontier: &Frontier, table: &Table) -> Result<(), Axis> {
+        if frontier.len() > NEEDS_INLINE {
+            return self.look_many_up(frontier, table);
         }
-        Ok(needs)
+        self.count = frontier.len() as u8;
+        for (place, entry) in self.few.iter_mut().zip(frontier) {
+            place.slot = table.find(entry.axis).ok_or(entry.axis)?;
+            place.epoch = entry.epoch;
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn look_many_up(&mut self, frontier: &Frontier, table: &Table) -> Result<(), Axis> {
+        self.many.reserve_exact(frontier.len());
+        for entry in frontier {
+            let slot = table.find(entry.axis).ok_or(entry.axis)?;
+            self.many.push(Need { slot, epoch: entry.epoch });
+        }
+        Ok(())
     }
 
     #[inline]
     fn as_slice(&self) -> &[Need] {
-        match &self.many {
-            None => &self.few[..usize::from(self.count)],
-            Some(many) => many,
-        }
+        if self.many.is_empty() { &self.few[..usize::from(self.count)] } else { &self.many }
     }
 
     fn names(&self, slot: u32) -> bool {
         self.as_slice().iter().any(|need| need.slot == slot)
     }
 
-    /// Becomes what `other` is; of the places that are in use only.
+    /// For the next waiter, which finds room for as many as most have.
     #[inline]
-    fn take_from(&mut self, other: &mut Needs) {
-        self.count = other.count;
-        for (place, need) in self.few.iter_mut().zip(&other.few).take(usize::from(other.count)) {
-            *place = *need;
+    fn clear(&mut self) {
+        self.many.clear();
+        if self.many.capacity() > NEEDS_KEPT {
+            self.many = Vec::new();
         }
-        self.many = other.many.take();
     }
 }
 
@@ -104,11 +110,38 @@ pub(super) struct Waiters {
     pub(super) registered: u32,
 }
 
-/// Names a waiter until it is dispatched or cancelled.
+/// Names a waiter until it is dispatched or cancelled: place and generation in one word, plus one, so that it travels in
+/// a register, also inside an option. (No place has the greatest index, so the sum does not saturate.)
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Name {
-    index: u32,
-    generation: u32,
+pub(super) struct Name(NonZeroU64);
+
+impl Name {
+    #[inline]
+    fn new(index: u32, generation: u32) -> Name {
+        Name(NonZeroU64::MIN.saturating_add(u64::from(generation) << 32 | u64::from(index)))
+    }
+
+    #[inline]
+    fn index(self) -> u32 {
+        (self.0.get() - 1) as u32
+    }
+
+    #[inline]
+    fn generation(self) -> u32 {
+        ((self.0.get() - 1) >> 32) as u32
+    }
+}
+
+/// What became of a waiter that was to be kept.
+pub(super) enum Insertion {
+    /// It is kept; its callback has yet to be put into place.
+    Kept(Name),
+    /// Every epoch is reached.
+    Satisfied,
+    /// An axis has failed.
+    Failed(Status),
+    /// An axis is not registered.
+    Unknown(Axis),
 }
 
 impl Waiters {
@@ -120,11 +153,6 @@ impl Waiters {
         Some(Waiters { nodes: Vec::new(), free: NONE, axes: axes.into_boxed_slice(), registered: 0 })
     }
 
-    /// The failure of an axis among `needs`, if there is one.
-    pub(super) fn failure_among(&self, needs: &Needs) -> Option<Status> {
-        needs.as_slice().iter().find_map(|need| self.axes[need.slot as usize].failure.clone())
-    }
-
     /// Keeps the first failure of an axis; `false` if it has one.
     pub(super) fn set_failure(&mut self, slot: u32, status: &Status) -> bool {
         let failure = &mut self.axes[slot as usize].failure;
@@ -133,36 +161,56 @@ impl Waiters {
         is_first
     }
 
-    /// Keeps a waiter whose callback the caller then puts into place, under the same lock; `None` if every epoch is
-    /// reached. (In two steps so that the closure goes straight to its place: moving it there through a record costs
-    /// as much as the rest.)
-    pub(super) fn insert(&mut self, table: &Table, needs: &mut Needs) -> Option<Name> {
-        let watching = self.watch(table, needs.as_slice())?;
+    /// Keeps a waiter whose callback the caller then puts into place, under the same lock, unless the answer is known.
+    /// (In two steps so that the closure goes straight to its place, and with the axes looked up in place: moving
+    /// either there through a record costs as much as the rest.)
+    pub(super) fn insert(&mut self, table: &Table, frontier: &Frontier) -> Insertion {
         let index = self.take_node();
         let node = &mut self.nodes[index as usize];
-        node.watching = watching;
-        node.needs.take_from(needs);
+        let looked_up = node.needs.look_up(frontier, table);
         let generation = node.generation;
-        self.link(index);
-        Some(Name { index, generation })
+        match self.decide(table, index, looked_up) {
+            Ok(watching) => {
+                self.nodes[index as usize].watching = watching;
+                self.link(index);
+                Insertion::Kept(Name::new(index, generation))
+            }
+            Err(known) => {
+                self.release_node(index);
+                known
+            }
+        }
     }
 
-    /// The place for the callback of a waiter that was inserted just now.
+    /// What the waiter in place `index` watches, or how it is answered.
+    #[inline]
+    fn decide(&self, table: &Table, index: u32, looked_up: Result<(), Axis>) -> Result<Need, Insertion> {
+        looked_up.map_err(Insertion::Unknown)?;
+        let needs = self.nodes[index as usize].needs.as_slice();
+        let mut failures = needs.iter().filter_map(|need| self.axes[need.slot as usize].failure.as_ref());
+        match failures.next() {
+            Some(status) => Err(Insertion::Failed(status.clone())),
+            None => self.watch(table, needs).ok_or(Insertion::Satisfied),
+        }
+    }
+
+    /// The place for the callback of a waiter that was kept just now.
     #[inline]
     pub(super) fn callback_mut(&mut self, name: Name) -> &mut Callback {
-        &mut self.nodes[name.index as usize].callback
+        &mut self.nodes[name.index() as usize].callback
     }
 
     /// Takes a waiter out; `None` if it has left.
     pub(super) fn remove(&mut self, table: &Table, name: Name) -> Option<Callback> {
-        let node = self.nodes.get(name.index as usize)?;
-        if node.generation != name.generation || node.callback.is_empty() {
+        let index = name.index();
+        let node = self.nodes.get(index as usize)?;
+        if node.generation != name.generation() || node.callback.is_empty() {
             return None;
         }
         let slot = node.watching.slot;
-        self.unlink(name.index);
+        self.unlink(index);
         self.announce(table, slot);
-        Some(self.release_node(name.index).take())
+        Some(self.release_node(index).take())
     }
 
     /// Takes out every waiter that watches `slot` and is satisfied by now, and moves on those that need another axis.
@@ -294,7 +342,7 @@ impl Waiters {
         node.generation = node.generation.wrapping_add(1);
         node.next = self.free;
         self.free = index;
-        node.needs.many = None;
+        node.needs.clear();
         &mut node.callback
     }
 

@@ -9,7 +9,9 @@
 //! 5. The list of a thread grows to the largest batch that the thread has fired and keeps that storage, up to
 //!    [`KEPT_CAPACITY`] records: firing allocates nothing once a thread is warm.
 //!
-//! Which records fire, and why, is not here: see `semaphore` and `tracker`.
+//! Which records fire, and why, is not here: see `semaphore` and `tracker`; nor the queue itself (`fifo.rs`).
+
+mod fifo;
 
 use crate::atomic::thread_local;
 use crate::callback::Callback;
@@ -17,6 +19,7 @@ use crate::pending::{Action, Record};
 use crate::semaphore::Forward;
 use crate::sleeper::Wake;
 use crate::{Result, Semaphore, Status};
+use fifo::Fifo;
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -31,23 +34,22 @@ const NESTING_MAX: u32 = 16;
 const KEPT_CAPACITY: usize = 256;
 
 /// Records that left their owners and wait for their turn on this thread.
-#[derive(Default)]
 pub(crate) struct Batch {
     wakes: VecDeque<(Wake, Result<()>)>,
     /// Callbacks, and what else may run foreign code in turn: links, semaphores that fail.
-    calls: VecDeque<(Callback, Result<()>)>,
+    calls: Fifo,
 }
 
 impl Batch {
     const fn new() -> Batch {
-        Batch { wakes: VecDeque::new(), calls: VecDeque::new() }
+        Batch { wakes: VecDeque::new(), calls: Fifo::new() }
     }
 
     /// Appends a record that left its semaphore.
     #[inline]
     pub(crate) fn push(&mut self, record: Record, outcome: Result<()>) {
         match record.action {
-            Action::Call(callback) => self.calls.push_back((callback, outcome)),
+            Action::Call(mut callback) => self.calls.push(&mut callback, outcome),
             Action::Wake(wake) => self.wakes.push_back((wake, outcome)),
             Action::Forward(forward) => self.push_forward(forward, outcome),
         }
@@ -56,18 +58,18 @@ impl Batch {
     /// Appends a callback that leaves its tracker, straight from its place.
     #[inline]
     pub(crate) fn push_callback(&mut self, place: &mut Callback, outcome: Result<()>) {
-        self.calls.push_back((place.take(), outcome));
+        self.calls.push(place, outcome);
     }
 
     fn push_forward(&mut self, forward: Box<Forward>, outcome: Result<()>) {
-        self.calls.push_back((Callback::new(move |outcome| forward.deliver(outcome)), outcome));
+        self.calls.push(&mut Callback::new(move |outcome| forward.deliver(outcome)), outcome);
     }
 
     /// Appends the failure of a semaphore.
     pub(crate) fn push_failure(&mut self, semaphore: Arc<Semaphore>, status: Status) {
         let fail =
             move |outcome: Result<()>| outcome.err().into_iter().for_each(|status| semaphore.fail(status));
-        self.calls.push_back((Callback::new(fail), Err(status)));
+        self.calls.push(&mut Callback::new(fail), Err(status));
     }
 }
 
@@ -109,7 +111,7 @@ pub(crate) fn dispatch<R>(collect: impl FnOnce(&mut Batch) -> R) -> R {
 pub(crate) fn call_now(callback: impl FnOnce(Result<()>) + Send + 'static, outcome: Result<()>) {
     with_work_list(|work| {
         if work.nesting.get() >= NESTING_MAX {
-            work.batch.borrow_mut().calls.push_back((Callback::new(callback), outcome));
+            work.batch.borrow_mut().calls.push(&mut Callback::new(callback), outcome);
         } else {
             work.run_now(callback, outcome);
         }
@@ -155,8 +157,9 @@ impl WorkList {
         self.batch.borrow_mut().wakes.pop_front()
     }
 
+    #[inline]
     fn next_call(&self) -> Option<(Callback, Result<()>)> {
-        self.batch.borrow_mut().calls.pop_front()
+        self.batch.borrow_mut().calls.pop()
     }
 
     #[inline]
@@ -186,9 +189,7 @@ impl WorkList {
             panic = panic.or(caught);
         }
         let mut batch = self.batch.borrow_mut();
-        if batch.calls.capacity() > KEPT_CAPACITY {
-            batch.calls.shrink_to(KEPT_CAPACITY);
-        }
+        batch.calls.shrink_to(KEPT_CAPACITY);
         if batch.wakes.capacity() > KEPT_CAPACITY {
             batch.wakes.shrink_to(KEPT_CAPACITY);
         }
