@@ -41,7 +41,7 @@ const TASKS: &[Task] = &[
     },
     Task {
         name: "sanitize",
-        help: "the whole suite under a sanitizer: `sanitize address` (needs the nightly toolchain)",
+        help: "the suite under a sanitizer: `sanitize address|thread [package]` (needs nightly; thread: rust-src too)",
         run: sanitize::run,
     },
     Task { name: "loom", help: "model-checks the lock-free protocols of weft-sync", run: sanitize::loom },

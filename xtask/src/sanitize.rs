@@ -1,36 +1,93 @@
 //! The slow checks: sanitizers, model checking, fuzzing. Each says what it needs when that is missing.
 
 use crate::{Outcome, source};
+use std::path::PathBuf;
+use std::process::Command;
 
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 
 /// The fuzz targets of `fuzz/`, in the order in which bytes meet them.
-const FUZZ_TARGETS: &[&str] = &["archive", "program", "elf", "input_text"];
+const FUZZ_TARGETS: &[&str] = &["archive", "program", "elf", "input_text", "frontier_wire"];
 
-/// `sanitize address`: the whole suite under AddressSanitizer and LeakSanitizer.
+/// A toolchain that can build std with instructions for the thread sanitizer in it, and what it needs for that.
+struct Instrumenting {
+    toolchain: &'static str,
+    runtime: &'static str,
+    linker: &'static str,
+}
+
+/// In the order in which they are tried. Without an instrumented std every channel, lock and `Arc` of it would be
+/// reported as a race, so an ordinary toolchain will not do.
+const INSTRUMENTING: &[Instrumenting] = &[
+    Instrumenting { toolchain: "nightly", runtime: "librustc-nightly_rt.tsan.a", linker: "" },
+    // Debian's `rustc-web` with `rust-web-src`. It ships no runtime of the sanitizer: the one of the stable toolchain,
+    // built with the same LLVM, fits. Its own default linker takes minutes over such binaries.
+    Instrumenting {
+        toolchain: "deb",
+        runtime: "librustc-stable_rt.tsan.a",
+        linker: " -Clink-arg=-fuse-ld=lld",
+    },
+];
+
+const WANTED_FOR_THREAD: &str = "needs `rustup component add rust-src --toolchain nightly`; or Debian's rustc-web, \
+     cargo-web, rust-web-src and lld, `rustup toolchain link deb /usr`, and librustc-stable_rt.tsan.a of the stable \
+     toolchain copied beside its libraries";
+
+/// `sanitize address|thread [package]`: the whole suite, or one package's, under a sanitizer.
 pub fn run(arguments: &[String]) -> Outcome {
+    let package = arguments.get(1).map(String::as_str);
     match arguments.first().map(String::as_str) {
-        Some("address") => {}
-        other => return Err(format!("expected `address`, found `{}`", other.unwrap_or(""))),
+        Some("address") => address(package),
+        Some("thread") => thread(package),
+        other => Err(format!("expected `address` or `thread`, found `{}`", other.unwrap_or(""))),
     }
+}
+
+/// AddressSanitizer and LeakSanitizer.
+fn address(package: Option<&str>) -> Outcome {
+    // Refusing absurd sizes is what some tests are about: like the system's heap, the sanitizer's says no.
+    let environment = [("RUSTFLAGS", "-Zsanitizer=address"), ("ASAN_OPTIONS", "allocator_may_return_null=1")];
+    test("nightly", package, &["--target-dir", "target/asan"], &environment)
+}
+
+/// ThreadSanitizer, with a std that is instrumented too. `--cfg tsan` shortens the longest tests.
+fn thread(package: Option<&str>) -> Outcome {
+    let chosen = INSTRUMENTING.iter().find(|it| it.is_ready()).ok_or(WANTED_FOR_THREAD)?;
+    let flags = format!("-Zsanitizer=thread --cfg tsan{}", chosen.linker);
+    let environment = [
+        // Debian's is a stable compiler; this lets it take the flags.
+        ("RUSTC_BOOTSTRAP", "1"),
+        ("RUSTFLAGS", flags.as_str()),
+        ("TSAN_OPTIONS", "halt_on_error=1 allocator_may_return_null=1"),
+    ];
+    let arguments = ["-Zbuild-std=std,panic_unwind", "--target-dir", "target/tsan"];
+    test(chosen.toolchain, package, &arguments, &environment)
+}
+
+impl Instrumenting {
+    /// Whether it is installed, with the sources of std and the runtime of the sanitizer.
+    fn is_ready(&self) -> bool {
+        let ask =
+            Command::new("rustc").args([&format!("+{}", self.toolchain), "--print", "sysroot"]).output();
+        let Ok(answer) = ask else { return false };
+        let libraries = PathBuf::from(String::from_utf8_lossy(&answer.stdout).trim()).join("lib/rustlib");
+        answer.status.success()
+            && libraries.join("src/rust/library/std").is_dir()
+            && libraries.join(TARGET).join("lib").join(self.runtime).is_file()
+    }
+}
+
+/// Runs the tests of one package or of all.
+fn test(toolchain: &str, package: Option<&str>, more: &[&str], environment: &[(&str, &str)]) -> Outcome {
+    let toolchain = format!("+{toolchain}");
     // Doctests are left out: the doctest runner does not pass the flags to its own link step.
-    source::command(
-        "cargo",
-        &[
-            "+nightly",
-            "test",
-            "--workspace",
-            "--exclude",
-            "weft-bench",
-            "--tests",
-            "--target",
-            TARGET,
-            "--target-dir",
-            "target/asan",
-        ],
-        // Refusing absurd sizes is what some tests are about: like the system's heap, the sanitizer's says no.
-        &[("RUSTFLAGS", "-Zsanitizer=address"), ("ASAN_OPTIONS", "allocator_may_return_null=1")],
-    )
+    let mut arguments = vec![toolchain.as_str(), "test", "--tests", "--no-fail-fast", "--target", TARGET];
+    match package {
+        Some(package) => arguments.extend(["--package", package]),
+        None => arguments.extend(["--workspace", "--exclude", "weft-bench"]),
+    }
+    arguments.extend(more);
+    source::command("cargo", &arguments, environment)
 }
 
 /// The loom models of weft-sync.
