@@ -164,17 +164,25 @@ fn compare_with_more<const COUNT: usize, const TWICE: usize>(name: &str) -> Subj
     many(name, COUNT, move || black_box(&first).compare(black_box(&second)))
 }
 
-/// Merges `source` into a copy of `target`.
+/// Merges `source` into fresh copies of `target`. Several are made at once: a merge that read what was copied just
+/// before would mostly wait for the copy to leave the store buffer.
 fn merging<const CAPACITY: usize, const COUNT: usize>(
     name: &str,
     target: FrontierBuf<CAPACITY>,
     source: FrontierBuf<COUNT>,
 ) -> Subject<'static> {
-    many(name, COUNT, move || {
-        let mut merged = target;
-        black_box(&mut merged).merge(black_box(&source)).expect("it fits");
-        black_box(&merged).len()
-    })
+    const COPIES: usize = 8;
+    let mut copies = [target; COPIES];
+    let merge = move || {
+        for copy in &mut copies {
+            *copy = target;
+        }
+        for copy in black_box(&mut copies) {
+            black_box(&mut *copy).merge(black_box(&source)).expect("it fits");
+        }
+        black_box(&copies);
+    };
+    Subject::new(format!("{name}: {COUNT}"), merge).per_call(COPIES as u64)
 }
 
 fn merge_updating<const COUNT: usize>(name: &str) -> Subject<'static> {

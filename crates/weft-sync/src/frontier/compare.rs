@@ -4,7 +4,7 @@
 //! over both sets, with a first part for sets that name the same axes: then only epochs are compared, without a
 //! branch for each entry.
 
-use super::lanes::relate;
+use super::lanes::{covers, relate};
 use super::{Entry, Frontier};
 
 /// How two frontiers relate.
@@ -88,7 +88,7 @@ impl Frontier {
         if let ([needed], [current]) = (self.entries(), reached) {
             return needed.axis == current.axis && needed.epoch <= current.epoch;
         }
-        satisfied(self.entries(), reached)
+        covers(reached, self.entries()) || satisfied(self.entries(), reached)
     }
 
     /// The entries that `reference` does not cover (axis missing or epoch smaller there), in order of their axes:
@@ -106,21 +106,22 @@ impl Frontier {
     /// ```
     #[inline]
     pub fn undominated(&self, reference: &Frontier, out: &mut [Entry]) -> usize {
+        if covers(reference.entries(), self.entries()) {
+            return 0;
+        }
         undominated(reference.entries(), self.entries(), out)
     }
 }
 
 fn compare_entries(mine: &[Entry], theirs: &[Entry]) -> Causality {
-    if mine.len() == theirs.len() {
-        let relation = relate(mine, theirs);
-        if relation.same_axes {
-            return Causality::of(relation.ahead, relation.behind);
-        }
+    match relate(mine, theirs) {
+        Some(relation) => Causality::of(relation.ahead, relation.behind),
+        None => compare_by_axis(mine, theirs),
     }
-    compare_by_axis(mine, theirs)
 }
 
 /// Merge scan over different axes; ends as soon as each side is known to be ahead somewhere.
+#[inline(never)]
 fn compare_by_axis(mine: &[Entry], theirs: &[Entry]) -> Causality {
     let (mut ahead, mut behind) = (false, false);
     let mut mine = mine.iter();
@@ -147,13 +148,8 @@ fn compare_by_axis(mine: &[Entry], theirs: &[Entry]) -> Causality {
     Causality::of(ahead | next.is_some(), behind)
 }
 
+#[inline(never)]
 fn satisfied(needed: &[Entry], reached: &[Entry]) -> bool {
-    if needed.len() == reached.len() {
-        let relation = relate(needed, reached);
-        if relation.same_axes {
-            return !relation.ahead;
-        }
-    }
     let mut reached = reached.iter();
     for entry in needed {
         let current = loop {
@@ -170,13 +166,8 @@ fn satisfied(needed: &[Entry], reached: &[Entry]) -> bool {
     true
 }
 
+#[inline(never)]
 fn undominated(reference: &[Entry], target: &[Entry], out: &mut [Entry]) -> usize {
-    if reference.len() == target.len() {
-        let relation = relate(target, reference);
-        if relation.same_axes & !relation.ahead {
-            return 0;
-        }
-    }
     let mut count = 0;
     let mut reference = reference.iter();
     let mut next = reference.next();
