@@ -17,9 +17,11 @@ const SPECS: &[(&str, &str)] = &[
     ("hal-module", "hal-module.md"),
     ("exec", "executables.md"),
     ("causal", "causal.md"),
+    ("task", "task.md"),
 ];
 
-const PACKAGES: &[&str] = &["weft-sync", "weft-hal", "weft-cpu", "weft-vm", "weft", "weft-cli", "weft-cts"];
+const PACKAGES: &[&str] =
+    &["weft-sync", "weft-task", "weft-hal", "weft-cpu", "weft-vm", "weft", "weft-cli", "weft-cts"];
 
 /// Prints `<spec> <cited>/<total>` for each file; with `--missing` also the numbers not cited.
 pub fn run(arguments: &[String]) -> Outcome {

@@ -7,7 +7,6 @@ mod command_buffer;
 pub mod dispatch;
 pub mod executable;
 pub mod features;
-pub mod float_mode;
 mod host_memory;
 pub mod imports;
 pub mod loader;
@@ -16,6 +15,9 @@ mod numbering;
 mod queue_ops;
 mod replay;
 mod sync_device;
+
+// Where kernels run: weft-task's workers wear the same mode for good.
+pub use weft_task::float_mode;
 
 pub use host_memory::HostMemory;
 pub use sync_device::{LOCAL_SYNC, SyncDeviceOptions, open_sync_device};

@@ -24,9 +24,9 @@ pub(crate) use loom::thread_local;
 #[cfg(loom)]
 pub(crate) use loom::cell::UnsafeCell;
 #[cfg(loom)]
-pub(crate) use loom::{hint::spin_loop, thread::yield_now};
+pub use loom::{hint::spin_loop, thread::yield_now};
 #[cfg(not(loom))]
-pub(crate) use std::{hint::spin_loop, thread::yield_now};
+pub use std::{hint::spin_loop, thread::yield_now};
 
 use std::sync::PoisonError;
 

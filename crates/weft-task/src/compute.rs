@@ -1,0 +1,180 @@
+//! Visits to slots: several workers drain one process.
+//!
+//! What lives here: one visit from entry to exit, and what the last one out does. What does not: the gate itself
+//! (`slot.rs`), staying near for a moment (`warm.rs`). The rules are numbered in `README.md`, *The slot protocol*.
+
+use std::sync::Arc;
+
+use crate::drained::{Drained, KeepWarm};
+use crate::observe::{ProcessId, Span};
+use crate::process::Process;
+use crate::slot::{Closed, Entry, Last, Slot};
+use crate::tuning::{DRAINS_ALONE_MAX, DRAINS_SHARED_MAX, POSTS_MAX, SLOTS};
+use crate::worker::{Pump, contain};
+
+/// How a run of drains ended.
+struct Visit {
+    /// Something was done.
+    worked: bool,
+    /// The last drain asked to come back.
+    stay: bool,
+    /// The last drain asked to stay near.
+    warm: Option<KeepWarm>,
+}
+
+impl Pump<'_> {
+    /// Goes through the slots up to the first one in which something was done. `false` if there was none.
+    pub(crate) fn visit_slots(&self) -> bool {
+        let start = self.scan_start.get();
+        self.scan_start.set(start.wrapping_add(1));
+        (0..SLOTS).any(|offset| {
+            let slot = &self.shared.ready.slots[(start.wrapping_add(offset)) % SLOTS];
+            slot.enter().is_some_and(|entry| self.visit(slot, entry))
+        })
+    }
+
+    /// Whether a process in a slot waits for somebody to look. Takes nothing up.
+    pub(crate) fn is_needed_in_slots(&self) -> bool {
+        self.shared.ready.slots.iter().any(|slot| {
+            let Some(entry) = slot.enter() else { return false };
+            let needed = entry.process().activity().is_needed();
+            let last = entry.leave();
+            // A look counts as a visit: whoever leaves last decides, also if it only looked.
+            needed || last.is_some_and(|last| self.try_release(slot, last))
+        })
+    }
+
+    /// One visit. `true` if there may be more to do, here or elsewhere.
+    fn visit(&self, slot: &Slot, entry: Entry<'_>) -> bool {
+        self.pass_on();
+        self.counters.entries.add(1);
+        let process = entry.process();
+        let id = ProcessId(Arc::as_ptr(process) as usize);
+        let Visit { worked, stay, warm } =
+            self.shared.span(self.seat, Span::Compute(id), || self.drain_compute(process));
+        if process.is_terminal() {
+            // At once, though others may be inside: what waits for the end need not wait for them.
+            self.complete(process);
+            let last = entry.leave();
+            return last.is_some_and(|last| self.try_release(slot, last)) || worked;
+        }
+        if let Some(warm) = warm
+            && process.try_retain(warm)
+        {
+            return self.stay_near(slot, entry, warm);
+        }
+        if stay {
+            // Before leaving: a sibling that saw nothing must not give the slot up.
+            process.activity().raise();
+            let _ = entry.leave();
+            return true;
+        }
+        let last = entry.leave();
+        last.is_some_and(|last| self.try_release(slot, last)) || worked
+    }
+
+    /// Drains until there is nothing to do, the share is used up, or something else is more urgent.
+    fn drain_compute(&self, process: &Arc<Process>) -> Visit {
+        let mut visit = Visit { worked: false, stay: false, warm: None };
+        let ready = &self.shared.ready;
+        let rings = self.shared.sleepers.rings(self.seat);
+        let mut share = if ready.occupied() > 1 { DRAINS_SHARED_MAX } else { DRAINS_ALONE_MAX };
+        let mut drains = 0;
+        while !process.is_terminal() {
+            if process.activity().is_needed() {
+                process.activity().begin();
+            }
+            drains += 1;
+            match self.call(process) {
+                Drained::Worked => {
+                    visit.worked = true;
+                    visit.stay = true;
+                }
+                Drained::Nothing => {
+                    visit.stay = false;
+                    break;
+                }
+                Drained::Again { publish } => {
+                    // The watcher: without `publish` it holds the slot only by coming back itself.
+                    visit.stay = true;
+                    if publish {
+                        process.activity().raise();
+                    }
+                    break;
+                }
+                Drained::KeepWarm(warm) => {
+                    visit.stay = false;
+                    visit.warm = Some(warm);
+                    break;
+                }
+                Drained::Finished => {
+                    self.complete(process);
+                    visit.worked = true;
+                }
+                Drained::Failed(status) => {
+                    process.report(status);
+                    visit.worked = true;
+                }
+            }
+            share -= 1;
+            let urgent = || {
+                !ready.immediate.is_empty()
+                    || self.has_offer()
+                    || self.shared.sleepers.has_credits()
+                    || self.shared.sleepers.rings(self.seat) != rings
+            };
+            if share == 0 || urgent() {
+                break;
+            }
+        }
+        self.counters.compute_drains.add(drains);
+        visit
+    }
+
+    /// The last one out gives the slot up, if nobody came and nothing was published. `true` if somebody has to look again.
+    pub(crate) fn try_release(&self, slot: &Slot, last: Last<'_>) -> bool {
+        let Some(closed) = last.close() else { return false };
+        let process = closed.process();
+        if process.is_terminal() {
+            self.release(slot, closed);
+            return true;
+        }
+        if process.has_warm_retainers() {
+            return self.leave_to_retainers(slot, closed);
+        }
+        let budget = process.wake_budget();
+        if !process.activity().rest() {
+            closed.reopen();
+            // Workers that were woken for what was published may have found the gate closed and gone to sleep. This one
+            // looks again; the others are woken again.
+            self.wake(budget - 1);
+            return true;
+        }
+        // Idle from here on: it may be placed elsewhere before it has left this slot. Only its reference is still here.
+        drop(closed.vacate());
+        self.refill(slot)
+    }
+
+    /// The end of a process: nobody is inside, and nobody comes in.
+    fn release(&self, slot: &Slot, closed: Closed<'_>) {
+        closed.process().activity().retire();
+        let process = closed.vacate();
+        self.refill(slot);
+        // Cancelled processes end here without a drain.
+        self.complete(&process);
+        contain(|| process.work().released());
+        self.counters.released.add(1);
+    }
+
+    /// After a slot was freed: places who waits for one, and wakes for whatever is in this one now. Those who came for it
+    /// while the gate was closed have gone. `true` if there is something.
+    fn refill(&self, slot: &Slot) -> bool {
+        let promoted = self.shared.ready.promote();
+        let placed = promoted > 0 || slot.is_occupied();
+        if placed {
+            // This worker is one of them. How many a process wants that somebody else placed is not known from here.
+            self.wake(promoted.max(POSTS_MAX) - 1);
+        }
+        placed
+    }
+}

@@ -1,0 +1,209 @@
+//! Starting, scheduling, stopping.
+//!
+//! What lives here: [`Executor`], a handle; the last one stops the workers. What does not: what workers do
+//! (`worker.rs`), threads that lend themselves (`guest.rs`).
+//!
+//! 1. All workers are asked to leave before any of them is waited for: stopping takes as long as the slowest drain, not
+//!    as long as all of them.
+//! 2. Lists and slots go last, with what they hold: processes that were never drained are dropped, not completed.
+//!    Clients bring their processes to an end first.
+//! 3. The last handle may be dropped on a worker, by a process that held it. That worker cannot wait for itself: it asks
+//!    everybody to leave, itself included, and lets the threads go. The shared side goes with the last of them.
+
+use std::fmt;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+
+use weft_sync::{Code, Result, Status, bail};
+
+use crate::counters::Counters;
+use crate::float_mode::flush_denormals_on_this_thread;
+use crate::inside;
+use crate::local_memory::LocalMemory;
+use crate::options::ExecutorOptions;
+use crate::process::Process;
+use crate::report::Report;
+use crate::shared::{Settings, Shared};
+use crate::spin::SpinLimits;
+use crate::tuning::{GUESTS_MAX, STACK_BYTES_MIN, WORKERS_MAX};
+use crate::worker::Pump;
+
+/// Scratch of a worker about whose caches nothing is known: a usual second-level cache, with room for the rest.
+const LOCAL_MEMORY_BYTES_DEFAULT: usize = 128 * 1024;
+
+/// Workers that drain processes. A cheap handle; the last one stops them.
+///
+/// ```
+/// use std::sync::Arc;
+/// use weft_sync::{Deadline, Semaphore};
+/// use weft_task::{Drained, Executor, ExecutorOptions, Process, ProcessOptions, Work, WorkerContext};
+///
+/// struct Hello(Arc<Semaphore>);
+/// impl Work for Hello {
+///     fn drain(&self, _: &WorkerContext<'_>) -> Drained {
+///         Drained::Finished
+///     }
+///     fn released(&self) {
+///         self.0.signal(1).expect("nobody else signals it");
+///     }
+/// }
+///
+/// let executor = Executor::new(&ExecutorOptions::default())?;
+/// let done = Arc::new(Semaphore::new(0));
+/// executor.schedule(&Process::new(Hello(Arc::clone(&done)), ProcessOptions::default()));
+/// executor.wait(&done, 1, Deadline::NEVER)?;
+/// # weft_sync::Result::Ok(())
+/// ```
+#[derive(Clone)]
+pub struct Executor {
+    owner: Arc<Owner>,
+}
+
+/// What the handles share: the threads.
+struct Owner {
+    shared: Arc<Shared>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Executor {
+    /// Starts the workers. If one cannot be started, those that were are stopped, and the reason is returned.
+    pub fn new(options: &ExecutorOptions) -> Result<Executor> {
+        let shared = Arc::new(Shared::new(settings(options)?));
+        let mut owner = Owner { shared, threads: Vec::with_capacity(options.workers) };
+        for index in 0..options.workers {
+            let thread = start(&owner.shared, index, options)?;
+            owner.threads.push(thread);
+        }
+        Ok(Executor { owner: Arc::new(owner) })
+    }
+
+    /// Makes a process known to the workers, and wakes as many as its budget says. Neither blocks nor allocates.
+    ///
+    /// A process that is idle is drained; one that is being drained is drained once more; one that is suspended or over
+    /// stays as it is. Panics if the process was scheduled on another executor before.
+    #[inline]
+    pub fn schedule(&self, process: &Arc<Process>) {
+        self.shared().schedule_from_outside(process);
+    }
+
+    /// Ends a process that is not over yet with `CANCELLED`: here if it is suspended, else as soon as a worker looks.
+    pub fn cancel(&self, process: &Arc<Process>) {
+        self.shared().cancel(process);
+    }
+
+    /// Ends a process with a failure, unless it has one or is over, as soon as a worker looks.
+    pub fn fail(&self, process: &Arc<Process>, failure: Status) {
+        process.report(failure);
+        self.schedule(process);
+    }
+
+    /// How many worker threads there are.
+    pub fn worker_count(&self) -> usize {
+        self.shared().settings.workers
+    }
+
+    /// How many seats there are, workers and guests: worker indices of drains are below this, counted from the base.
+    pub fn seat_count(&self) -> usize {
+        self.shared().settings.workers + self.shared().settings.guests
+    }
+
+    /// What all workers and guests have done so far.
+    pub fn counters(&self) -> Counters {
+        self.shared().count()
+    }
+
+    /// What one seat has done so far.
+    pub fn seat_counters(&self, seat: usize) -> Option<Counters> {
+        self.shared().counters.get(seat).map(|counters| counters.snapshot())
+    }
+
+    /// Who sleeps, what waits, who is with what: a look at any time, from any thread.
+    pub fn report(&self) -> Report {
+        Report::of(self.shared())
+    }
+
+    /// Whether the calling thread is a worker of this executor, or a guest that works for it now.
+    pub fn is_inside(&self) -> bool {
+        inside::executor() == self.shared().id
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.owner.shared
+    }
+}
+
+impl fmt::Debug for Executor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.report(), f)
+    }
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        self.shared.request_exit();
+        if inside::executor() == self.shared.id {
+            // Rule 3: dropping the handles lets the threads go.
+            return;
+        }
+        for thread in self.threads.drain(..) {
+            // A worker contains the panics of processes; one of its own has been printed and has nobody to go to.
+            drop(thread.join());
+        }
+    }
+}
+
+fn settings(options: &ExecutorOptions) -> Result<Settings> {
+    if options.workers > WORKERS_MAX {
+        bail!(
+            ResourceExhausted,
+            "an executor has at most {WORKERS_MAX} workers, {} were asked for",
+            options.workers
+        );
+    }
+    if options.workers == 0 {
+        bail!(InvalidArgument, "an executor without workers would never run anything");
+    }
+    if options.guests_max > GUESTS_MAX {
+        bail!(
+            ResourceExhausted,
+            "an executor has at most {GUESTS_MAX} guests at a time, {} were asked for",
+            options.guests_max
+        );
+    }
+    let local_memory_bytes = match options.local_memory_bytes {
+        0 => LOCAL_MEMORY_BYTES_DEFAULT,
+        bytes => bytes,
+    };
+    let processors = thread::available_parallelism().map_or(1, usize::from);
+    Ok(Settings {
+        workers: options.workers,
+        guests: options.guests_max,
+        worker_base_index: options.worker_base_index,
+        local_memory_bytes: vec![local_memory_bytes; options.workers].into_boxed_slice(),
+        spin: SpinLimits::new(options.spin, options.spinners_max, processors),
+        observer: options.observer.clone(),
+    })
+}
+
+fn start(shared: &Arc<Shared>, index: usize, options: &ExecutorOptions) -> Result<JoinHandle<()>> {
+    let mut builder = thread::Builder::new().name(format!("weft-{}", options.worker_base_index + index));
+    if options.stack_bytes > 0 {
+        builder = builder.stack_size(options.stack_bytes.max(STACK_BYTES_MIN));
+    }
+    let shared = Arc::clone(shared);
+    let body = Box::new(move || work(&shared, index));
+    options.spawn.spawn(index, builder, body).map_err(|error| {
+        Status::new(Code::ResourceExhausted, format!("worker {index} could not be started: {error}"))
+    })
+}
+
+/// The life of a worker thread.
+fn work(shared: &Shared, index: usize) {
+    if shared.is_exiting() {
+        return;
+    }
+    inside::enter(shared.id);
+    flush_denormals_on_this_thread();
+    let memory = LocalMemory::new(shared.settings.local_memory_bytes[index]);
+    Pump::new(shared, index, memory).run();
+}

@@ -1,0 +1,207 @@
+//! Who sleeps, and how others wake them.
+//!
+//! What lives here: [`Sleepers`]: the idle mask, one bell for each seat, wake credits. What does not: what there is to
+//! do (`ready.rs`) and who asks (`worker.rs`, `guest.rs`). The rules are numbered in `README.md`, *The wake protocol*.
+
+use weft_sync::Deadline;
+use weft_sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
+use weft_sync::notification::Notification;
+
+use crate::cache_line::CacheLine;
+use crate::tuning::POSTS_MAX;
+
+const WORD_BITS: usize = u64::BITS as usize;
+
+/// Sleepers by seat: workers first, then guests.
+#[derive(Debug)]
+pub struct Sleepers {
+    /// Guests that sleep. They are woken before workers: what they wait for is likely what there is to do.
+    idle_guests: CacheLine<AtomicU64>,
+    /// Workers that sleep.
+    idle_workers: Box<[CacheLine<AtomicU64>]>,
+    /// Wakes that a waker left to those it woke; a hint that decays.
+    credits: CacheLine<AtomicU32>,
+    bells: Box<[CacheLine<Notification>]>,
+    workers: usize,
+}
+
+/// Why a doze ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dozed {
+    /// The last look found something.
+    Found,
+    /// The bell rang.
+    Woken,
+    /// The deadline passed.
+    TimedOut,
+}
+
+/// How a doze went.
+#[must_use = "a claimed sleeper owes others a look"]
+#[derive(Clone, Copy, Debug)]
+pub struct Doze {
+    /// Why it ended.
+    pub end: Dozed,
+    /// Somebody chose this sleeper for work that it published (rule 5).
+    pub claimed: bool,
+}
+
+impl Sleepers {
+    /// Everybody is awake.
+    pub fn new(workers: usize, guests: usize) -> Sleepers {
+        let bells = (0..workers + guests).map(|_| CacheLine(Notification::new())).collect();
+        Sleepers {
+            idle_guests: CacheLine(AtomicU64::new(0)),
+            idle_workers: (0..workers.div_ceil(WORD_BITS)).map(|_| CacheLine(AtomicU64::new(0))).collect(),
+            credits: CacheLine(AtomicU32::new(0)),
+            bells,
+            workers,
+        }
+    }
+
+    /// Wakes up to `count` sleepers for work that was published before. Returns how many were woken here; the woken ones
+    /// wake more of them, if `count` is large.
+    pub fn wake(&self, count: u32) -> u32 {
+        if count == 0 {
+            return 0;
+        }
+        // Work was published, now sleepers are looked for; `doze` does the mirror image. One of the two sees the other.
+        fence(Ordering::SeqCst);
+        let mut posted = 0;
+        while posted < count.min(POSTS_MAX) {
+            let Some(seat) = self.claim() else { return posted };
+            self.post(seat);
+            posted += 1;
+        }
+        // Credits only while somebody sleeps to whom they could go, and never more than there are seats.
+        if posted < count && self.idle_count() > 0 {
+            self.credits.fetch_max((count - posted).min(self.bells.len() as u32), Ordering::Relaxed);
+        }
+        posted
+    }
+
+    /// Whether somebody left wakes to do.
+    #[inline]
+    pub fn has_credits(&self) -> bool {
+        self.credits.load(Ordering::Relaxed) > 0
+    }
+
+    /// Uses up one credit. Returns whether somebody was woken; credits that find nobody asleep are dropped, all of them:
+    /// kept, they would be passed round for ever.
+    pub fn relay(&self) -> bool {
+        let take = |credits: u32| credits.checked_sub(1);
+        // Relaxed: a credit publishes nothing; the work was published before the first wake, which this thread has seen.
+        if self.credits.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_err() {
+            return false;
+        }
+        match self.claim() {
+            Some(seat) => {
+                self.post(seat);
+                true
+            }
+            None => {
+                self.credits.store(0, Ordering::Relaxed);
+                false
+            }
+        }
+    }
+
+    /// Rings the bell of one seat, asleep or not.
+    pub fn post(&self, seat: usize) {
+        self.bells[seat].signal(1);
+    }
+
+    /// Rings every bell.
+    pub fn post_all(&self) {
+        for bell in &self.bells {
+            bell.signal(1);
+        }
+    }
+
+    /// How often the bell of a seat rang, to notice a ring while working.
+    #[inline]
+    pub fn rings(&self, seat: usize) -> u32 {
+        self.bells[seat].epoch()
+    }
+
+    /// How many sleep now.
+    pub fn idle_count(&self) -> u32 {
+        let words = self.idle_workers.iter().map(|word| word.load(Ordering::Relaxed).count_ones());
+        words.sum::<u32>() + self.idle_guests.load(Ordering::Relaxed).count_ones()
+    }
+
+    /// Credits that are left, for reports.
+    pub fn credits(&self) -> u32 {
+        self.credits.load(Ordering::Relaxed)
+    }
+
+    /// Whether a seat sleeps now, for reports.
+    pub fn is_idle(&self, seat: usize) -> bool {
+        let (word, bit) = self.bit(seat);
+        word.load(Ordering::Relaxed) & bit != 0
+    }
+
+    /// Sleeps until the bell of `seat` rings. `look` is the last look for work: it must find whatever was published
+    /// before. `spin` may pass some time before the sleep: it gets the bell and the epoch that it waits to see pass.
+    pub fn doze(
+        &self,
+        seat: usize,
+        deadline: Deadline,
+        look: impl FnOnce() -> bool,
+        spin: impl FnOnce(&Notification, u32),
+    ) -> Doze {
+        let bell = &self.bells[seat];
+        let token = bell.epoch();
+        let (word, bit) = self.bit(seat);
+        word.fetch_or(bit, Ordering::Relaxed);
+        // The sleeper has shown itself, now it looks for work; `wake` does the mirror image.
+        fence(Ordering::SeqCst);
+        let end = if look() {
+            Dozed::Found
+        } else {
+            spin(bell, token);
+            // Announced only now: a ring that meets a spinner needs no system call. A ring since the token was read is
+            // seen by the read-modify-write in `observe`.
+            let observation = bell.observe();
+            if observation.token() != token || observation.wait(deadline) {
+                Dozed::Woken
+            } else {
+                Dozed::TimedOut
+            }
+        };
+        // Acquire pairs with the Release in `claim_in`: what the one who chose this sleeper published is seen from here.
+        let claimed = word.fetch_and(!bit, Ordering::Acquire) & bit == 0;
+        Doze { end, claimed }
+    }
+
+    /// Chooses a sleeper; nobody else will choose it again before it has been awake.
+    fn claim(&self) -> Option<usize> {
+        if let Some(guest) = claim_in(&self.idle_guests) {
+            return Some(self.workers + guest);
+        }
+        let mut words = self.idle_workers.iter().enumerate();
+        words.find_map(|(index, word)| claim_in(word).map(|bit| index * WORD_BITS + bit))
+    }
+
+    fn bit(&self, seat: usize) -> (&AtomicU64, u64) {
+        if seat < self.workers {
+            (&self.idle_workers[seat / WORD_BITS], 1 << (seat % WORD_BITS))
+        } else {
+            (&self.idle_guests, 1 << (seat - self.workers))
+        }
+    }
+}
+
+/// Takes the lowest bit of a word that can be had.
+fn claim_in(word: &AtomicU64) -> Option<usize> {
+    let mut bits = word.load(Ordering::Relaxed);
+    while bits != 0 {
+        let index = bits.trailing_zeros();
+        // Release pairs with the Acquire in `doze`.
+        bits = word.fetch_and(!(1 << index), Ordering::Release);
+        if bits & 1 << index != 0 {
+            return Some(index as usize);
+        }
+    }
+    None
+}

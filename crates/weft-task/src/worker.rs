@@ -1,0 +1,245 @@
+//! The loop of a worker, which a guest runs too: look, drain, sleep.
+//!
+//! What lives here: [`Pump`]: one pass over what is ready, immediate processes, the sleep. What does not: visits to slots
+//! (`compute.rs`), the condition of a guest (`guest.rs`), threads (`executor.rs`).
+//!
+//! 1. Slots first: with work in them nobody touches the list, which is the contended one.
+//! 2. A busy worker announces nothing: its idle bit is set before a sleep and cleared after it.
+//! 3. **Nobody waits while somebody sleeps.** Whoever was chosen for a wake, or offered to look at something next, may
+//!    find other work first. Before it drains that, it looks whether something is left that nobody is with, and wakes
+//!    one more if so (`pass_on`).
+
+use std::cell::{Cell, RefCell};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use weft_sync::{Code, Deadline, Status};
+
+use crate::context::WorkerContext;
+use crate::counters::SeatCounters;
+use crate::drained::Drained;
+use crate::local_memory::LocalMemory;
+use crate::observe::{ProcessId, Span};
+use crate::process::Process;
+use crate::processor;
+use crate::shared::Shared;
+use crate::sleepers::{Doze, Dozed};
+use crate::spin::Spinner;
+use crate::tuning::{DRAINS_IMMEDIATE_MAX, IMMEDIATES_PER_SCAN};
+
+/// An offer to look at something next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Offer {
+    /// None is open.
+    None,
+    /// Made in the drain that just ended, or in the one that runs.
+    Fresh,
+    /// One drain that did work has passed since.
+    Stale,
+}
+
+/// The owner's half of a seat: what only the thread on it touches.
+pub(crate) struct Pump<'a> {
+    pub(crate) shared: &'a Shared,
+    pub(crate) seat: usize,
+    pub(crate) counters: &'a SeatCounters,
+    pub(crate) processor: Cell<u32>,
+    pub(crate) memory: RefCell<LocalMemory>,
+    /// The slot at which the next pass begins: a different one each time, so that none is favoured.
+    pub(super) scan_start: Cell<usize>,
+    /// Rule 3: there may be work that counts on this seat.
+    owes_look: Cell<bool>,
+    offer: Cell<Offer>,
+    spinner: Spinner,
+}
+
+impl<'a> Pump<'a> {
+    pub(crate) fn new(shared: &'a Shared, seat: usize, memory: LocalMemory) -> Pump<'a> {
+        Pump {
+            shared,
+            seat,
+            counters: &shared.counters[seat],
+            processor: Cell::new(processor::current()),
+            memory: RefCell::new(memory),
+            scan_start: Cell::new(seat),
+            owes_look: Cell::new(false),
+            offer: Cell::new(Offer::None),
+            spinner: Spinner::new(&shared.settings.spin),
+        }
+    }
+
+    /// Works and sleeps until the executor ends.
+    pub(crate) fn run(&self) {
+        while !self.shared.is_exiting() {
+            if !self.pass() {
+                self.sleep(Deadline::NEVER, || false);
+            }
+        }
+    }
+
+    /// Looks once at everything, and drains what it finds. `false` if there was nothing.
+    pub(crate) fn pass(&self) -> bool {
+        if self.shared.sleepers.has_credits() && self.shared.sleepers.relay() {
+            self.counters.relays.add(1);
+        }
+        if self.offer.replace(Offer::None) != Offer::None {
+            self.owes_look.set(true);
+        }
+        let mut worked = self.visit_slots();
+        for _ in 0..IMMEDIATES_PER_SCAN {
+            if !self.run_immediate() {
+                break;
+            }
+            // With work in the slots one immediate process a pass is enough to keep both going.
+            let enough = worked;
+            worked = true;
+            if enough {
+                break;
+            }
+        }
+        worked
+    }
+
+    /// Sleeps until there is something to look at. `stop` is asked in the last look. `false` if the deadline passed.
+    pub(crate) fn sleep(&self, deadline: Deadline, mut stop: impl FnMut() -> bool) -> bool {
+        let shared = self.shared;
+        let look = || shared.is_exiting() || stop() || self.has_work();
+        let spin = |bell: &_, token| self.spinner.spin(&shared.settings.spin, bell, token, self.counters);
+        let Doze { end, claimed } =
+            shared.span(self.seat, Span::Sleep, || shared.sleepers.doze(self.seat, deadline, look, spin));
+        // Chosen for some work: whatever this seat finds first, that work must not wait for it.
+        if claimed {
+            self.owes_look.set(true);
+            self.counters.claims.add(1);
+        }
+        if end != Dozed::Found {
+            self.counters.sleeps.add(1);
+            self.processor.set(processor::current());
+        }
+        end != Dozed::TimedOut
+    }
+
+    /// The last look before a sleep: whether anything was published that no drain has taken up.
+    fn has_work(&self) -> bool {
+        !self.shared.ready.immediate.is_empty() || self.is_needed_in_slots()
+    }
+
+    /// Drains the first immediate process until it rests, ends or had its share. `false` if there was none.
+    fn run_immediate(&self) -> bool {
+        let Some(process) = self.shared.ready.immediate.pop() else { return false };
+        self.pass_on();
+        self.shared.span(self.seat, Span::Immediate(ProcessId(Arc::as_ptr(&process) as usize)), || {
+            self.drain_immediate(&process)
+        });
+        true
+    }
+
+    fn drain_immediate(&self, process: &Arc<Process>) {
+        process.activity().begin();
+        for _ in 0..DRAINS_IMMEDIATE_MAX {
+            if process.is_terminal() {
+                return self.finish(process);
+            }
+            self.counters.immediate_drains.add(1);
+            match self.call(process) {
+                Drained::Worked | Drained::Again { .. } => self.age_offer(),
+                Drained::Nothing | Drained::KeepWarm(_) => {
+                    if process.activity().rest() {
+                        return;
+                    }
+                    process.activity().begin();
+                }
+                Drained::Finished => return self.finish(process),
+                Drained::Failed(status) => {
+                    process.report(status);
+                    return self.finish(process);
+                }
+            }
+            if self.shared.is_exiting() {
+                break;
+            }
+        }
+        process.activity().yield_turn();
+        self.shared.ready.immediate.push(Arc::clone(process));
+        // Nobody was woken for it: see to it that it does not wait for what this worker does next.
+        self.owes_look.set(true);
+    }
+
+    /// Ends a process that no other worker can be inside.
+    pub(crate) fn finish(&self, process: &Arc<Process>) {
+        self.complete(process);
+        process.activity().retire();
+        contain(|| process.work().released());
+        self.counters.released.add(1);
+    }
+
+    /// Completes a process, of several callers one, and schedules what waited for it.
+    pub(crate) fn complete(&self, process: &Arc<Process>) {
+        contain(|| process.complete(|dependent| self.schedule(dependent, true)));
+    }
+
+    /// One drain. A panic is a failure of the process, not of the worker.
+    #[inline]
+    pub(crate) fn call(&self, process: &Arc<Process>) -> Drained {
+        let context = WorkerContext { pump: self, process };
+        catch_unwind(AssertUnwindSafe(|| process.work().drain(&context))).unwrap_or_else(|panic| {
+            let what = panic.downcast_ref::<&str>().copied().map(str::to_owned);
+            let what = what.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
+            Drained::Failed(Status::new(Code::Internal, format!("a drain panicked: {what}")))
+        })
+    }
+
+    /// Schedules from this thread; with `next`, this seat looks at it itself (one such offer at a time).
+    pub(crate) fn schedule(&self, process: &Arc<Process>, next: bool) {
+        let offer = next && self.offer.get() == Offer::None;
+        let scheduled = self.shared.schedule(process, offer);
+        if scheduled.left_to_caller {
+            self.offer.set(Offer::Fresh);
+        }
+        self.counters.wakes.add(u64::from(scheduled.wakes));
+    }
+
+    pub(crate) fn wake(&self, count: u32) {
+        self.counters.wakes.add(u64::from(self.shared.sleepers.wake(count)));
+    }
+
+    /// Whether this seat has offered to look at something, so that it should not go on with what it does.
+    #[inline]
+    pub(crate) fn has_offer(&self) -> bool {
+        self.offer.get() != Offer::None
+    }
+
+    /// A drain did work and will be called again. An offer survives that once: the drain after a submission usually
+    /// finds nothing more. The second time it is taken back, by waking somebody.
+    fn age_offer(&self) {
+        match self.offer.get() {
+            Offer::None => {}
+            Offer::Fresh => self.offer.set(Offer::Stale),
+            Offer::Stale => {
+                self.offer.set(Offer::None);
+                self.wake(1);
+            }
+        }
+    }
+
+    /// Rule 3, before a drain.
+    #[inline]
+    pub(crate) fn pass_on(&self) {
+        if self.owes_look.replace(false) && self.shared.ready.has_unattended() {
+            self.wake(1);
+        }
+    }
+
+    /// For a guest that leaves: nothing may count on this seat any more.
+    pub(crate) fn hand_over(&self) {
+        if self.offer.replace(Offer::None) != Offer::None {
+            self.owes_look.set(true);
+        }
+        self.pass_on();
+    }
+}
+
+/// Calls what belongs to the user and must not take the worker down; a panic has been printed by the panic hook.
+pub(crate) fn contain(body: impl FnOnce()) {
+    drop(catch_unwind(AssertUnwindSafe(body)));
+}
