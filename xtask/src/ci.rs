@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use crate::{Outcome, coverage, layers, source, tidy};
+use crate::{Outcome, coverage, layers, sanitize, source, tidy};
 
 /// Runs every part and prints how long each took.
 pub fn run(_arguments: &[String]) -> Outcome {
@@ -20,6 +20,8 @@ pub fn run(_arguments: &[String]) -> Outcome {
     part("docs", || source::command("cargo", &["doc", "--workspace", "--no-deps"], &deny_docs))?;
     // The README's test command, to the letter; it includes the conformance suite.
     part("test", || source::command("cargo", &["test", "--workspace"], &[]))?;
+    // Every interleaving of the lock-free protocols, within bounds: seconds, once built.
+    part("loom", || sanitize::loom(&[]))?;
     part("coverage", || coverage::run(&[]))?;
     // The README's first command: the main job on the model in the repository.
     part("main job", || source::command("cargo", MAIN_JOB, &[]))

@@ -174,9 +174,7 @@ fn merging<const CAPACITY: usize, const COUNT: usize>(
     const COPIES: usize = 8;
     let mut copies = [target; COPIES];
     let merge = move || {
-        for copy in &mut copies {
-            *copy = target;
-        }
+        copies.fill(target);
         for copy in black_box(&mut copies) {
             black_box(&mut *copy).merge(black_box(&source)).expect("it fits");
         }

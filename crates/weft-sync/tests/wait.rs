@@ -214,18 +214,21 @@ fn long_lists_work_alike() {
 /// One semaphore may stand in the list several times.
 #[test]
 fn one_semaphore_at_several_values() {
-    let it = semaphore(0);
+    let [it, seen] = [0; 2].map(semaphore);
     thread::scope(|scope| {
         scope.spawn(|| {
-            for value in 1..=3 {
-                thread::sleep(Duration::from_millis(1));
-                it.signal(value).unwrap();
-            }
+            thread::sleep(Duration::from_millis(1));
+            it.signal(1).unwrap();
+            // However late the other thread is: it must not find 3 reached too when it begins to wait.
+            seen.wait(1, Deadline::NEVER).unwrap();
+            it.signal(2).unwrap();
+            it.signal(3).unwrap();
         });
         assert_eq!(wait_any(&[(&it, 3), (&it, 1)], Deadline::NEVER).unwrap(), 1);
+        seen.signal(1).unwrap();
         wait_all(&[(&it, 3), (&it, 1), (&it, 3)], Deadline::NEVER).unwrap();
     });
-    assert_nothing_pending(&[&it]);
+    assert_nothing_pending(&[&it, &seen]);
 }
 
 /// [causal 46] The state of a wait that ended is not touched: late signals disturb no later wait of the thread.
@@ -351,8 +354,9 @@ fn idle_changes_no_answer() {
         failed.fail(lost());
         first.signal(3).unwrap();
         first.wait_with(3, Deadline::IMMEDIATE, idle).unwrap();
+        // Before the deadline is made: however late this thread is, it lasts at least as long as the deadline says.
+        let start = Instant::now();
         for deadline in [Deadline::IMMEDIATE, soon()] {
-            let start = Instant::now();
             assert_eq!(code(second.wait_with(1, deadline, idle)), Code::DeadlineExceeded);
             assert_eq!(
                 code(wait_any_with(&[(&second, 1), (&first, 4)], deadline, idle)),

@@ -9,6 +9,8 @@
 
 use std::ops::Range;
 
+#[cfg(tsan)]
+use weft_sync::atomic::{AtomicU32, Ordering};
 use weft_sync::{Result, bail, status};
 
 use super::segments::{Protection, Region, Segments};
@@ -17,6 +19,11 @@ use super::segments::{Protection, Region, Segments};
 pub(super) fn page_bytes() -> u64 {
     platform::page_bytes()
 }
+
+/// Says what only the kernel knows: a range of addresses is given back before another thread gets it. The thread
+/// sanitizer does not see these calls, and takes the images of two threads at one address for a race.
+#[cfg(tsan)]
+static HANDED_BACK: AtomicU32 = AtomicU32::new(0);
 
 /// One reservation. Unmapped on drop.
 #[derive(Debug)]
@@ -32,6 +39,8 @@ unsafe impl Sync for Reservation {}
 
 impl Drop for Reservation {
     fn drop(&mut self) {
+        #[cfg(tsan)]
+        HANDED_BACK.fetch_add(1, Ordering::Release); // pairs with the Acquire in `Writable::reserve`
         // SAFETY: `start` and `bytes` are those of one successful `platform::reserve`, released once; whoever held pointers
         // into it kept the `Mapped` alive, by the contract of `Mapped`.
         unsafe { platform::release(self.start, self.bytes) };
@@ -81,6 +90,8 @@ impl Writable {
             .and_then(|bytes| usize::try_from(bytes).ok())
             .ok_or_else(too_large)?;
         let reservation = Reservation { start: platform::reserve(total)?, bytes: total };
+        #[cfg(tsan)]
+        HANDED_BACK.load(Ordering::Acquire); // pairs with the Release in `Reservation::drop`
         let first = reservation.start.addr() + page_bytes as usize;
         let aligned = first.next_multiple_of(plan.alignment as usize);
         let base = reservation.start.wrapping_add(aligned - reservation.start.addr());
