@@ -25,6 +25,7 @@ pub mod atomic;
 mod axis;
 mod callback;
 mod dispatch;
+pub mod elision;
 mod frontier;
 pub mod list;
 pub mod notification;

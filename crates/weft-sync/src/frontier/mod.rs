@@ -63,8 +63,16 @@ impl Entry {
         Entry { axis, epoch }
     }
 
-    /// What unused storage is filled with.
-    pub(crate) const NONE: Entry = Entry::new(Axis::from_raw(0), 0);
+    /// What unused storage is filled with: epoch 0 of the axis that names nothing.
+    ///
+    /// ```
+    /// use weft_sync::{Entry, FrontierBuf, Machine};
+    /// let frontier = FrontierBuf::single(Machine::LOCAL.host(1), 3);
+    /// let mut missing = [Entry::NONE; 4];
+    /// assert_eq!(frontier.undominated(weft_sync::Frontier::EMPTY, &mut missing), 1);
+    /// assert_eq!(missing[1], Entry::NONE);
+    /// ```
+    pub const NONE: Entry = Entry::new(Axis::from_raw(0), 0);
 }
 
 impl fmt::Display for Entry {
