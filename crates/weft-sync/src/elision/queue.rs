@@ -5,7 +5,8 @@
 //!
 //! 1. The context of a queue that runs in order is everything that its *next* submission is ordered after: what earlier
 //!    submissions waited for, and its own axis at the last epoch. A queue that promises no order has no context: each
-//!    submission is ordered after what it waits for, and nothing else.
+//!    submission is ordered after what it waits for, and nothing else. Its epochs count submissions all the same, so one
+//!    is reached once everything submitted up to it has completed, in whatever order.
 //! 2. A submission takes up a frontier only if it really waits for it (device waits, or the past of the very value that
 //!    it waits for), or if all of it is known to be complete. Taking over the accumulated frontier of a semaphore after
 //!    waiting for an earlier value would claim to be ordered after work that has not run, and every later wait that is
