@@ -57,13 +57,11 @@ impl Executor {
         if inside::executor() != 0 {
             return None;
         }
-        let shared: &Arc<Shared> = self.shared();
-        let guest = shared.take_guest_seat()?;
+        let shared = self.shared();
+        let bytes = shared.settings.local_memory_bytes[0];
+        let guest = Guest::new(shared, || LocalMemory::new(bytes))?;
         inside::enter(shared.id);
-        let memory = lock(&shared.guest_memory[guest]).take();
-        let memory = memory.unwrap_or_else(|| LocalMemory::new(shared.settings.local_memory_bytes[0]));
-        let pump = Pump::new(shared, shared.settings.workers + guest, memory);
-        Some(Guest { shared, pump, guest, stays_on_thread: PhantomData })
+        Some(guest)
     }
 
     /// Blocks until a semaphore has reached `value`, and works meanwhile if it can. Answers like [`Semaphore::wait`].
@@ -105,6 +103,16 @@ pub struct Guest<'a> {
     /// Which of the guest seats it has.
     guest: usize,
     stays_on_thread: PhantomData<*const ()>,
+}
+
+impl<'a> Guest<'a> {
+    /// Takes a free seat.
+    pub(crate) fn new(shared: &'a Arc<Shared>, memory: impl FnOnce() -> LocalMemory) -> Option<Guest<'a>> {
+        let guest = shared.take_guest_seat()?;
+        let kept = lock(&shared.guest_memory[guest]).take();
+        let pump = Pump::new(shared, shared.settings.workers + guest, kept.unwrap_or_else(memory));
+        Some(Guest { shared, pump, guest, stays_on_thread: PhantomData })
+    }
 }
 
 impl Guest<'_> {

@@ -37,6 +37,8 @@ mod guest;
 mod inside;
 mod list;
 mod local_memory;
+#[cfg(loom)]
+pub mod model;
 mod observe;
 mod options;
 mod process;

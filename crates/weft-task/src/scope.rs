@@ -132,6 +132,11 @@ impl Scope {
         self.pending.load(Ordering::Acquire) == 0
     }
 
+    /// Whether nothing is in flight and nobody who ended something is still inside.
+    pub fn is_abandoned(&self) -> bool {
+        self.is_idle() && self.enders.load(Ordering::Acquire) == 0
+    }
+
     /// Waits until nothing is in flight, and nobody who ended something is still inside. `DEADLINE_EXCEEDED` if the
     /// deadline passes first; a failed scope becomes idle like any other.
     pub fn wait_idle(&self, deadline: Deadline) -> Result<()> {

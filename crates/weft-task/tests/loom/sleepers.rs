@@ -1,0 +1,95 @@
+//! Sleep against wake.
+
+use super::{model, wide_model};
+use loom::sync::atomic::AtomicU32;
+use loom::thread;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use weft_sync::Deadline;
+use weft_task::model::{Dozed, Sleepers};
+
+struct Shared {
+    work: AtomicU32,
+    sleepers: Sleepers,
+}
+
+fn shared(seats: usize) -> Arc<Shared> {
+    Arc::new(Shared { work: AtomicU32::new(0), sleepers: Sleepers::new(seats, 0) })
+}
+
+impl Shared {
+    fn publish(&self) {
+        // Relaxed on both sides: the fences have to do it, or the claim.
+        self.work.fetch_add(1, Ordering::Relaxed);
+        self.sleepers.wake(1);
+    }
+
+    /// Takes one piece of work; sleeps as long as there is none.
+    fn take(&self, seat: usize) {
+        loop {
+            let found = self.work.load(Ordering::Relaxed);
+            if found > 0 {
+                let taken =
+                    self.work.compare_exchange(found, found - 1, Ordering::Relaxed, Ordering::Relaxed);
+                if taken.is_ok() {
+                    return;
+                }
+                continue;
+            }
+            let look = || self.work.load(Ordering::Relaxed) > 0;
+            let doze = self.sleepers.doze(seat, Deadline::NEVER, look, |_, _| ());
+            assert!(doze.end != Dozed::TimedOut);
+        }
+    }
+}
+
+/// The sleeper shows itself before its last look, the waker publishes before it looks for sleepers.
+#[test]
+fn a_sleeper_is_woken_or_has_seen_the_work() {
+    model(|| {
+        let it = shared(1);
+        let sleeper = thread::spawn({
+            let it = Arc::clone(&it);
+            move || it.take(0)
+        });
+        it.publish();
+        sleeper.join().unwrap();
+    });
+}
+
+/// Two pieces of work, two sleepers: no wake goes twice to the same sleeper while the other one sleeps on.
+#[test]
+fn two_wakes_reach_two_sleepers() {
+    wide_model(|| {
+        let it = shared(2);
+        let sleepers = [0, 1].map(|seat| {
+            let it = Arc::clone(&it);
+            thread::spawn(move || it.take(seat))
+        });
+        it.publish();
+        it.publish();
+        for sleeper in sleepers {
+            sleeper.join().unwrap();
+        }
+    });
+}
+
+/// A ring without work, as for an end: it is not slept through, wherever it comes.
+#[test]
+fn a_ring_is_never_slept_through() {
+    model(|| {
+        let it = shared(1);
+        let sleeper = thread::spawn({
+            let it = Arc::clone(&it);
+            move || {
+                while it.work.load(Ordering::Relaxed) == 0 {
+                    let look = || it.work.load(Ordering::Relaxed) > 0;
+                    let _ = it.sleepers.doze(0, Deadline::NEVER, look, |_, _| ());
+                }
+            }
+        });
+        it.work.store(1, Ordering::Relaxed);
+        it.sleepers.post(0);
+        sleeper.join().unwrap();
+    });
+}
