@@ -58,7 +58,7 @@ fn thread(package: Option<&str>) -> Outcome {
         // Debian's is a stable compiler; this lets it take the flags.
         ("RUSTC_BOOTSTRAP", "1"),
         ("RUSTFLAGS", flags.as_str()),
-        ("TSAN_OPTIONS", "halt_on_error=1 allocator_may_return_null=1"),
+        ("TSAN_OPTIONS", "halt_on_error=1 exitcode=1 allocator_may_return_null=1"),
     ];
     let arguments = ["-Zbuild-std=std,panic_unwind", "--target-dir", "target/tsan"];
     test(chosen.toolchain, package, &arguments, &environment)
