@@ -27,6 +27,7 @@ mod callback;
 mod dispatch;
 pub mod elision;
 mod frontier;
+mod gather;
 pub mod list;
 pub mod notification;
 pub mod park;
@@ -43,6 +44,7 @@ pub use axis::{Axis, CompletionCounter, Domain, Machine};
 pub use frontier::{
     Causality, ENTRIES_MAX, Entry, Frontier, FrontierBox, FrontierBuf, Overflow, WIRE_BYTES_MAX, WireError,
 };
+pub use gather::{Gathering, on_all_reached, on_any_reached};
 pub use semaphore::{ExportTarget, Import, Link, Semaphore, Timepoint};
 pub use status::{Code, Result, Status, WhileDoing};
 pub use time::{Deadline, Instant};

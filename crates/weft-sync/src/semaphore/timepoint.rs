@@ -8,7 +8,7 @@ use crate::Result;
 use crate::callback::Callback;
 use crate::dispatch::call_now;
 use crate::pending::Action;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 impl Semaphore {
     /// Calls `callback` exactly once: with `Ok` once the timeline has reached `value`, with the failure if it
@@ -102,5 +102,27 @@ impl Timepoint {
         let Some(place) = &self.place else { return false };
         // The record is dropped here, after the lock is free: a callback may own anything.
         place.semaphore.unregister(place.value, place.ticket).is_some()
+    }
+
+    /// What withdraws the callback without keeping the semaphore alive; `None` if it was answered when it was made.
+    pub(crate) fn downgrade(&self) -> Option<Withdrawal> {
+        let Place { semaphore, value, ticket } = self.place.as_ref()?;
+        Some(Withdrawal { semaphore: Arc::downgrade(semaphore), value: *value, ticket: *ticket })
+    }
+}
+
+/// See [`Timepoint::downgrade`].
+pub(crate) struct Withdrawal {
+    semaphore: Weak<Semaphore>,
+    value: u64,
+    ticket: u64,
+}
+
+impl Withdrawal {
+    /// Withdraws the callback, if it has not left.
+    pub(crate) fn withdraw(&self) {
+        if let Some(semaphore) = self.semaphore.upgrade() {
+            semaphore.unregister(self.value, self.ticket);
+        }
     }
 }

@@ -5,6 +5,7 @@
 #![cfg(loom)]
 
 mod causal;
+mod gather;
 mod list;
 mod notification;
 mod semaphore;
