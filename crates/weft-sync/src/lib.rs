@@ -32,6 +32,7 @@ pub mod list;
 pub mod notification;
 pub mod park;
 mod pending;
+pub mod reuse;
 mod semaphore;
 mod sleeper;
 pub mod slots;
