@@ -175,8 +175,8 @@ impl Semaphore {
                 batch.push(record, Err(status.clone()));
             }
             shared.failure = Some(status);
-            // Pairs with the Acquire in `check`.
-            self.flags.store(FAILED, Ordering::Release);
+            // Relaxed: whoever sees it takes the lock for the status, which orders all that came before.
+            self.flags.store(FAILED, Ordering::Relaxed);
         });
     }
 
@@ -250,8 +250,8 @@ impl Semaphore {
 
     #[inline]
     fn check(&self) -> Result<()> {
-        // Pairs with the Release in `fail`: whoever sees the failure sees what came before it.
-        if self.flags.load(Ordering::Acquire) & FAILED == 0 { Ok(()) } else { self.known_failure() }
+        // Relaxed: whoever sees the failure goes on to the lock, and sees what came before it.
+        if self.flags.load(Ordering::Relaxed) & FAILED == 0 { Ok(()) } else { self.known_failure() }
     }
 
     #[cold]

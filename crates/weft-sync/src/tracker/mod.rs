@@ -282,8 +282,8 @@ impl Tracker {
         let slot = self.table.slot(index);
         dispatch(|batch| {
             let mut waiters = self.lock();
-            // Release pairs with the Acquire in `has_failed` and `bridge`.
-            slot.flags.fetch_or(flags, Ordering::Release);
+            // Relaxed: whoever sees `FAILED` takes the lock next; `DETACHED` only says that the bridge is no longer used.
+            slot.flags.fetch_or(flags, Ordering::Relaxed);
             if !waiters.set_failure(index, &status) {
                 return;
             }

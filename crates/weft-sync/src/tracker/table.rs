@@ -53,13 +53,13 @@ impl AxisSlot {
     #[inline]
     pub(super) fn bridge(&self) -> Option<&Arc<Semaphore>> {
         let bridge = self.bridge.get()?;
-        (self.flags.load(Ordering::Acquire) & DETACHED == 0).then_some(bridge)
+        (self.flags.load(Ordering::Relaxed) & DETACHED == 0).then_some(bridge)
     }
 
     #[inline]
     pub(super) fn has_failed(&self) -> bool {
-        // Pairs with the Release of whoever fails the axis.
-        self.flags.load(Ordering::Acquire) & FAILED != 0
+        // Relaxed: the status is under the lock, where whoever sees this goes next.
+        self.flags.load(Ordering::Relaxed) & FAILED != 0
     }
 }
 

@@ -34,6 +34,7 @@ fn signals_against_a_reader() {
             }
         });
         let untainted = it.untainted_value();
+        assert!(it.query().unwrap() >= untainted, "the watermark came before the value");
         assert!(epoch_of(&it) >= untainted * 10, "the watermark came before the frontier");
         let value = it.query().unwrap();
         let epoch = epoch_of(&it);

@@ -45,6 +45,34 @@ fn wait_against_advance() {
     });
 }
 
+/// A wait that finds its epoch reached at the first look sees what came before it, too. The hint orders nothing; it brings the
+/// checker to try the advance before the first look, which it leaves out otherwise: it takes the advance's own first
+/// look for the last access to the epoch.
+#[test]
+fn an_answer_at_once_sees_what_came_before() {
+    model(|| {
+        let (it, calls) = (tracker(1), Calls::default());
+        let shared = Arc::new((AtomicU32::new(0), AtomicU32::new(0)));
+        let owner = thread::spawn({
+            let (it, shared) = (Arc::clone(&it), Arc::clone(&shared));
+            move || {
+                shared.0.store(7, Ordering::Relaxed);
+                it.advance(axis(1), 1);
+                shared.1.store(1, Ordering::Relaxed);
+            }
+        });
+        let hint = shared.1.load(Ordering::Relaxed);
+        let callback = calls.callback();
+        it.wait(&one(1, 1), move |outcome| {
+            assert_eq!(shared.0.load(Ordering::Relaxed), 7, "hint {hint}");
+            callback(outcome);
+        })
+        .unwrap();
+        owner.join().unwrap();
+        assert_eq!((calls.reached(), calls.failed()), (1, 0));
+    });
+}
+
 /// [causal 56] [causal 58] Two axes from two threads: the one that decides dispatches, once, with both effects seen.
 #[test]
 fn wait_for_two_axes_against_two_advances() {
