@@ -26,6 +26,7 @@
 //! ```
 
 mod activity;
+mod affinity;
 mod cache_line;
 mod compute;
 mod context;
@@ -54,6 +55,7 @@ mod tuning;
 mod warm;
 mod worker;
 
+pub use affinity::{AffinitySet, AtomicAffinitySet, Indices};
 pub use context::WorkerContext;
 pub use counters::Counters;
 pub use drained::{Drained, KeepWarm};
