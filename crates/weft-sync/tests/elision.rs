@@ -224,7 +224,7 @@ fn a_reached_value_brings_nothing_of_later_signals() {
     assert!(b.submit([&*barriers, imported]).past().expect("complete").covers(A, 2));
 }
 
-/// A late waiter depends on the signal of its value, though the timeline is further. [causal 89]
+/// A late waiter depends on the signal of its value, though the timeline is further.
 #[test]
 fn a_late_waiter_takes_up_the_value_that_it_waits_for() {
     let (semaphore, mut history) = (Semaphore::new(0), History::new());

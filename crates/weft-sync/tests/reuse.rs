@@ -455,7 +455,7 @@ fn weights_make_room_for_each_other() {
     assert_eq!(*speech.past(), *frontier(&[(bark, 5), (sdxl, 52)]));
     speech.submit([]);
     assert_eq!(*speech.past(), *frontier(&[(bark, 6), (sdxl, 52)]));
-    drop(more);
+    assert!(more.into_reservation().is_some());
 }
 
 /// Freed before its own signal a block is ready for whoever waited for that; freed after, it is not. [causal 67]
