@@ -107,3 +107,23 @@ fn one_drain_sees_the_one_before() {
         assert_eq!(it.seen(), 2);
     });
 }
+
+/// What a drain found and left to a sibling is seen by the sibling that takes it up.
+#[test]
+fn what_is_raised_from_inside_is_seen() {
+    model(|| {
+        let it = Shared::new();
+        let other = thread::spawn({
+            let it = Arc::clone(&it);
+            move || {
+                it.items[0].store(1, Ordering::Relaxed);
+                it.activity.raise();
+            }
+        });
+        if it.activity.is_needed() {
+            it.activity.begin();
+            assert_eq!(it.items[0].load(Ordering::Relaxed), 1);
+        }
+        other.join().unwrap();
+    });
+}

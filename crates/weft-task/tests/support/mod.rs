@@ -10,7 +10,7 @@ use weft_sync::{Deadline, Result};
 use weft_task::{Drained, Executor, ExecutorOptions, Process, ProcessOptions, Work, WorkerContext};
 
 /// Long enough for any machine; a test that takes this long hangs.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Divides counts where everything is slow: under the sanitizers.
 pub const SLOWNESS: u32 = if cfg!(tsan) { 10 } else { 1 };
