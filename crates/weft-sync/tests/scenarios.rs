@@ -131,7 +131,7 @@ struct Simulation<'a> {
 enum State {
     Pending,
     Ready { at: u64 },
-    Running { outcome: Outcome, past: FrontierBuf<16>, place: usize },
+    Running { outcome: Outcome, past: Box<FrontierBuf<16>>, place: usize },
     Over(Outcome),
 }
 
@@ -198,7 +198,7 @@ impl<'a> Simulation<'a> {
             if outcome.end > tick {
                 continue;
             }
-            let (outcome, past, place) = (outcome.clone(), *past, *place);
+            let (outcome, past, place) = (outcome.clone(), **past, *place);
             let row = &self.scenario.rows[index];
             self.busy.get_mut(&row.device).expect("a device")[place] = false;
             for (name, &value) in &row.signals {
@@ -222,7 +222,7 @@ impl<'a> Simulation<'a> {
             let past = self.past(row);
             let frontier = self.named(&past);
             let outcome = Outcome { ready: at, lane, start: tick, end: tick + row.duration, frontier };
-            self.states[index] = State::Running { outcome, past, place };
+            self.states[index] = State::Running { outcome, past: Box::new(past), place };
         }
     }
 

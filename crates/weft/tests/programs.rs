@@ -18,7 +18,8 @@ fn load(name: &str) -> Program {
 }
 
 fn data(name: &str) -> Program {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/library").join(format!("{name}.vmfb"));
+    let path =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/library").join(format!("{name}.vmfb"));
     Program::load(path).unwrap_or_else(|status| panic!("{name}: {status}"))
 }
 
