@@ -102,6 +102,16 @@ impl Default for Notification {
 }
 
 /// A waiter that has announced itself. Ends when dropped.
+///
+/// ```
+/// use weft_sync::{Deadline, notification::Notification};
+/// let changed = Notification::new();
+/// assert!(!changed.signal(1), "nobody observes");
+/// let observation = changed.observe();
+/// assert!(!observation.is_over() && !changed.observe().wait(Deadline::IMMEDIATE));
+/// assert!(changed.signal(1));
+/// assert!(observation.wait(Deadline::NEVER), "at once: it was signalled meanwhile");
+/// ```
 #[must_use = "the announcement ends when this is dropped"]
 #[derive(Debug)]
 pub struct Observation<'a> {

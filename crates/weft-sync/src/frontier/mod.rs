@@ -145,6 +145,13 @@ impl Frontier {
     }
 
     /// The epoch required of `axis`; 0 if none is.
+    ///
+    /// ```
+    /// use weft_sync::{FrontierBuf, Machine};
+    /// let past = FrontierBuf::single(Machine::LOCAL.host(1), 3);
+    /// assert_eq!((past.epoch_of(Machine::LOCAL.host(1)), past.epoch_of(Machine::LOCAL.host(2))), (3, 0));
+    /// assert!(past.covers(Machine::LOCAL.host(1), 2));
+    /// ```
     pub fn epoch_of(&self, axis: Axis) -> u64 {
         match self.0.binary_search_by_key(&axis, |entry| entry.axis) {
             Ok(place) => self.0[place].epoch,

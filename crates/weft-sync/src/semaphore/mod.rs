@@ -92,6 +92,15 @@ impl Semaphore {
     }
 
     /// The current value, or the failure.
+    ///
+    /// ```
+    /// use weft_sync::{Code, Semaphore, Status};
+    /// let it = Semaphore::new(3);
+    /// assert_eq!(it.query()?, 3);
+    /// it.fail(Status::new(Code::DataLoss, "gone"));
+    /// assert_eq!(it.query().unwrap_err().code(), Code::DataLoss);
+    /// # weft_sync::Result::Ok(())
+    /// ```
     #[inline]
     pub fn query(&self) -> Result<u64> {
         self.check()?;
@@ -134,6 +143,15 @@ impl Semaphore {
     ///
     /// Callbacks run on this thread before `signal` returns; if it is itself called by a callback, after that
     /// callback has returned.
+    ///
+    /// ```
+    /// use weft_sync::{Code, Semaphore};
+    /// let it = Semaphore::new(0);
+    /// it.signal(5)?;
+    /// assert_eq!(it.signal(5).unwrap_err().code(), Code::InvalidArgument);
+    /// assert_eq!(it.query()?, 5);
+    /// # weft_sync::Result::Ok(())
+    /// ```
     #[inline]
     pub fn signal(&self, value: u64) -> Result<()> {
         if let Err(current) = self.advance(value)? {
@@ -165,6 +183,15 @@ impl Semaphore {
 
     /// Fails the timeline: every pending and every later question is answered with `status`. The value stays.
     /// The first failure wins; a later one is dropped.
+    ///
+    /// ```
+    /// use weft_sync::{Code, Deadline, Semaphore, Status};
+    /// let it = Semaphore::new(0);
+    /// it.fail(Status::new(Code::DataLoss, "the disk is gone"));
+    /// it.fail(Status::new(Code::Aborted, "too late"));
+    /// assert_eq!(it.wait(1, Deadline::NEVER).unwrap_err().code(), Code::DataLoss);
+    /// assert!(it.signal(1).is_err());
+    /// ```
     pub fn fail(&self, status: Status) {
         dispatch(|batch| {
             let mut shared = self.lock();
@@ -184,6 +211,16 @@ impl Semaphore {
     ///
     /// `DEADLINE_EXCEEDED` if the deadline passes first, the failure if the timeline fails first (or has failed).
     /// Inside a callback, where nothing may block, a wait that would have to gives `FAILED_PRECONDITION`.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use weft_sync::{Code, Deadline, Semaphore};
+    /// let it = Semaphore::new(2);
+    /// it.wait(2, Deadline::IMMEDIATE)?;
+    /// let late = it.wait(3, Deadline::after(Duration::from_millis(1)));
+    /// assert_eq!(late.unwrap_err().code(), Code::DeadlineExceeded);
+    /// # weft_sync::Result::Ok(())
+    /// ```
     #[inline]
     pub fn wait(&self, value: u64, deadline: Deadline) -> Result<()> {
         wait_many::wait_all(&[(self, value)], deadline)

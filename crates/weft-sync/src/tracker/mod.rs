@@ -267,12 +267,37 @@ impl Tracker {
     /// Fails an axis: every waiter that names it is called back with `status`, also if the rest of its frontier is
     /// pending, and every later wait that names it too. The semaphore that follows it fails. The first failure wins;
     /// an unknown axis is passed over.
+    ///
+    /// ```
+    /// use weft_sync::{Code, FrontierBuf, Machine, Status, Tracker, TrackerOptions};
+    /// let (tracker, axis) = (Tracker::new(TrackerOptions::default())?, Machine::LOCAL.queue(0, 0));
+    /// tracker.register(axis, None)?;
+    /// tracker.advance(axis, 3);
+    /// tracker.fail_axis(axis, Status::new(Code::DataLoss, "the device is lost"));
+    /// tracker.wait(&FrontierBuf::single(axis, 2), |outcome| {
+    ///     assert_eq!(outcome.unwrap_err().code(), Code::DataLoss, "also for what was reached");
+    /// })?;
+    /// assert!(tracker.query_epoch(axis, 3) && !tracker.query_epoch(axis, 4));
+    /// # weft_sync::Result::Ok(())
+    /// ```
     pub fn fail_axis(&self, axis: Axis, status: Status) {
         self.end_axis(axis, status, FAILED);
     }
 
     /// As [`Tracker::fail_axis`] for an axis whose owner has stopped for good: its semaphore is let go of and stays as
     /// it is. `CANCELLED` is the status for a clean end.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use weft_sync::{Code, Machine, Semaphore, Status, Tracker, TrackerOptions};
+    /// let (tracker, axis) = (Tracker::new(TrackerOptions::default())?, Machine::LOCAL.queue(0, 0));
+    /// let bridge = Arc::new(Semaphore::new(0));
+    /// tracker.register(axis, Some(Arc::clone(&bridge)))?;
+    /// tracker.advance(axis, 2);
+    /// tracker.retire_axis(axis, Status::new(Code::Cancelled, "the device was closed"));
+    /// assert_eq!(bridge.query()?, 2);
+    /// # weft_sync::Result::Ok(())
+    /// ```
     pub fn retire_axis(&self, axis: Axis, status: Status) {
         self.end_axis(axis, status, FAILED | DETACHED);
     }

@@ -158,6 +158,75 @@ fn cancel_against_advance() {
     });
 }
 
+/// A wait for less than what is watched announces itself; the advance to it does not pass it by.
+#[test]
+fn a_lower_wait_against_an_advance() {
+    model(|| {
+        let (it, low, high) = (tracker(1), Calls::default(), Calls::default());
+        it.wait(&one(1, 3), high.callback()).unwrap();
+        let owner = thread::spawn({
+            let it = Arc::clone(&it);
+            move || it.advance(axis(1), 1)
+        });
+        it.wait(&one(1, 1), low.callback()).unwrap();
+        owner.join().unwrap();
+        assert_eq!((low.reached(), high.reached()), (1, 0));
+        assert_eq!(it.advance(axis(1), 3), 1);
+    });
+}
+
+/// A wait for an epoch that others have announced already, and that is reached while it is looked at, sees what came before.
+#[test]
+fn a_second_wait_for_an_epoch_against_its_advance() {
+    model(|| {
+        let (it, first, second) = (tracker(1), Calls::default(), Calls::default());
+        let data = Arc::new(AtomicU32::new(0));
+        it.wait(&one(1, 1), first.callback()).unwrap();
+        let owner = thread::spawn({
+            let (it, data) = (Arc::clone(&it), Arc::clone(&data));
+            move || {
+                data.store(7, Ordering::Relaxed);
+                it.advance(axis(1), 1);
+            }
+        });
+        let callback = second.callback();
+        it.wait(&one(1, 1), move |outcome| {
+            assert_eq!(data.load(Ordering::Relaxed), 7);
+            callback(outcome);
+        })
+        .unwrap();
+        owner.join().unwrap();
+        assert_eq!((first.reached(), second.reached()), (1, 1));
+    });
+}
+
+/// Who dispatches for an earlier epoch also takes those whose epoch another thread has just reached: with what came
+/// before that one.
+#[test]
+fn an_advance_dispatches_for_a_later_one() {
+    model(|| {
+        let (it, early, late) = (tracker(1), Calls::default(), Calls::default());
+        let data = Arc::new(AtomicU32::new(0));
+        it.wait(&one(1, 1), early.callback()).unwrap();
+        let (callback, seen) = (late.callback(), Arc::clone(&data));
+        it.wait(&one(1, 2), move |outcome| {
+            assert_eq!(seen.load(Ordering::Relaxed), 7);
+            callback(outcome);
+        })
+        .unwrap();
+        let later = thread::spawn({
+            let (it, data) = (Arc::clone(&it), Arc::clone(&data));
+            move || {
+                data.store(7, Ordering::Relaxed);
+                it.advance(axis(1), 2);
+            }
+        });
+        it.advance(axis(1), 1);
+        later.join().unwrap();
+        assert_eq!((early.reached(), late.reached()), (1, 1));
+    });
+}
+
 /// The lowest watched epoch is lowered by one thread and raised by another, while a third advances.
 #[test]
 fn watches_come_and_go_while_the_axis_advances() {
