@@ -190,7 +190,10 @@ fn cancel_answers_whether_the_wait_was_withdrawn() {
         names.sort_unstable();
         let expected: Vec<_> = (0..4).filter(|&name| name != withdrawn as u64).chain([9]).collect();
         assert_eq!(names, expected);
+        // A later wait in the place of an earlier one is not withdrawn by the earlier one's name.
+        let later: Vec<_> = (0..5).map(|name| wait(&it, &[(1, 10)], &log, name)).collect();
         assert!(ids.iter().all(|&id| !it.cancel_wait(id)) && !it.cancel_wait(again));
+        assert!(later.iter().all(|&id| it.cancel_wait(id)));
     }
 }
 
