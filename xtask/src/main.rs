@@ -44,7 +44,16 @@ const TASKS: &[Task] = &[
         help: "the suite under a sanitizer: `sanitize address|thread [package]` (needs nightly; thread: rust-src too)",
         run: sanitize::run,
     },
-    Task { name: "loom", help: "model-checks the lock-free protocols of weft-sync", run: sanitize::loom },
+    Task {
+        name: "loom",
+        help: "model-checks the lock-free protocols of weft-sync and weft-task",
+        run: sanitize::loom,
+    },
+    Task {
+        name: "storm",
+        help: "an executor started, stopped, cancelled, rescheduled at random: `storm [minutes]`",
+        run: sanitize::storm,
+    },
     Task {
         name: "fuzz",
         help: "every fuzz target: `fuzz [seconds] [target]` (needs nightly and cargo-fuzz)",

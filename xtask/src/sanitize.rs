@@ -90,11 +90,22 @@ fn test(toolchain: &str, package: Option<&str>, more: &[&str], environment: &[(&
     source::command("cargo", &arguments, environment)
 }
 
-/// The loom models of weft-sync. How far each goes stands beside it.
+/// The loom models of weft-sync and weft-task. How far each goes stands beside it.
 pub fn loom(_arguments: &[String]) -> Outcome {
     source::command(
         "cargo",
-        &["test", "--release", "--package", "weft-sync", "--test", "loom", "--target-dir", "target/loom"],
+        &[
+            "test",
+            "--release",
+            "--package",
+            "weft-sync",
+            "--package",
+            "weft-task",
+            "--test",
+            "loom",
+            "--target-dir",
+            "target/loom",
+        ],
         &[("RUSTFLAGS", "--cfg loom")],
     )
 }
@@ -117,4 +128,16 @@ pub fn fuzz(arguments: &[String]) -> Outcome {
         .map_err(|why| format!("{why} (install with `cargo install cargo-fuzz --locked`)"))?;
     }
     Ok(())
+}
+
+/// `storm [minutes]`: everything that an executor can be asked for at once, for that long (10 minutes unless told).
+pub fn storm(arguments: &[String]) -> Outcome {
+    let minutes = arguments.first().map_or("10", String::as_str);
+    let minutes = minutes.parse::<u64>().map_err(|_| format!("expected minutes, found `{minutes}`"))?;
+    let seconds = (minutes * 60).to_string();
+    source::command(
+        "cargo",
+        &["test", "--release", "--package", "weft-task", "--test", "storm", "--", "--nocapture"],
+        &[("WEFT_STORM_SECONDS", seconds.as_str())],
+    )
 }

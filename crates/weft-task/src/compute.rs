@@ -5,6 +5,8 @@
 
 use std::sync::Arc;
 
+use weft_sync::atomic::yield_now;
+
 use crate::drained::{Drained, KeepWarm};
 use crate::observe::{ProcessId, Span};
 use crate::process::Process;
@@ -16,8 +18,10 @@ use crate::worker::{Pump, contain};
 struct Visit {
     /// Something was done.
     worked: bool,
-    /// The last drain asked to come back.
+    /// The last drain did work, so there may be more.
     stay: bool,
+    /// The last drain was told to come back.
+    again: bool,
     /// The last drain asked to stay near.
     warm: Option<KeepWarm>,
 }
@@ -28,8 +32,10 @@ impl Pump<'_> {
         let start = self.scan_start.get();
         self.scan_start.set(start.wrapping_add(1));
         (0..SLOTS).any(|offset| {
-            let slot = &self.shared.ready.slots[(start.wrapping_add(offset)) % SLOTS];
-            slot.enter().is_some_and(|entry| self.visit(slot, entry))
+            let index = start.wrapping_add(offset) % SLOTS;
+            let slot = &self.shared.ready.slots[index];
+            // A closed slot to which this seat has to come back is reopened soon: that is no time to sleep.
+            slot.enter().map_or(self.held.get() & 1 << index != 0, |entry| self.visit(index, slot, entry))
         })
     }
 
@@ -45,13 +51,17 @@ impl Pump<'_> {
     }
 
     /// One visit. `true` if there may be more to do, here or elsewhere.
-    fn visit(&self, slot: &Slot, entry: Entry<'_>) -> bool {
+    fn visit(&self, index: usize, slot: &Slot, entry: Entry<'_>) -> bool {
         self.pass_on();
         self.counters.entries.add(1);
         let process = entry.process();
         let id = ProcessId(Arc::as_ptr(process) as usize);
-        let Visit { worked, stay, warm } =
+        let Visit { worked, stay, again, warm } =
             self.shared.span(self.seat, Span::Compute(id), || self.drain_compute(process));
+        if self.hold(index, process, again && !process.is_terminal()) {
+            let _ = entry.leave();
+            return true;
+        }
         if process.is_terminal() {
             // At once, though others may be inside: what waits for the end need not wait for them.
             self.complete(process);
@@ -73,9 +83,46 @@ impl Pump<'_> {
         last.is_some_and(|last| self.try_release(slot, last)) || worked
     }
 
+    /// Takes or drops the claim of this seat on the process in slot `index`. While there is one the slot is not given up,
+    /// so the process that this seat comes back to is the same. Returns whether there is one.
+    fn hold(&self, index: usize, process: &Process, wanted: bool) -> bool {
+        let (held, bit) = (self.held.get(), 1 << index);
+        match (held & bit != 0, wanted) {
+            (false, true) => {
+                process.take_claim();
+                self.held.set(held | bit);
+            }
+            (true, false) => {
+                process.drop_claim();
+                self.held.set(held & !bit);
+            }
+            _ => {}
+        }
+        wanted
+    }
+
+    /// Drops every claim of this seat, which comes back no more.
+    pub(crate) fn let_go(&self) {
+        while self.held.get() != 0 {
+            let index = self.held.get().trailing_zeros() as usize;
+            let slot = &self.shared.ready.slots[index];
+            // Closed for a moment only: claims forbid to vacate it.
+            let Some(entry) = slot.enter() else {
+                yield_now();
+                continue;
+            };
+            // Somebody else may have to look instead.
+            entry.process().activity().raise();
+            self.hold(index, entry.process(), false);
+            if entry.leave().is_some_and(|last| self.try_release(slot, last)) {
+                self.wake(1);
+            }
+        }
+    }
+
     /// Drains until there is nothing to do, the share is used up, or something else is more urgent.
     fn drain_compute(&self, process: &Arc<Process>) -> Visit {
-        let mut visit = Visit { worked: false, stay: false, warm: None };
+        let mut visit = Visit { worked: false, stay: false, again: false, warm: None };
         let ready = &self.shared.ready;
         let rings = self.shared.sleepers.rings(self.seat);
         let mut share = if ready.occupied() > 1 { DRAINS_SHARED_MAX } else { DRAINS_ALONE_MAX };
@@ -94,12 +141,9 @@ impl Pump<'_> {
                     visit.stay = false;
                     break;
                 }
-                Drained::Again { publish } => {
-                    // The watcher: without `publish` it holds the slot only by coming back itself.
-                    visit.stay = true;
-                    if publish {
-                        process.activity().raise();
-                    }
+                Drained::Again => {
+                    visit.stay = false;
+                    visit.again = true;
                     break;
                 }
                 Drained::KeepWarm(warm) => {
@@ -135,12 +179,12 @@ impl Pump<'_> {
     pub(crate) fn try_release(&self, slot: &Slot, last: Last<'_>) -> bool {
         let Some(closed) = last.close() else { return false };
         let process = closed.process();
+        if process.has_retainers() {
+            return self.leave_to_retainers(slot, closed);
+        }
         if process.is_terminal() {
             self.release(slot, closed);
             return true;
-        }
-        if process.has_warm_retainers() {
-            return self.leave_to_retainers(slot, closed);
         }
         let budget = process.wake_budget();
         if !process.activity().rest() {

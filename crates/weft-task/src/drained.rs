@@ -15,11 +15,9 @@ pub enum Drained {
     Finished,
     /// The process is finished, with a failure. The first failure of a process wins.
     Failed(Status),
-    /// No progress, but come back: the state moved under this worker, or it watches for the others.
-    Again {
-        /// Also if another worker is the last one to leave: the slot may not be given up before somebody looked again.
-        publish: bool,
-    },
+    /// No progress, but come back: the state moved under this worker, or it watches for the others. Until it has looked
+    /// again the process stays where it is, whatever the others find.
+    Again,
     /// No progress; stay near for a moment (compute processes only).
     KeepWarm(KeepWarm),
 }

@@ -98,3 +98,63 @@ impl Drop for ProcessList {
         while self.pop().is_some() {}
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::{Drained, ProcessOptions, Work, WorkerContext};
+    use std::sync::atomic::AtomicU32;
+
+    struct Idle;
+
+    impl Work for Idle {
+        fn drain(&self, _: &WorkerContext<'_>) -> Drained {
+            Drained::Nothing
+        }
+    }
+
+    fn listed(count: usize) -> Vec<Arc<Process>> {
+        (0..count).map(|_| Process::new(Idle, ProcessOptions::default())).collect()
+    }
+
+    #[test]
+    fn processes_come_out_in_the_order_in_which_they_went_in() {
+        let (list, all) = (ProcessList::new(), listed(5));
+        for _ in 0..2 {
+            all.iter().for_each(|process| list.push(Arc::clone(process)));
+            for process in &all {
+                assert!(Arc::ptr_eq(&list.pop().expect("five were pushed"), process));
+            }
+            assert!(list.is_empty() && list.pop().is_none());
+        }
+        all.iter().for_each(|process| list.push(Arc::clone(process)));
+        drop(list);
+        assert!(all.iter().all(|process| Arc::strong_count(process) == 1), "a list drops what it holds");
+    }
+
+    /// [task 64]
+    #[test]
+    fn pushes_and_pops_at_once_lose_and_double_nothing() {
+        let each = if cfg!(tsan) { 500 } else { 5_000 };
+        let (list, taken) = (ProcessList::new(), AtomicU32::new(0));
+        let all: Vec<_> = (0..4).map(|_| listed(each)).collect();
+        std::thread::scope(|scope| {
+            for some in &all {
+                scope.spawn(|| some.iter().for_each(|process| list.push(Arc::clone(process))));
+                scope.spawn(|| {
+                    while taken.load(Ordering::Relaxed) < 4 * each as u32 {
+                        if let Some(process) = list.pop() {
+                            taken.fetch_add(1, Ordering::Relaxed);
+                            process.set_wake_budget(process.wake_budget() + 1);
+                        }
+                    }
+                });
+            }
+        });
+        let once = |process: &Arc<Process>| process.wake_budget() == 2;
+        assert!(all.iter().flatten().all(once), "each one came out once");
+        // While the lock is held elsewhere, an empty list still answers.
+        let _held = lock(&list.tail);
+        assert!(list.pop().is_none());
+    }
+}

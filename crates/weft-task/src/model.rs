@@ -52,6 +52,11 @@ impl World {
         while pump.pass() {}
     }
 
+    /// One look of a worker at everything.
+    pub fn pass_once(&self, worker: usize) {
+        Pump::new(&self.0, worker, LocalMemory::default()).pass();
+    }
+
     /// Asks everybody to leave.
     pub fn exit(&self) {
         self.0.request_exit();

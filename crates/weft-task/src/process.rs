@@ -261,7 +261,6 @@ impl Process {
         if self.is_terminal() {
             return Cancel::TooLate;
         }
-        let _ = self.outcome.failure.set(Some(cancelled()));
         if self.change(State::Suspended, State::Cancelled) {
             // Nobody can have scheduled it, and nobody will.
             self.schedule.activity.retire();
@@ -285,8 +284,8 @@ impl Process {
         if self.outcome.resolved.swap(true, Ordering::AcqRel) {
             return;
         }
-        // Whoever reports from here on comes too late.
-        let failure = self.outcome.failure.get_or_init(|| None);
+        // Whoever reports from here on comes too late. A cancel decides by the state, so state and outcome agree.
+        let failure = self.outcome.failure.get_or_init(|| (self.state() == State::Cancelled).then(cancelled));
         let outcome = failure.clone().map_or(Ok(()), Err);
         // A callback that panics must not keep the dependents waiting.
         let panic = catch_unwind(AssertUnwindSafe(|| self.fixed.work.completed(outcome))).err();

@@ -102,7 +102,7 @@ impl Shared {
                 process.wake_budget().saturating_add(promoted)
             }
             (Schedule::Seen, true) => {
-                if process.has_warm_retainers() {
+                if process.has_retainers() {
                     process.advance_retention();
                 }
                 process.wake_budget()

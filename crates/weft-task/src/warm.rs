@@ -1,4 +1,4 @@
-//! Staying near a compute process that has nothing to do for the moment.
+//! Staying near a compute process that has nothing to do for the moment, and claims that keep it in its slot.
 //!
 //! Between two regions of a program lie microseconds, and a sleep costs more. A worker whose drain answered
 //! [`KeepWarm`] may stay near, holding a claim, until the retention epoch of the process moves.
@@ -34,9 +34,9 @@ pub(crate) struct Retention {
 }
 
 impl Process {
-    /// Whether somebody stays near.
+    /// Whether somebody stays near or comes back, so that the slot may not be given up.
     #[inline]
-    pub(crate) fn has_warm_retainers(&self) -> bool {
+    pub(crate) fn has_retainers(&self) -> bool {
         // Acquire pairs with the Release in `drop_claim`.
         self.retention().retainers.load(Ordering::Acquire) > 0
     }
@@ -49,7 +49,13 @@ impl Process {
         self.retention().retainers.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_ok()
     }
 
-    fn drop_claim(&self) -> bool {
+    /// Takes a claim without asking, for a worker that was told to come back. Only while counted in at the gate.
+    pub(crate) fn take_claim(&self) {
+        self.retention().retainers.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Gives a claim back. `true` if it was the last one.
+    pub(crate) fn drop_claim(&self) -> bool {
         // Release: what this worker did is seen by whoever gives the slot up.
         self.retention().retainers.fetch_sub(1, Ordering::Release) == 1
     }
@@ -108,7 +114,7 @@ impl Pump<'_> {
     pub(crate) fn leave_to_retainers(&self, slot: &Slot, closed: Closed<'_>) -> bool {
         let process = Arc::clone(closed.process());
         closed.reopen();
-        if process.has_warm_retainers() {
+        if process.has_retainers() {
             return false;
         }
         let last = slot.enter().and_then(Entry::leave);

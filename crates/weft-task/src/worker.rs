@@ -47,6 +47,8 @@ pub(crate) struct Pump<'a> {
     pub(crate) memory: RefCell<LocalMemory>,
     /// The slot at which the next pass begins: a different one each time, so that none is favoured.
     pub(super) scan_start: Cell<usize>,
+    /// The slots in which this seat has a claim, because it was told to come back: one bit each.
+    pub(super) held: Cell<u32>,
     /// Rule 3: there may be work that counts on this seat.
     owes_look: Cell<bool>,
     offer: Cell<Offer>,
@@ -62,6 +64,7 @@ impl<'a> Pump<'a> {
             processor: Cell::new(processor::current()),
             memory: RefCell::new(memory),
             scan_start: Cell::new(seat),
+            held: Cell::new(0),
             owes_look: Cell::new(false),
             offer: Cell::new(Offer::None),
             spinner: Spinner::new(&shared.settings.spin),
@@ -75,6 +78,7 @@ impl<'a> Pump<'a> {
                 self.sleep(Deadline::NEVER, || false);
             }
         }
+        self.let_go();
     }
 
     /// Looks once at everything, and drains what it finds. `false` if there was nothing.
@@ -142,7 +146,7 @@ impl<'a> Pump<'a> {
             }
             self.counters.immediate_drains.add(1);
             match self.call(process) {
-                Drained::Worked | Drained::Again { .. } => self.age_offer(),
+                Drained::Worked | Drained::Again => self.age_offer(),
                 Drained::Nothing | Drained::KeepWarm(_) => {
                     if process.activity().rest() {
                         return;
@@ -236,6 +240,7 @@ impl<'a> Pump<'a> {
 
     /// For a guest that leaves: nothing may count on this seat any more.
     pub(crate) fn hand_over(&self) {
+        self.let_go();
         if self.offer.replace(Offer::None) != Offer::None {
             self.owes_look.set(true);
         }

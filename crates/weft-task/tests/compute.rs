@@ -93,7 +93,7 @@ fn the_overflow_is_first_come_first_served() {
             let (order, gate) = (Arc::clone(&order), Arc::clone(&gate));
             watched(compute(1), move |_| {
                 if !gate.load(Ordering::Acquire) {
-                    return Drained::Again { publish: true };
+                    return Drained::Again;
                 }
                 order.lock().unwrap().push(number);
                 Drained::Finished
@@ -183,7 +183,7 @@ fn one_worker_that_stays_keeps_the_process_in_its_slot() {
         }
         std::thread::yield_now();
         watching.store(false, Ordering::Release);
-        Drained::Again { publish: true }
+        Drained::Again
     });
     executor.schedule(&process);
     for _ in 0..20 {

@@ -247,7 +247,7 @@ fn coming_back_is_not_sleeping() {
     let looks = AtomicU32::new(0);
     let (process, watch) = watched(immediate(), move |_| match looks.fetch_add(1, Ordering::Relaxed) {
         100 => Drained::Finished,
-        _ => Drained::Again { publish: false },
+        _ => Drained::Again,
     });
     wait_asleep(&executor);
     let sleeps = executor.counters().sleeps;

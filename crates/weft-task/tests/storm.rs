@@ -46,8 +46,7 @@ fn restless(draws: &Arc<Draws>, stop: &Arc<AtomicBool>) -> (Arc<Process>, Arc<Wa
         match draw.below(12) {
             _ if over || stop.load(Ordering::Relaxed) => Drained::Finished,
             0 => Drained::Nothing,
-            1 => Drained::Again { publish: true },
-            2 => Drained::Again { publish: false },
+            1 => Drained::Again,
             3 => {
                 let epoch = worker.process().retention_epoch();
                 Drained::KeepWarm(KeepWarm { epoch, retainers_max: 2 })

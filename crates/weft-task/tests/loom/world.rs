@@ -315,3 +315,40 @@ fn a_guest_that_leaves_hands_over() {
         worker.join().unwrap();
     });
 }
+
+/// Worker 0 asks to come back and ends the process then; worker 1 finds nothing and may leave last.
+struct Watched {
+    looks: AtomicU32,
+    released: AtomicU32,
+}
+
+impl Work for Watched {
+    fn drain(&self, worker: &WorkerContext<'_>) -> Drained {
+        match worker.local_index() {
+            0 if self.looks.fetch_add(1, Ordering::Relaxed) == 0 => Drained::Again,
+            0 => Drained::Finished,
+            _ => Drained::Nothing,
+        }
+    }
+
+    fn released(&self) {
+        self.released.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Who comes back says so before it leaves: a sibling that found nothing does not give the slot up.
+#[test]
+fn a_watcher_finds_the_process_again() {
+    wide_model(|| {
+        let world = World::new(2, 0);
+        let work = Arc::new(Watched { looks: AtomicU32::new(0), released: AtomicU32::new(0) });
+        let process = Process::new(Arc::clone(&work), compute());
+        world.schedule(&process);
+        let watcher = pass(&world, 0);
+        // Once only: this worker would find `NEEDS` again and again.
+        world.pass_once(1);
+        watcher.join().unwrap();
+        let came_first = work.looks.load(Ordering::Relaxed) > 0;
+        assert!(!came_first || work.released.load(Ordering::Relaxed) == 1, "the watcher lost its process");
+    });
+}
