@@ -42,6 +42,7 @@ mod local_memory;
 pub mod model;
 mod observe;
 mod options;
+mod pin;
 mod process;
 mod processor;
 mod ready;
@@ -51,6 +52,7 @@ mod shared;
 mod sleepers;
 mod slot;
 mod spin;
+mod topology;
 mod tuning;
 mod warm;
 mod worker;
@@ -64,7 +66,12 @@ pub use guest::{Bell, Guest};
 pub use local_memory::LOCAL_MEMORY_ALIGNMENT;
 pub use observe::{Observer, ProcessId, Span};
 pub use options::{ExecutorOptions, Spawn, SystemThreads};
+pub use pin::{Placement, THREAD_NAME_BYTES_MAX, allowed_processors, set_allowed_processors, worker_name};
 pub use process::{Cancel, Process, ProcessOptions, State, Work};
 pub use report::{Report, SeatReport, SlotReport};
 pub use scope::{InFlight, Scope, ScopeOptions};
+pub use topology::{
+    Caches, CoreSelection, Distribution, Favor, Group, Machine, Node, NodeChoice, PerformanceLevel,
+    ProcessorSet, Quota, Topology, TopologyRequest, WorkerChoice, parse_bytes, parse_id,
+};
 pub use tuning::{GUESTS_MAX, WORKERS_MAX};

@@ -37,7 +37,8 @@ impl Quota {
 
     /// Whether this one allows less than the other.
     fn is_below(&self, other: &Quota) -> bool {
-        let cross = |one: &Quota, two: &Quota| u128::from(one.microseconds) * u128::from(two.period_microseconds);
+        let cross =
+            |one: &Quota, two: &Quota| u128::from(one.microseconds) * u128::from(two.period_microseconds);
         cross(self, other) < cross(other, self)
     }
 }
@@ -144,4 +145,84 @@ fn processors_above(mount: &Path, group: &str, file: &str) -> Option<ProcessorSe
         fs::read_to_string(folder.join(file)).ok()?.parse().ok().filter(|set: &ProcessorSet| !set.is_empty())
     };
     folders(mount, group).into_iter().find_map(read)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A tree of files that goes away with the test.
+    struct Tree(PathBuf);
+
+    impl Tree {
+        fn new(name: &str, files: &[(&str, &str)]) -> Tree {
+            let root = std::env::temp_dir().join(format!("weft-groups-{name}-{}", std::process::id()));
+            for (path, content) in files {
+                let path = root.join(path);
+                fs::create_dir_all(path.parent().unwrap()).unwrap();
+                fs::write(path, content).unwrap();
+            }
+            Tree(root)
+        }
+
+        fn quota(&self, membership: &str) -> Option<(u64, u64)> {
+            let quota = Limits::read(membership, &self.0).quota?;
+            Some((quota.microseconds, quota.period_microseconds))
+        }
+    }
+
+    impl Drop for Tree {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    #[test]
+    fn version_2_takes_the_tightest_quota_of_all_groups_around() {
+        let files = [
+            ("a/cpu.max", "300000 100000\n"),
+            ("a/b/cpu.max", "max 100000\n"),
+            ("a/b/c/cpu.max", "400000 100000\n"),
+            ("bad/cpu.max", "1 0\n"),
+            ("a/cpuset.cpus.effective", "0-3,8\n"),
+            ("a/b/cpuset.cpus.effective", "\n"),
+        ];
+        let tree = Tree::new("two", &files);
+        assert_eq!(tree.quota("0::/a/b/c\n"), Some((300_000, 100_000)));
+        assert_eq!(tree.quota("0::/a/b\n"), Some((300_000, 100_000)));
+        assert_eq!(tree.quota("0::/bad\n"), None);
+        assert_eq!(tree.quota("0::/\n"), None);
+        assert_eq!(tree.quota("garbage\n\n"), None);
+        let processors = Limits::read("0::/a/b/c\n", &tree.0).processors.unwrap();
+        assert_eq!(processors.to_string(), "0-3,8");
+    }
+
+    #[test]
+    fn version_1_reads_two_files_and_joins_sets() {
+        let files = [
+            ("cpu/job/cpu.cfs_quota_us", "150000\n"),
+            ("cpu/job/cpu.cfs_period_us", "100000\n"),
+            ("cpu/free/cpu.cfs_quota_us", "-1\n"),
+            ("cpu/free/cpu.cfs_period_us", "100000\n"),
+            ("cpuset/job/cpuset.cpus", "2-5\n"),
+        ];
+        let tree = Tree::new("one", &files);
+        let membership = "4:cpu,cpuacct:/job\n3:cpuset:/job/inner\n2:memory:/job\n";
+        assert_eq!(tree.quota(membership), Some((150_000, 100_000)));
+        assert_eq!(tree.quota("4:cpu,cpuacct:/free\n"), None);
+        assert_eq!(Limits::read(membership, &tree.0).processors.unwrap().to_string(), "2-5");
+    }
+
+    #[test]
+    fn paths_of_other_namespaces_lead_to_the_mount() {
+        let tree = Tree::new("namespace", &[("cpu.max", "50000 100000\n")]);
+        assert_eq!(tree.quota("0::/docker/0123\n"), Some((50_000, 100_000)));
+        assert_eq!(tree.quota("0::/../../other\n"), Some((50_000, 100_000)));
+    }
+
+    #[test]
+    fn quotas_are_rounded_up_to_workers() {
+        let workers = |microseconds| Quota { microseconds, period_microseconds: 100_000 }.workers();
+        assert_eq!([1, 100_000, 100_001, 250_000].map(workers), [1, 1, 2, 3]);
+    }
 }

@@ -66,7 +66,11 @@ pub(super) struct Processor {
 impl Processor {
     /// Bytes of the data cache of a level.
     pub(super) fn cache_bytes(&self, level: u32) -> Option<u64> {
-        self.caches.iter().find(|cache| cache.level == level).map(|cache| cache.bytes).filter(|bytes| *bytes > 0)
+        self.caches
+            .iter()
+            .find(|cache| cache.level == level)
+            .map(|cache| cache.bytes)
+            .filter(|bytes| *bytes > 0)
     }
 
     /// The processors that share the last cache with this one: third level, else second; itself if neither is known.

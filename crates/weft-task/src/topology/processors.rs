@@ -158,7 +158,8 @@ pub fn parse_bytes(text: &str) -> Result<u64> {
         Some(b'G' | b'g') => (&text[..text.len() - 1], 1 << 30),
         _ => (text, 1u64),
     };
-    let number = digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse::<u64>().ok()).flatten();
+    let number =
+        digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse::<u64>().ok()).flatten();
     match number.and_then(|number| number.checked_mul(unit)) {
         Some(bytes) => Ok(bytes),
         None => bail!(InvalidArgument, "expected a number of bytes such as 32K, found '{text}'"),
@@ -190,7 +191,9 @@ mod tests {
         ] {
             assert_eq!(parse(text).unwrap(), ids, "{text:?}");
         }
-        for text in ["a", "3-1", "1-", "-1", "4294967295", "1,,2", ",", "1,", "+1", "1-2-3", "99999999999", "0x1"] {
+        for text in
+            ["a", "3-1", "1-", "-1", "4294967295", "1,,2", ",", "1,", "+1", "1-2-3", "99999999999", "0x1"]
+        {
             assert_eq!(parse(text).unwrap_err().code(), Code::InvalidArgument, "{text:?}");
         }
     }
