@@ -52,6 +52,22 @@ fn a_wake_is_never_lost() {
     }
 }
 
+/// A wait that ends because of a signal sees what was published before it, without looking any further.
+#[test]
+fn the_end_of_a_wait_sees_what_was_published() {
+    model(|| {
+        let it = shared(0);
+        let observation = it.changed.observe();
+        let producer = thread::spawn({
+            let it = Arc::clone(&it);
+            move || it.publish()
+        });
+        assert!(observation.wait(Deadline::NEVER));
+        assert_eq!(it.state.load(Ordering::Relaxed), 1);
+        producer.join().unwrap();
+    });
+}
+
 /// Two producers; the consumer needs both.
 #[test]
 fn two_producers() {
