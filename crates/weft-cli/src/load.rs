@@ -26,12 +26,12 @@ pub fn module_bytes(path: &str, map: bool) -> Result<ModuleBytes> {
 /// Reads a module from a file, or from standard input if the path is `-`.
 pub fn read_module(path: &str) -> Result<ModuleBytes> {
     if path == "-" {
-        return read_to_end(&mut std::io::stdin().lock(), "standard input");
+        return read_stream(&mut std::io::stdin().lock(), "standard input");
     }
     let mut file = File::open(path).map_err(|error| file_status(&error, "open file", path))?;
     let metadata = file.metadata().map_err(|error| file_status(&error, "open file", path))?;
     if !metadata.is_file() {
-        return read_to_end(&mut file, path);
+        return read_stream(&mut file, path);
     }
     let length = usize::try_from(metadata.len())
         .map_err(|_| status!(ResourceExhausted, "file '{path}' of {} bytes is too large", metadata.len()))?;
@@ -41,11 +41,9 @@ pub fn read_module(path: &str) -> Result<ModuleBytes> {
 }
 
 /// Pipes have no length to trust.
-fn read_to_end(source: &mut dyn Read, name: &str) -> Result<ModuleBytes> {
-    let mut bytes = Vec::new();
+fn read_stream(source: &mut dyn Read, name: &str) -> Result<ModuleBytes> {
     let mut counted = Counted { source, progress: Progress::new("reading", name, None) };
-    counted.read_to_end(&mut bytes).map_err(|error| file_status(&error, "read", name))?;
-    Ok(ModuleBytes::copy_of(&bytes))
+    ModuleBytes::read_stream(&mut counted).map_err(|error| file_status(&error, "read", name))
 }
 
 /// A reader that tells how far it got.

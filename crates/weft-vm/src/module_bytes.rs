@@ -10,11 +10,16 @@ use std::sync::Arc;
 
 use weft_sync::{Result, status};
 
+use crate::archive::begins_like_module;
+
 /// The alignment of owned storage, so that constants with file positions aligned to it are aligned in memory too.
 pub const MODULE_ALIGNMENT: usize = 64;
 
 /// How much of a file is read at once.
 const READ_BYTES: usize = 1 << 20;
+
+/// Enough to tell a module from something else.
+const HEAD_BYTES: u64 = 16;
 
 /// Bytes that somebody else owns: a mapping, a static, an embedding program's buffer. Dropping the last clone is
 /// the release action.
@@ -78,6 +83,18 @@ impl ModuleBytes {
         Ok(ModuleBytes(Storage::Owned(Arc::new(aligned))))
     }
 
+    /// Reads to the end of something without a length to trust, such as a pipe.
+    ///
+    /// What does not begin like a module is not read on, so that an endless stream gives the error of a short one.
+    pub fn read_stream(mut reader: &mut dyn Read) -> io::Result<ModuleBytes> {
+        let mut bytes = Vec::new();
+        (&mut reader).take(HEAD_BYTES).read_to_end(&mut bytes)?;
+        if begins_like_module(&bytes) {
+            reader.read_to_end(&mut bytes)?;
+        }
+        Ok(ModuleBytes::copy_of(&bytes))
+    }
+
     /// Uses bytes where they are. They should be aligned to [`MODULE_ALIGNMENT`] (constants are copied by
     /// consumers that need it otherwise), and must not change while a clone exists: code is copied before it is
     /// verified, so a change cannot break memory safety, but constants are read in place.
@@ -97,10 +114,7 @@ impl ModuleBytes {
         let mut file = std::fs::File::open(path).map_err(failed)?;
         let metadata = file.metadata().map_err(failed)?;
         if !metadata.is_file() {
-            // Pipes and the like have no length to trust: read to the end, then align.
-            let mut bytes = Vec::new();
-            file.read_to_end(&mut bytes).map_err(failed)?;
-            return Ok(ModuleBytes::copy_of(&bytes));
+            return ModuleBytes::read_stream(&mut file).map_err(failed);
         }
         let length = usize::try_from(metadata.len())
             .map_err(|_| status!(ResourceExhausted, "`{}` does not fit into memory", path.display()))?;

@@ -131,6 +131,9 @@ fn strange_files_are_refused() {
 #[test]
 fn strange_arguments_are_refused() {
     finish(command(&["run", "--module=-"]).stdin(Stdio::null())).failure(1, "loading bytecode module at '-'");
+    // What never ends is not read to its end.
+    #[cfg(unix)]
+    finish(&mut command(&["run", "--module=/dev/zero"])).failure(1, "not a module");
     let long = "x".repeat(100_000);
     assert!(weft(&["run", &format!("--{long}")]).failure(2, "not recognized").err.len() < 110_000);
     weft(&[&long]).failure(2, "unknown command");

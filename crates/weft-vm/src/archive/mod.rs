@@ -17,6 +17,8 @@ mod read_debug;
 pub mod write;
 mod zip;
 
+pub(crate) use zip::begins_like_module;
+
 use std::ops::Range;
 
 use weft_sync::Result;

@@ -40,6 +40,13 @@ pub(super) fn locate(bytes: &[u8]) -> Result<Container> {
             module.len()
         );
     }
+    if &module[8..12] != IDENTIFIER {
+        bail!(
+            InvalidArgument,
+            "not a module: identifier `{}`, expected `IREE`",
+            module[8..12].escape_ascii()
+        );
+    }
     let prefix = u32_at(module, 0) as usize;
     let left = module.len() - 4;
     if prefix > left {
@@ -48,13 +55,6 @@ pub(super) fn locate(bytes: &[u8]) -> Result<Container> {
     if prefix < MODULE_BYTES_MIN - 4 {
         bail!(InvalidArgument, "not a module: its size prefix says {prefix} bytes");
     }
-    if &module[8..12] != IDENTIFIER {
-        bail!(
-            InvalidArgument,
-            "not a module: identifier `{}`, expected `IREE`",
-            module[8..12].escape_ascii()
-        );
-    }
     let start = zip_bytes + 4;
     let end = start + prefix;
     Ok(Container {
@@ -62,6 +62,12 @@ pub(super) fn locate(bytes: &[u8]) -> Result<Container> {
         flatbuffer: start..end,
         rodata_base: end.next_multiple_of(RODATA_BASE_ALIGNMENT),
     })
+}
+
+/// Whether a stream that begins with `head` is worth reading on: a zip archive, or a module.
+pub(crate) fn begins_like_module(head: &[u8]) -> bool {
+    let is_zip = head.len() >= 4 && u32_at(head, 0) == LOCAL_HEADER_MAGIC;
+    is_zip || head.get(8..12) == Some(IDENTIFIER)
 }
 
 fn zip_header_bytes(bytes: &[u8]) -> Result<usize> {
