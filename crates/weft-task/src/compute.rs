@@ -123,6 +123,11 @@ impl Pump<'_> {
     /// Drains until there is nothing to do, the share is used up, or something else is more urgent.
     fn drain_compute(&self, process: &Arc<Process>) -> Visit {
         let mut visit = Visit { worked: false, stay: false, again: false, warm: None };
+        self.guard(process, || self.drain_in_turn(process, &mut visit));
+        visit
+    }
+
+    fn drain_in_turn(&self, process: &Arc<Process>, visit: &mut Visit) {
         let ready = &self.shared.ready;
         let rings = self.shared.sleepers.rings(self.seat);
         let mut share = if ready.occupied() > 1 { DRAINS_SHARED_MAX } else { DRAINS_ALONE_MAX };
@@ -172,7 +177,6 @@ impl Pump<'_> {
             }
         }
         self.counters.compute_drains.add(drains);
-        visit
     }
 
     /// The last one out gives the slot up, if nobody came and nothing was published. `true` if somebody has to look again.

@@ -38,6 +38,16 @@ enum Offer {
     Stale,
 }
 
+/// How a run of drains of an immediate process ended.
+enum RunEnd {
+    /// The process is over, or panicked.
+    Over,
+    /// There was nothing left, and the process is idle.
+    Rests,
+    /// There may be more, but others wait.
+    HadItsShare,
+}
+
 /// The owner's half of a seat: what only the thread on it touches.
 pub(crate) struct Pump<'a> {
     pub(crate) shared: &'a Shared,
@@ -140,33 +150,45 @@ impl<'a> Pump<'a> {
 
     fn drain_immediate(&self, process: &Arc<Process>) {
         process.activity().begin();
+        let mut end = RunEnd::Over;
+        self.guard(process, || end = self.drain_in_a_row(process));
+        match end {
+            RunEnd::Over => self.finish(process),
+            RunEnd::Rests => {}
+            RunEnd::HadItsShare => {
+                process.activity().yield_turn();
+                self.shared.ready.immediate.push(Arc::clone(process));
+                // Nobody was woken for it: see to it that it does not wait for what this worker does next.
+                self.owes_look.set(true);
+            }
+        }
+    }
+
+    fn drain_in_a_row(&self, process: &Arc<Process>) -> RunEnd {
         for _ in 0..DRAINS_IMMEDIATE_MAX {
             if process.is_terminal() {
-                return self.finish(process);
+                return RunEnd::Over;
             }
             self.counters.immediate_drains.add(1);
             match self.call(process) {
                 Drained::Worked | Drained::Again => self.age_offer(),
                 Drained::Nothing | Drained::KeepWarm(_) => {
                     if process.activity().rest() {
-                        return;
+                        return RunEnd::Rests;
                     }
                     process.activity().begin();
                 }
-                Drained::Finished => return self.finish(process),
+                Drained::Finished => return RunEnd::Over,
                 Drained::Failed(status) => {
                     process.report(status);
-                    return self.finish(process);
+                    return RunEnd::Over;
                 }
             }
             if self.shared.is_exiting() {
                 break;
             }
         }
-        process.activity().yield_turn();
-        self.shared.ready.immediate.push(Arc::clone(process));
-        // Nobody was woken for it: see to it that it does not wait for what this worker does next.
-        self.owes_look.set(true);
+        RunEnd::HadItsShare
     }
 
     /// Ends a process that no other worker can be inside.
@@ -182,19 +204,23 @@ impl<'a> Pump<'a> {
         contain(|| process.complete(|dependent| self.schedule(dependent, true)));
     }
 
-    /// One drain. A panic is a failure of the process, not of the worker.
+    /// One drain; inside `guard`.
     #[inline]
     pub(crate) fn call(&self, process: &Arc<Process>) -> Drained {
-        let context = WorkerContext { pump: self, process };
+        process.work().drain(&WorkerContext { pump: self, process })
+    }
+
+    /// Runs drains of a process. A panic in one is a failure of the process, not of the worker.
+    pub(crate) fn guard(&self, process: &Process, drains: impl FnOnce()) {
         if cfg!(loom) {
             // What fails in a model has to end it.
-            return process.work().drain(&context);
+            return drains();
         }
-        catch_unwind(AssertUnwindSafe(|| process.work().drain(&context))).unwrap_or_else(|panic| {
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(drains)) {
             let what = panic.downcast_ref::<&str>().copied().map(str::to_owned);
             let what = what.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
-            Drained::Failed(Status::new(Code::Internal, format!("a drain panicked: {what}")))
-        })
+            process.report(Status::new(Code::Internal, format!("a drain panicked: {what}")));
+        }
     }
 
     /// Schedules from this thread; with `next`, this seat looks at it itself (one such offer at a time).
