@@ -10,8 +10,10 @@ use weft::hal::Device;
 use weft::sync::Result;
 use weft::{Driver, drivers, open_device};
 
-use crate::failure::Outcome;
+use crate::failure::{Failure, Outcome};
 use crate::flags::Flags;
+use crate::task_flags::task_options;
+use crate::worker_table::Workers;
 
 /// Formats of executables that programs ask for (`docs/spec/executables.md`); a device has loaders for some.
 const FORMATS: &[&str] = &[
@@ -34,9 +36,18 @@ const LINE_WIDTH: usize = 96;
 
 /// Runs the command.
 pub fn run(flags: &Flags) -> Outcome {
+    if let Some(word) = flags.positionals.first() {
+        return Err(Failure::usage(format!(
+            "weft devices takes flags only, found '{word}'; --list_devices=<driver> shows those of one driver"
+        )));
+    }
+    let options = task_options(flags)?;
     let mut out = std::io::stdout().lock();
     if !list(&mut out, flags)? {
+        // First, so that a request that cannot be met is refused before anything is printed.
+        let workers = Workers::of(&options.topology)?;
         describe(&mut out)?;
+        workers.write(&mut out)?;
     }
     out.flush()?;
     Ok(())

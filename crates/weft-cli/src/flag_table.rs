@@ -140,6 +140,79 @@ pub const DEVICES: Group = Group {
     ],
 };
 
+/// Who works for the local-task device.
+pub const WORKERS: Group = Group {
+    title: "workers of the local-task device",
+    flags: &[
+        flag(
+            "task_topology_mode",
+            Kind::Choice(&["physical_cores"]),
+            "Which workers there are when neither number nor processors are given: one for each core.",
+        ),
+        flag(
+            "task_topology_group_count",
+            Kind::Count(0),
+            "So many workers, which run where the system likes. 0: as --task_topology_mode says.",
+        ),
+        flag(
+            "task_topology_cpu_ids",
+            Kind::List("<id,id,...>"),
+            "One worker on each of these processors, in this order; an id given twice is two workers. Each\n\
+             occurrence of the flag is an executor, and a queue, of its own. Takes precedence over the others.",
+        ),
+        flag(
+            "task_topology_nodes",
+            Kind::Text("current"),
+            "On which NUMA nodes: current is that of the calling thread, numa an executor for each, all one\n\
+             executor over all of them; 0,1 an executor for each of these.",
+        ),
+        flag(
+            "task_topology_max_group_count",
+            Kind::Count(64),
+            "At most so many workers in an executor that has one for each core. Not given, the quota of the\n\
+             control group is respected too.",
+        ),
+        flag(
+            "task_topology_performance_level",
+            Kind::Choice(&["any", "low", "efficiency", "high", "performance"]),
+            "Which cores, where the machine tells their capacities: high (or performance) those with at least\n\
+             three quarters of the largest, low (or efficiency) the rest.",
+        ),
+        flag(
+            "task_topology_distribution",
+            Kind::Choice(&["scatter", "compact"]),
+            "scatter goes round the last-level caches, compact fills one before the next.",
+        ),
+        flag(
+            "task_topology_favor",
+            Kind::Choice(&["", "latency", "throughput", "efficiency"]),
+            "latency is compact and high, throughput is scatter and any, efficiency is compact and low. Takes\n\
+             precedence over the two flags that it stands for.",
+        ),
+        flag(
+            "task_topology_snapshot",
+            Kind::Text(""),
+            "A folder in the shape of /sys/devices/system that describes the machine instead.",
+        ),
+        flag(
+            "task_worker_spin_us",
+            Kind::Count(0),
+            "How many microseconds an idle worker looks for work before it sleeps.",
+        ),
+        flag("task_worker_stack_size", Kind::Count(131_072), "Bytes of stack of a worker, at least 32768."),
+        flag(
+            "task_worker_local_memory",
+            Kind::Count(0),
+            "Bytes of scratch memory of a worker; 0: as much as fits its cache.",
+        ),
+        flag(
+            "task_abort_on_failure",
+            Kind::Switch,
+            "Ends the process when something that was submitted fails: for debuggers.",
+        ),
+    ],
+};
+
 /// Looking inside.
 pub const DIAGNOSTICS: Group = Group {
     title: "diagnostics",
@@ -290,8 +363,8 @@ pub const DEVICE_LISTING: Group = Group {
 
 /// Flags of the reference's tools that weft knows of and does not have, by the beginning of their names.
 const ELSEWHERE: &[(&str, &str)] = &[
-    ("task_", "configures the local-task device, which this version does not have"),
-    ("dump_task_topologies", "describes the local-task device, which this version does not have"),
+    ("task_", "configures the local-task device; it is a flag of run, bench, check and devices"),
+    ("dump_task_topologies", "describes the local-task device; weft devices does that"),
     ("cuda_", "configures a GPU driver, which weft does not have"),
     ("hip_", "configures a GPU driver, which weft does not have"),
     ("vulkan_", "configures a GPU driver, which weft does not have"),

@@ -21,7 +21,9 @@ mod progress;
 mod results;
 mod run;
 mod setup;
+mod task_flags;
 mod text_sink;
+mod worker_table;
 
 use std::io::{BufWriter, Write};
 use std::process::ExitCode;
@@ -59,6 +61,7 @@ const COMMANDS: &[Command] = &[
             &table::CALL,
             &table::RESULTS,
             &table::DEVICES,
+            &table::WORKERS,
             &table::DIAGNOSTICS,
         ],
         run: run::run,
@@ -76,6 +79,7 @@ const COMMANDS: &[Command] = &[
             &table::BENCH,
             &table::RESULTS,
             &table::DEVICES,
+            &table::WORKERS,
             &table::DIAGNOSTICS,
         ],
         run: bench::run,
@@ -86,7 +90,7 @@ const COMMANDS: &[Command] = &[
         usage: "usage: weft check --module=<tests.vmfb> [--gtest_filter=<patterns>]\n\n\
                 Every exported function of the last module is a test. It runs in a program of its own and fails\n\
                 when an expectation of the check dialect or the call fails.",
-        groups: &[&table::BASIC, &table::MODULES, &table::CHECK, &table::DEVICES],
+        groups: &[&table::BASIC, &table::MODULES, &table::CHECK, &table::DEVICES, &table::WORKERS],
         run: check::run,
     },
     Command {
@@ -100,8 +104,9 @@ const COMMANDS: &[Command] = &[
     Command {
         name: "devices",
         summary: "shows the devices of this machine and what they can do",
-        usage: "usage: weft devices",
-        groups: &[&table::BASIC, &table::DEVICE_LISTING],
+        usage: "usage: weft devices [--task_topology_...]\n\n\
+                Without flags for scripts: drivers, devices, and the workers that the local-task device would have.",
+        groups: &[&table::BASIC, &table::DEVICE_LISTING, &table::WORKERS],
         run: devices::run,
     },
 ];

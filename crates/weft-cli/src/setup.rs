@@ -12,6 +12,7 @@ use weft::{CheckLog, DeviceOptions, Function, Program, Session};
 
 use crate::failure::{Outcome, complain};
 use crate::flags::Flags;
+use crate::task_flags::task_options;
 use crate::{devices, load};
 
 /// More modules than this are a mistake, such as a file pattern in the wrong folder.
@@ -42,18 +43,17 @@ pub fn mention_ignored(flags: &Flags, origin: &str) {
 }
 
 /// Opens the session that the flags describe; devices are opened when a module needs them.
-pub fn session(flags: &Flags) -> Result<Session> {
+pub fn session(flags: &Flags) -> Outcome<Session> {
+    let task = task_options(flags)?;
     let mut session = Session::builder().lead_device(flags.count("device_lead_allocator") as usize);
     for device in flags.list("device") {
         session = session.device(device);
     }
     let wrappers = flags.list("device_allocator");
-    if !wrappers.is_empty() {
-        let parsed = wrappers.iter().map(|text| AllocatorWrapper::parse(text)).collect::<Result<_>>();
-        let allocator_wrappers = parsed.while_doing(|| "reading --device_allocator=")?;
-        session = session.device_options(DeviceOptions { allocator_wrappers, ..DeviceOptions::default() });
-    }
-    session.build()
+    let parsed = wrappers.iter().map(|text| AllocatorWrapper::parse(text)).collect::<Result<_>>();
+    let allocator_wrappers = parsed.while_doing(|| "reading --device_allocator=")?;
+    let options = DeviceOptions { allocator_wrappers, task, ..DeviceOptions::default() };
+    Ok(session.device_options(options).build()?)
 }
 
 /// Loads the modules that the flags name. With a log, the module `check` comes first.

@@ -52,6 +52,7 @@ mod shared;
 mod sleepers;
 mod slot;
 mod spin;
+mod task_options;
 mod topology;
 mod tuning;
 mod warm;
@@ -70,6 +71,7 @@ pub use pin::{Placement, THREAD_NAME_BYTES_MAX, allowed_processors, set_allowed_
 pub use process::{Cancel, Process, ProcessOptions, State, Work};
 pub use report::{Report, SeatReport, SlotReport};
 pub use scope::{InFlight, Scope, ScopeOptions};
+pub use task_options::TaskOptions;
 pub use topology::{
     Caches, CoreSelection, Distribution, Favor, Group, Machine, Node, NodeChoice, PerformanceLevel,
     ProcessorSet, Quota, Topology, TopologyRequest, WorkerChoice, parse_bytes, parse_id,

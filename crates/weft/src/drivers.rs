@@ -9,6 +9,7 @@ use weft_cpu::loader::{LoaderOptions, Loaders};
 use weft_cpu::{SyncDeviceOptions, open_sync_device};
 use weft_hal::{AllocatorWrapper, Device, open_null_device};
 use weft_sync::{Result, WhileDoing, bail};
+use weft_task::TaskOptions;
 
 /// A kind of device.
 #[derive(Clone, Copy, Debug)]
@@ -43,6 +44,8 @@ pub struct DeviceOptions {
     pub loaders: Arc<Loaders>,
     /// Wrappers around the allocators, innermost first.
     pub allocator_wrappers: Vec<AllocatorWrapper>,
+    /// Workers of the devices that have some.
+    pub task: TaskOptions,
 }
 
 impl Default for DeviceOptions {
@@ -50,6 +53,7 @@ impl Default for DeviceOptions {
         DeviceOptions {
             loaders: Arc::new(Loaders::new(LoaderOptions::default())),
             allocator_wrappers: Vec::new(),
+            task: TaskOptions::default(),
         }
     }
 }
@@ -58,6 +62,7 @@ impl fmt::Debug for DeviceOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DeviceOptions")
             .field("allocator_wrappers", &self.allocator_wrappers)
+            .field("task", &self.task)
             .finish_non_exhaustive()
     }
 }

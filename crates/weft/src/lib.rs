@@ -26,12 +26,13 @@
 //! A [`Program`] is `Send + Sync` and cheap to clone; calls take `&self`. Errors are [`Status`] values whose message
 //! names what was expected and what was found, followed by the trail of steps that led there.
 //!
-//! The lower layers are re-exported for tools: [`vm`], [`hal`], [`cpu`], [`sync`]. They make no promises between
+//! The lower layers are re-exported for tools: [`vm`], [`hal`], [`cpu`], [`task`], [`sync`]. They make no promises between
 //! versions.
 
 pub use weft_cpu as cpu;
 pub use weft_hal as hal;
 pub use weft_sync as sync;
+pub use weft_task as task;
 pub use weft_vm as vm;
 
 mod check_module;

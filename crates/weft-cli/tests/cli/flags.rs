@@ -56,7 +56,7 @@ fn unknown_flags_get_a_suggestion() {
     weft(&["run", "--modul=x"]).failure(2, "did you mean --module?");
     weft(&["run", "--input", "4xf32"]).failure(2, "flag 'input' needs a value in the same word: --input=");
     weft(&["run", "-module=x"]).failure(2, "did you mean --module=x?");
-    weft(&["run", "--task_topology_group_count=1"]).failure(2, "local-task");
+    weft(&["dump", "--task_topology_group_count=1"]).failure(2, "local-task");
     weft(&["run", "--print_statistics=maybe"]).failure(2, "expected true or false");
     weft(&["run", "--equality_mode=foo"]).failure(2, "expected one of approximate, exact");
     weft(&["run", "--module_mode=foo"]).failure(2, "expected one of preload, mmap");

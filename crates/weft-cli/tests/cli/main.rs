@@ -14,3 +14,4 @@ mod hostile;
 mod inputs;
 mod outputs;
 mod program;
+mod workers;
