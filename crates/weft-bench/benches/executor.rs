@@ -215,9 +215,32 @@ fn wakes(table: &Table) {
     );
     table.group(
         "ten processes one after the other",
-        &measure(vec![Subject::new("weft, 1 worker", many(&one, 10))]),
+        &measure(vec![
+            Subject::new("weft, 1 worker, scheduled by the caller", many(&one, 10)),
+            Subject::new("weft, 1 worker, each by the one before", chain(&one, 10)),
+        ]),
         us(13.3),
     );
+}
+
+/// `count` immediate processes, each activated by the one before.
+fn chain(executor: &Executor, count: u32) -> impl FnMut() {
+    let (executor, done, mut turn) = (executor.clone(), Done::new(), 0_u32);
+    move || {
+        turn = turn.wrapping_add(count);
+        let link = |next: Option<Arc<Process>>, first: bool| {
+            let work = Tiles { next: AtomicU32::new(0), count: 1, done: Arc::clone(&done) };
+            let options = ProcessOptions {
+                suspend_count: u32::from(!first),
+                dependents: next.into_iter().collect(),
+                ..ProcessOptions::default()
+            };
+            Process::new(work, options)
+        };
+        let rest = (1..count).fold(None, |next, _| Some(link(next, false)));
+        executor.schedule(&link(rest, true));
+        done.sleep_until(turn);
+    }
 }
 
 /// `count` immediate processes, and the wait for all of them.

@@ -14,6 +14,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
+use weft_sync::atomic::Ordering;
 use weft_sync::{Code, Result, Status, bail};
 
 use crate::counters::Counters;
@@ -21,15 +22,14 @@ use crate::float_mode::flush_denormals_on_this_thread;
 use crate::inside;
 use crate::local_memory::LocalMemory;
 use crate::options::ExecutorOptions;
+use crate::pin::worker_name;
 use crate::process::Process;
 use crate::report::Report;
 use crate::shared::{Settings, Shared};
 use crate::spin::SpinLimits;
+use crate::topology::Group;
 use crate::tuning::{GUESTS_MAX, STACK_BYTES_MIN, WORKERS_MAX};
 use crate::worker::Pump;
-
-/// Scratch of a worker about whose caches nothing is known: a usual second-level cache, with room for the rest.
-const LOCAL_MEMORY_BYTES_DEFAULT: usize = 128 * 1024;
 
 /// Workers that drain processes. A cheap handle; the last one stops them.
 ///
@@ -69,8 +69,9 @@ impl Executor {
     /// Starts the workers. If one cannot be started, those that were are stopped, and the reason is returned.
     pub fn new(options: &ExecutorOptions) -> Result<Executor> {
         let shared = Arc::new(Shared::new(settings(options)?));
-        let mut owner = Owner { shared, threads: Vec::with_capacity(options.workers) };
-        for index in 0..options.workers {
+        let workers = shared.settings.workers;
+        let mut owner = Owner { shared, threads: Vec::with_capacity(workers) };
+        for index in 0..workers {
             let thread = start(&owner.shared, index, options)?;
             owner.threads.push(thread);
         }
@@ -153,15 +154,21 @@ impl Drop for Owner {
 }
 
 fn settings(options: &ExecutorOptions) -> Result<Settings> {
-    if options.workers > WORKERS_MAX {
+    let groups: Vec<Group> = match &options.topology {
+        Some(topology) if topology.is_empty() => vec![Group::UNPINNED],
+        Some(topology) => topology.groups().to_vec(),
+        None if options.workers == 0 => {
+            bail!(InvalidArgument, "an executor without workers would never run anything")
+        }
+        // Refused below if there are too many; no need to make them for that.
+        None => vec![Group::UNPINNED; options.workers.min(WORKERS_MAX + 1)],
+    };
+    if groups.len() > WORKERS_MAX {
         bail!(
             ResourceExhausted,
             "an executor has at most {WORKERS_MAX} workers, {} were asked for",
-            options.workers
+            options.workers.max(groups.len())
         );
-    }
-    if options.workers == 0 {
-        bail!(InvalidArgument, "an executor without workers would never run anything");
     }
     if options.guests_max > GUESTS_MAX {
         bail!(
@@ -170,23 +177,26 @@ fn settings(options: &ExecutorOptions) -> Result<Settings> {
             options.guests_max
         );
     }
-    let local_memory_bytes = match options.local_memory_bytes {
-        0 => LOCAL_MEMORY_BYTES_DEFAULT,
-        bytes => bytes,
-    };
+    let local_memory_bytes =
+        groups.iter().map(|group| match (options.local_memory_bytes, group.caches.l2_data) {
+            (0, 0) => group.caches.l1_data as usize,
+            (0, l2_data) => l2_data as usize,
+            (bytes, _) => bytes,
+        });
     let processors = thread::available_parallelism().map_or(1, usize::from);
     Ok(Settings {
-        workers: options.workers,
+        workers: groups.len(),
         guests: options.guests_max,
         worker_base_index: options.worker_base_index,
-        local_memory_bytes: vec![local_memory_bytes; options.workers].into_boxed_slice(),
+        local_memory_bytes: local_memory_bytes.collect(),
+        placements: groups.iter().map(|group| group.placement).collect(),
         spin: SpinLimits::new(options.spin, options.spinners_max, processors),
         observer: options.observer.clone(),
     })
 }
 
 fn start(shared: &Arc<Shared>, index: usize, options: &ExecutorOptions) -> Result<JoinHandle<()>> {
-    let mut builder = thread::Builder::new().name(format!("weft-{}", options.worker_base_index + index));
+    let mut builder = thread::Builder::new().name(worker_name(options.worker_base_index + index));
     if options.stack_bytes > 0 {
         builder = builder.stack_size(options.stack_bytes.max(STACK_BYTES_MIN));
     }
@@ -203,6 +213,10 @@ fn work(shared: &Shared, index: usize) {
         return;
     }
     inside::enter(shared.id);
+    if shared.settings.placements[index].apply().is_err() {
+        // It runs elsewhere, which is slower at worst; the report says so.
+        shared.refused_placements.fetch_add(1, Ordering::Relaxed);
+    }
     flush_denormals_on_this_thread();
     let memory = LocalMemory::new(shared.settings.local_memory_bytes[index]);
     Pump::new(shared, index, memory).run();

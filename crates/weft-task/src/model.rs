@@ -26,6 +26,7 @@ impl World {
             guests,
             worker_base_index: 0,
             local_memory_bytes: vec![0; workers].into_boxed_slice(),
+            placements: Box::default(),
             spin: SpinLimits::new(std::time::Duration::ZERO, 0, 1),
             observer: None,
         })))

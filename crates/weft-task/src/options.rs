@@ -7,6 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::observe::Observer;
+use crate::topology::Topology;
 
 /// What an executor is made with.
 ///
@@ -17,8 +18,11 @@ use crate::observe::Observer;
 /// ```
 #[derive(Clone)]
 pub struct ExecutorOptions {
-    /// Worker threads, 1 to 1024. What is left out of `placement` is not pinned.
+    /// Worker threads, 1 to 1024, pinned nowhere; counts only where there is no topology.
     pub workers: usize,
+    /// One worker for each group, where the group says. An empty one stands for one worker anywhere: an executor without
+    /// workers would never run anything.
+    pub topology: Option<Topology>,
     /// Threads that may lend themselves at the same time, at most 64; see [`Executor::lend`](crate::Executor::lend).
     pub guests_max: usize,
     /// How long an idle worker looks before it sleeps; zero: not at all. Bounded, adaptive and elected: see `spin.rs`.
@@ -41,6 +45,7 @@ impl Default for ExecutorOptions {
     fn default() -> ExecutorOptions {
         ExecutorOptions {
             workers: 1,
+            topology: None,
             guests_max: 4,
             spin: Duration::ZERO,
             spinners_max: 1,
@@ -57,6 +62,7 @@ impl fmt::Debug for ExecutorOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ExecutorOptions")
             .field("workers", &self.workers)
+            .field("topology", &self.topology)
             .field("guests_max", &self.guests_max)
             .field("spin", &self.spin)
             .finish_non_exhaustive()

@@ -6,6 +6,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use weft_sync::atomic::Ordering;
+
 use crate::counters::Counters;
 use crate::shared::Shared;
 
@@ -15,6 +17,8 @@ use crate::shared::Shared;
 pub struct Report {
     /// Whether the executor is being stopped.
     pub exiting: bool,
+    /// Workers that could not be pinned where the topology says.
+    pub refused_placements: u64,
     /// Wakes left to whoever is woken.
     pub wake_credits: u32,
     /// Whether immediate processes wait.
@@ -63,6 +67,7 @@ impl Report {
             };
         Report {
             exiting: shared.is_exiting(),
+            refused_placements: shared.refused_placements.load(Ordering::Relaxed),
             wake_credits: shared.sleepers.credits(),
             has_immediate: !shared.ready.immediate.is_empty(),
             is_overflowing: shared.ready.is_overflowing(),

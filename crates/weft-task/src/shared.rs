@@ -13,6 +13,7 @@ use crate::cache_line::CacheLine;
 use crate::counters::{Counters, SeatCounters};
 use crate::local_memory::LocalMemory;
 use crate::observe::{Observer, Span};
+use crate::pin::Placement;
 use crate::process::{Cancel, Process, State};
 use crate::ready::Ready;
 use crate::sleepers::Sleepers;
@@ -25,6 +26,8 @@ pub(crate) struct Settings {
     pub(crate) worker_base_index: usize,
     /// Scratch of each worker; guests have that of the first one.
     pub(crate) local_memory_bytes: Box<[usize]>,
+    /// Where each worker runs.
+    pub(crate) placements: Box<[Placement]>,
     pub(crate) spin: SpinLimits,
     pub(crate) observer: Option<Arc<dyn Observer>>,
 }
@@ -39,6 +42,8 @@ pub(crate) struct Shared {
     /// Wakes by threads that have no seat.
     outside_wakes: CacheLine<AtomicU64>,
     exiting: CacheLine<AtomicBool>,
+    /// Workers that could not go where they should.
+    pub(crate) refused_placements: AtomicU64,
     /// Guest seats that are taken.
     pub(crate) guests_taken: CacheLine<AtomicU64>,
     /// Scratch of guest seats, kept from one guest to the next.
@@ -71,6 +76,7 @@ impl Shared {
             counters: (0..seats).map(|_| CacheLine(SeatCounters::new())).collect(),
             outside_wakes: CacheLine(AtomicU64::new(0)),
             exiting: CacheLine(AtomicBool::new(false)),
+            refused_placements: AtomicU64::new(0),
             guests_taken: CacheLine(AtomicU64::new(0)),
             guest_memory: (0..settings.guests).map(|_| Mutex::new(None)).collect(),
             settings,

@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 use support::{SLOWNESS, compute, executor, immediate, poll_until, small, wait_asleep, watched};
 use weft_sync::Code;
 use weft_task::{
-    Drained, Executor, ExecutorOptions, KeepWarm, Process, Spawn, WORKERS_MAX, Work, WorkerContext,
+    Drained, Executor, ExecutorOptions, Group, KeepWarm, Placement, Process, Spawn, Topology, WORKERS_MAX,
+    Work, WorkerContext,
 };
 
 /// One runs on each of many executors, of all sizes that there are. weft's limit is 1024, see the specification.
@@ -40,6 +41,29 @@ fn executors_of_all_sizes() {
     assert!(refused.message().contains("1025"), "{refused}");
     let refused = Executor::new(&ExecutorOptions { workers: 0, ..small() }).unwrap_err();
     assert_eq!(refused.code(), Code::InvalidArgument);
+}
+
+/// A topology says how many and where; a place that cannot be had is no failure. [task 60]
+#[test]
+fn workers_follow_a_topology_where_they_can() {
+    let mut topology = Topology::from_count(2);
+    let nowhere = Placement { processor: Some(900_000), ..Placement::ANYWHERE };
+    topology.push(Group { placement: nowhere, ..Group::UNPINNED }).unwrap();
+    let options = ExecutorOptions { topology: Some(topology), ..small() };
+    let executor = Executor::new(&options).unwrap();
+    assert_eq!(executor.worker_count(), 3);
+    wait_asleep(&executor);
+    if cfg!(target_os = "linux") {
+        assert_eq!(executor.report().refused_placements, 1);
+    }
+    let (process, watch) = watched(immediate(), |_| Drained::Finished);
+    executor.schedule(&process);
+    watch.wait_released();
+    let empty = Executor::new(&ExecutorOptions { topology: Some(Topology::default()), ..small() }).unwrap();
+    assert_eq!(empty.worker_count(), 1, "somebody has to do it");
+    let (process, watch) = watched(immediate(), |_| Drained::Finished);
+    empty.schedule(&process);
+    watch.wait_released();
 }
 
 /// Refuses worker `refused`; counts threads that live.
