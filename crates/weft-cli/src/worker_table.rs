@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use weft::sync::{Result, WhileDoing};
 use weft::task::{AffinitySet, Group, Machine, ProcessorSet, Topology, TopologyRequest, WorkerChoice};
 
-/// Everything that [`write()`] shows.
+/// A machine and the workers that it would get.
 pub struct Workers {
     machine: Machine,
     topologies: Vec<Topology>,

@@ -169,6 +169,11 @@ impl Machine {
         }
     }
 
+    /// Notes how much processor time may be used.
+    pub fn limit_to(&mut self, quota: Quota) {
+        self.quota = Some(quota);
+    }
+
     /// The NUMA nodes that have processors; none if the machine does not tell.
     pub fn nodes(&self) -> &[Node] {
         &self.nodes

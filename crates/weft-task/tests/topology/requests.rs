@@ -2,7 +2,7 @@
 
 use crate::manifest::stored;
 use weft_sync::Code;
-use weft_task::{Machine, NodeChoice, Topology, TopologyRequest, WorkerChoice};
+use weft_task::{Machine, NodeChoice, Quota, Topology, TopologyRequest, WorkerChoice};
 
 fn resolve(machine: &Machine, workers: WorkerChoice, nodes: NodeChoice) -> weft_sync::Result<Vec<Topology>> {
     TopologyRequest { workers, nodes, ..TopologyRequest::default() }.resolve(machine)
@@ -71,4 +71,19 @@ fn the_number_of_workers_is_limited() {
         let request = TopologyRequest { count_max, ..TopologyRequest::default() };
         assert_eq!(request.resolve(&machine).unwrap()[0].len(), expected);
     }
+}
+
+/// A quota limits the number that is chosen for the user, never one that the user chose.
+#[test]
+fn quotas_limit_only_the_default() {
+    let mut machine = stored!("two_chiplets");
+    machine.limit_to(Quota { microseconds: 250_000, period_microseconds: 100_000 });
+    let workers = |request: TopologyRequest| {
+        let limit = request.count_from_quota(&machine);
+        (request.resolve(&machine).unwrap()[0].len(), limit)
+    };
+    assert_eq!(workers(TopologyRequest::default()), (3, Some(3)));
+    assert_eq!(workers(TopologyRequest { count_max: Some(8), ..TopologyRequest::default() }), (8, None));
+    let counted = TopologyRequest { workers: WorkerChoice::Count(9), ..TopologyRequest::default() };
+    assert_eq!(workers(counted), (9, None));
 }
