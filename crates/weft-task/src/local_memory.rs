@@ -16,8 +16,9 @@ impl LocalMemory {
     /// the pages on that thread's node.
     pub(crate) fn new(length: usize) -> LocalMemory {
         let length = length.next_multiple_of(LOCAL_MEMORY_ALIGNMENT);
-        let mut bytes = Vec::with_capacity(length + LOCAL_MEMORY_ALIGNMENT);
-        bytes.resize(length + LOCAL_MEMORY_ALIGNMENT, 0);
+        // Not zeroes from the system, which would be pages that nobody has touched.
+        let mut bytes = vec![u8::MAX; length + LOCAL_MEMORY_ALIGNMENT];
+        bytes.fill(0);
         let start = bytes.as_ptr().align_offset(LOCAL_MEMORY_ALIGNMENT);
         LocalMemory { bytes, start, length }
     }
