@@ -3,7 +3,7 @@
 use super::model;
 use loom::thread;
 use std::sync::Arc;
-use weft_sync::slots::Slots;
+use weft_sync::slots::{Handle, Slots};
 
 /// Of two that take one handle, one gets the value, and the slot can be used again at once.
 #[test]
@@ -69,5 +69,25 @@ fn a_slot_that_goes_round_is_noticed() {
         assert_eq!(theirs.and_then(|handle| slots.take(handle)), theirs.map(|_| 5));
         let refill = [slots.insert(6), slots.insert(7)];
         assert!(refill.iter().all(Result::is_ok) && slots.insert(8).is_err(), "no slot was lost or doubled");
+    });
+}
+
+/// A handle may come by any way, also one that orders nothing: the slot itself hands the value over.
+#[test]
+fn a_guessed_handle_finds_a_whole_value() {
+    model(|| {
+        let slots = Arc::new(Slots::new(1));
+        let guess = slots.insert(0).unwrap();
+        assert_eq!(slots.take(guess), Some(0));
+        let next = Handle::from_raw(guess.raw() + (1 << 32));
+        let other = thread::spawn({
+            let slots = Arc::clone(&slots);
+            move || assert_eq!(slots.insert(7), Ok(next))
+        });
+        assert_eq!(slots.take(guess), None);
+        let found = slots.take(next);
+        assert!(found.is_none() || found == Some(7));
+        other.join().unwrap();
+        assert_eq!(found.or_else(|| slots.take(next)), Some(7));
     });
 }
