@@ -117,3 +117,159 @@ impl Default for Activity {
         Activity::new()
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    //! Every interleaving of two schedulers and a worker, step by step. One word is changed by read-modify-writes only, so
+    //! their order is all there is; what orderings do between words is for the models in `tests/loom`.
+
+    use super::*;
+    use std::collections::HashSet;
+
+    /// What is taken apart or left out, to see that it would be noticed.
+    #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+    enum Mutation {
+        None,
+        /// The raise is a load and a store.
+        RaiseInTwoSteps,
+        /// The rest is a load and a store.
+        RestInTwoSteps,
+        /// The rest does not look whether something was published.
+        RestAlways,
+        /// `NEEDS` is taken down after the look.
+        LookBeforeBegin,
+    }
+
+    #[derive(Clone, PartialEq, Eq, Hash, Debug)]
+    struct World {
+        word: u32,
+        queued: u32,
+        /// Published and not yet seen.
+        items: [bool; 2],
+        schedulers: [u8; 2],
+        /// What the split step of a scheduler, or of the worker, has read.
+        read: [u32; 3],
+        worker: u8,
+    }
+
+    impl World {
+        fn on_word<R>(&mut self, step: impl FnOnce(&Activity) -> R) -> R {
+            let activity = Activity(AtomicU32::new(self.word));
+            let result = step(&activity);
+            self.word = activity.0.load(Ordering::Relaxed);
+            result
+        }
+
+        /// One step of scheduler `index`; `None` when it is done.
+        fn schedule(mut self, index: usize, mutation: Mutation) -> Option<World> {
+            let step = self.schedulers[index];
+            self.schedulers[index] += 1;
+            match (step, mutation) {
+                (0, _) => self.items[index] = true,
+                (1, Mutation::RaiseInTwoSteps) => self.read[index] = self.word,
+                (2, Mutation::RaiseInTwoSteps) => {
+                    self.word = self.read[index] | NEEDS;
+                    self.queued += u32::from(self.read[index] == 0);
+                }
+                (1, _) => {
+                    let schedule = self.on_word(Activity::schedule);
+                    self.queued += u32::from(schedule == Schedule::Enqueue);
+                }
+                _ => return None,
+            }
+            Some(self)
+        }
+
+        /// One step of the worker; `None` while nothing is queued.
+        fn work(mut self, mutation: Mutation) -> Option<World> {
+            const POP: u8 = 0;
+            const BEGIN: u8 = 1;
+            const LOOK: u8 = 2;
+            const REST: u8 = 3;
+            const REST_LATER: u8 = 4;
+            let swapped = mutation == Mutation::LookBeforeBegin;
+            let step = self.worker;
+            self.worker = match step {
+                POP if self.queued == 0 => return None,
+                POP => {
+                    self.queued -= 1;
+                    if swapped { LOOK } else { BEGIN }
+                }
+                BEGIN => {
+                    self.on_word(Activity::begin);
+                    if swapped { REST } else { LOOK }
+                }
+                LOOK => {
+                    self.items = [false; 2];
+                    if swapped { BEGIN } else { REST }
+                }
+                REST if mutation == Mutation::RestInTwoSteps => {
+                    self.read[2] = self.word;
+                    REST_LATER
+                }
+                REST if mutation == Mutation::RestAlways => {
+                    self.word = 0;
+                    POP
+                }
+                REST if self.on_word(Activity::rest) => POP,
+                REST_LATER if self.read[2] == DRAINING => {
+                    self.word = 0;
+                    POP
+                }
+                _ => {
+                    if swapped {
+                        LOOK
+                    } else {
+                        BEGIN
+                    }
+                }
+            };
+            Some(self)
+        }
+
+        fn is_right(&self) -> bool {
+            self.items == [false; 2] && self.word == 0 && self.queued == 0
+        }
+    }
+
+    /// Whether every interleaving ends with everything seen and the process idle, never queued twice.
+    fn holds(mutation: Mutation) -> bool {
+        let start =
+            World { word: 0, queued: 0, items: [false; 2], schedulers: [0; 2], read: [0; 3], worker: 0 };
+        let (mut seen, mut open) = (HashSet::new(), vec![start]);
+        while let Some(world) = open.pop() {
+            if world.queued > 1 {
+                return false;
+            }
+            if !seen.insert(world.clone()) {
+                continue;
+            }
+            let before = open.len();
+            open.extend([0, 1].into_iter().filter_map(|index| world.clone().schedule(index, mutation)));
+            open.extend(world.clone().work(mutation));
+            if open.len() == before && !world.is_right() {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// [task 36]
+    #[test]
+    fn no_interleaving_ends_with_unseen_work() {
+        assert!(holds(Mutation::None));
+    }
+
+    /// [task 37]
+    #[test]
+    fn each_way_to_weaken_it_is_noticed() {
+        for mutation in [
+            Mutation::RaiseInTwoSteps,
+            Mutation::RestInTwoSteps,
+            Mutation::RestAlways,
+            Mutation::LookBeforeBegin,
+        ] {
+            assert!(!holds(mutation), "{mutation:?}");
+        }
+    }
+}
