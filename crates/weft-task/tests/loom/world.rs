@@ -352,3 +352,47 @@ fn a_watcher_finds_the_process_again() {
         assert!(!came_first || work.released.load(Ordering::Relaxed) == 1, "the watcher lost its process");
     });
 }
+
+/// Two pieces, of which the second comes up while the first one is done; any worker may do either.
+struct Regions {
+    phase: AtomicU32,
+    released: AtomicU32,
+}
+
+impl Regions {
+    fn advance(&self, from: u32) -> bool {
+        self.phase.compare_exchange(from, from + 1, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+    }
+}
+
+impl Work for Regions {
+    fn drain(&self, _: &WorkerContext<'_>) -> Drained {
+        if self.advance(0) {
+            assert!(self.advance(1));
+            Drained::Worked
+        } else if self.advance(2) {
+            Drained::Finished
+        } else {
+            Drained::Nothing
+        }
+    }
+
+    fn released(&self) {
+        self.released.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Who did work says so before it leaves: a sibling that came too early for the next piece does not give the slot up.
+#[test]
+fn a_region_is_not_lost_to_one_who_came_too_early() {
+    wide_model(|| {
+        let world = World::new(2, 0);
+        let work = Arc::new(Regions { phase: AtomicU32::new(0), released: AtomicU32::new(0) });
+        let process = Process::new(Arc::clone(&work), compute());
+        world.schedule(&process);
+        let other = pass(&world, 1);
+        world.pass(0);
+        other.join().unwrap();
+        assert_eq!(work.released.load(Ordering::Relaxed), 1);
+    });
+}
