@@ -86,6 +86,13 @@ fn executor(workers: usize) -> Executor {
     Executor::new(&options).expect("threads are to be had")
 }
 
+/// With one worker at a time that looks for up to 20 µs before it sleeps.
+fn spinning(workers: usize) -> Executor {
+    let spin = Duration::from_micros(20);
+    let options = ExecutorOptions { workers, spin, local_memory_bytes: 4096, ..ExecutorOptions::default() };
+    Executor::new(&options).expect("threads are to be had")
+}
+
 fn us(time: f64) -> Option<f64> {
     Some(time * 1_000.0)
 }
@@ -186,6 +193,7 @@ fn wakes(table: &Table) {
             &measure(vec![
                 Subject::new("floor: spin there and back", spin),
                 Subject::new("weft, 1 worker, 10 tiles", run_and_spin(&one, 10, 1)),
+                Subject::new("weft, the same with elected spin", run_and_spin(&spinning(1), 10, 1)),
             ]),
             us(3.76),
         );
@@ -205,7 +213,10 @@ fn wakes(table: &Table) {
     );
     table.group(
         "warm workers: the caller spins",
-        &measure(vec![Subject::new("weft, 2 workers, 20 tiles", run_and_spin(&two, 20, 2))]),
+        &measure(vec![
+            Subject::new("weft, 2 workers, 20 tiles", run_and_spin(&two, 20, 2)),
+            Subject::new("weft, the same with elected spin", run_and_spin(&spinning(2), 20, 2)),
+        ]),
         us(6.16),
     );
     table.group(
