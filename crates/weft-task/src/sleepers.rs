@@ -67,15 +67,17 @@ impl Sleepers {
         }
         // Work was published, now sleepers are looked for; `doze` does the mirror image. One of the two sees the other.
         fence(Ordering::SeqCst);
+        let here = count.min(POSTS_MAX);
+        // Before the first bell: those it wakes look for credits once, at once. Only while somebody sleeps to whom they
+        // could go, and never more than there are seats.
+        if count > here && self.idle_count() > here {
+            self.credits.fetch_max((count - here).min(self.bells.len() as u32), Ordering::Relaxed);
+        }
         let mut posted = 0;
-        while posted < count.min(POSTS_MAX) {
+        while posted < here {
             let Some(seat) = self.claim() else { return posted };
             self.post(seat);
             posted += 1;
-        }
-        // Credits only while somebody sleeps to whom they could go, and never more than there are seats.
-        if posted < count && self.idle_count() > 0 {
-            self.credits.fetch_max((count - posted).min(self.bells.len() as u32), Ordering::Relaxed);
         }
         posted
     }
