@@ -31,7 +31,10 @@ pub(crate) const IMMEDIATES_PER_SCAN: u32 = 8;
 
 /// Sleepers that a thread wakes itself; the woken ones wake the rest. A wake is a system call of a microsecond or more,
 /// and the thread that schedules has other things to do.
+#[cfg(not(loom))]
 pub(crate) const POSTS_MAX: u32 = 4;
+#[cfg(loom)]
+pub(crate) const POSTS_MAX: u32 = 1;
 
 /// Worker stacks are at least this large, whatever is asked for.
 pub(crate) const STACK_BYTES_MIN: usize = 32 * 1024;

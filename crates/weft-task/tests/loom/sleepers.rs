@@ -93,3 +93,27 @@ fn a_ring_is_never_slept_through() {
         sleeper.join().unwrap();
     });
 }
+
+/// More are wanted than the waker wakes itself: the woken one wakes the other, though it looks for credits only once.
+/// Both sleep already, or are about to and have nothing to find.
+#[test]
+fn the_woken_wakes_the_other() {
+    wide_model(|| {
+        let it = shared(2);
+        let sleepers = [0, 1].map(|seat| {
+            let it = Arc::clone(&it);
+            thread::spawn(move || {
+                let look = || it.work.load(Ordering::Relaxed) > 0;
+                let _ = it.sleepers.doze(seat, Deadline::NEVER, look, |_, _| ());
+                if it.sleepers.has_credits() {
+                    it.sleepers.relay();
+                }
+            })
+        });
+        it.work.store(1, Ordering::Relaxed);
+        it.sleepers.wake(2);
+        for sleeper in sleepers {
+            sleeper.join().unwrap();
+        }
+    });
+}
