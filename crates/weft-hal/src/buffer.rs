@@ -10,7 +10,9 @@
 //!    `unsafe` function promises exclusivity ([`Mapping::bytes`](crate::Mapping::bytes)).
 //! 2. A program that breaks the order reads or leaves unspecified *initialised* bytes. It cannot reach memory that was
 //!    freed (a [`Pinned`] range stays mapped), memory outside of a buffer (ranges are checked), or bytes that were
-//!    never initialised (fresh memory is zeroed; reused memory holds old bytes).
+//!    never initialised (fresh memory is zeroed; reused memory holds old bytes). That holds for every queue operation
+//!    and for the host; what a kernel does with the ranges that it is given is the kernel's: see the guide on trust in
+//!    the documentation of the `weft` crate.
 //! 3. In the letter of the language such an unordered access is a data race. Kernels are machine code that the
 //!    program brings along, so a guarantee beyond the above would be an illusion; safe code that waits for the fences
 //!    it was given never races.

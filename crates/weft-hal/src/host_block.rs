@@ -37,6 +37,7 @@ pub struct RawBlock {
 pub struct HostBlock {
     raw: RawBlock,
     home: Arc<dyn BlockHome>,
+    is_writable: bool,
 }
 
 // SAFETY: the block is an address range without thread affinity, and its home is Send + Sync.
@@ -48,10 +49,19 @@ impl HostBlock {
     /// Takes ownership of an address range.
     ///
     /// # Safety
-    /// `raw.base` is valid for reads of `raw.length` initialised bytes, and for writes if a buffer that grants WRITE
-    /// is made of it, from now until `home.reclaim(raw)` is called.
+    /// `raw.base` is valid for reads and writes of `raw.length` initialised bytes from now until `home.reclaim(raw)` is
+    /// called.
     pub unsafe fn new(raw: RawBlock, home: Arc<dyn BlockHome>) -> HostBlock {
-        HostBlock { raw, home }
+        HostBlock { raw, home, is_writable: true }
+    }
+
+    /// As [`HostBlock::new`], over memory that may be read-only.
+    ///
+    /// # Safety
+    /// `raw.base` is valid for reads of `raw.length` initialised bytes from now until `home.reclaim(raw)` is called. No
+    /// buffer that grants WRITE is made of it.
+    pub unsafe fn read_only(raw: RawBlock, home: Arc<dyn BlockHome>) -> HostBlock {
+        HostBlock { raw, home, is_writable: false }
     }
 
     /// First byte.
@@ -67,7 +77,10 @@ impl HostBlock {
     }
 
     /// Sets every byte. The block has one owner, so nobody else looks.
+    ///
+    /// Panics on a block over memory that may be read-only.
     pub fn fill(&mut self, byte: u8) {
+        assert!(self.is_writable, "a block that may be read-only cannot be filled");
         // SAFETY: the contract of `new` makes the whole range writable, and `&mut self` is the only owner.
         unsafe { self.raw.base.write_bytes(byte, self.raw.length) }
     }
@@ -113,9 +126,13 @@ impl HostBlock {
     /// A block over the same bytes that returns this one to `keeper` when it is dropped.
     pub fn lend(self, keeper: Arc<dyn BlockKeeper>) -> HostBlock {
         let raw = RawBlock { token: 0, ..self.raw };
+        let is_writable = self.is_writable;
         let home = Lent { block: Mutex::new(Some(self)), keeper };
-        // SAFETY: `home` owns the block over these bytes until `reclaim`, and gives out no other.
-        unsafe { HostBlock::new(raw, Arc::new(home)) }
+        // SAFETY: `home` owns the block over these bytes until `reclaim`, and gives out no other. Whether they are
+        // writable goes with them.
+        let mut lent = unsafe { HostBlock::new(raw, Arc::new(home)) };
+        lent.is_writable = is_writable;
+        lent
     }
 }
 

@@ -37,15 +37,18 @@ impl Gate {
     #[inline]
     pub fn enter(&self, exclusive: bool) -> Result<Inside<'_>> {
         let address = std::ptr::from_ref(self).addr();
-        let entered = ENTERED.with_borrow_mut(|entered| {
+        let entered = ENTERED.try_with(|entered| {
+            let mut entered = entered.borrow_mut();
             let fresh = !entered.contains(&address);
             if fresh {
                 entered.push(address);
             }
             fresh
         });
-        if !entered {
-            return Err(inside_already());
+        match entered {
+            Ok(true) => {}
+            Ok(false) => return Err(inside_already()),
+            Err(_) => return Err(thread_ends()),
         }
         // A poisoned gate says that a native function panicked; globals are whole at every point where it could.
         let held = match exclusive {
@@ -61,6 +64,11 @@ impl Drop for Inside<'_> {
         // Calls nest, so the last one entered is the one left.
         let _ = ENTERED.try_with(|entered| entered.borrow_mut().pop());
     }
+}
+
+#[cold]
+fn thread_ends() -> Status {
+    status!(FailedPrecondition, "this thread is ending: what it kept for calls is gone")
 }
 
 #[cold]

@@ -104,14 +104,16 @@ thread_local! {
 impl Machine {
     /// An idle machine of this thread, or a new one.
     pub fn acquire() -> Box<Machine> {
-        IDLE.with(Cell::take).unwrap_or_default()
+        // A thread that is ending keeps none.
+        IDLE.try_with(Cell::take).ok().flatten().unwrap_or_default()
     }
 
     /// Gives a machine back after an invocation, its frames released.
     pub fn release(mut self: Box<Self>) {
         self.reset();
         if self.stack.is_worth_keeping() {
-            IDLE.with(|idle| idle.set(Some(self)));
+            // Dropped if the thread is ending.
+            let _ = IDLE.try_with(|idle| idle.set(Some(self)));
         }
     }
 

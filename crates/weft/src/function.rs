@@ -12,15 +12,16 @@
 //! | [`Function::call_fenced`] | waits, runs, signals | passes the fences on and returns |
 
 use crate::program::Program;
-use crate::scratch::Scratch;
+use crate::scratch::{Scratch, arguments_marked};
 use crate::value::{FromResults, IntoArguments, Value};
 use std::fmt;
 use std::sync::Arc;
-use weft_hal::Fence;
+use std::time::Duration;
+use weft_hal::{Buffer, Fence, MemoryAccess};
 use weft_sync::{Code, Deadline, Result, Status, WhileDoing, bail};
 use weft_vm::isa::Kind;
 use weft_vm::signature::{Argument, Signature};
-use weft_vm::{InvokeOptions, Linkage, Module, Ref};
+use weft_vm::{CancelToken, InvokeOptions, Linkage, Module, Ref};
 
 /// What a call waits for and what it signals. Nothing means ready at once, and nobody to tell.
 #[derive(Clone, Debug, Default)]
@@ -40,6 +41,8 @@ pub struct Function {
     handle: weft_vm::Function,
     is_asynchronous: bool,
     scratch: Option<Scratch>,
+    /// Arguments whose storage the function writes.
+    written: Vec<usize>,
 }
 
 impl Function {
@@ -60,10 +63,14 @@ impl Function {
             handle,
             is_asynchronous: false,
             scratch: None,
+            written: Vec::new(),
         };
         function.is_asynchronous = function.attribute("iree.abi.model") == Some("coarse-fences");
         function.scratch = Scratch::of(program, module, |key| function.attribute(key))
             .while_doing(|| "reading the attributes of the function")?;
+        let declaration = function.declaration().unwrap_or_default();
+        let written = ["iree.abi.output", "iree.abi.transients"];
+        function.written = written.iter().flat_map(|key| arguments_marked(declaration, key)).collect();
         Ok(function)
     }
 
@@ -154,6 +161,8 @@ impl Function {
     }
 
     /// As [`Function::invoke`] within bounds: a token that cancels the call from another thread, a budget of steps.
+    ///
+    /// A call that is cancelled while its asynchronous work is pending returns; the work goes on and keeps what it uses.
     pub fn invoke_with(
         &self,
         options: &InvokeOptions,
@@ -165,9 +174,10 @@ impl Function {
         }
         let done = Fence::create();
         let fences = Fences { wait: None, signal: Some(Arc::clone(&done)) };
-        self.run(options, arguments, Some(&fences), results)
-            .and_then(|()| done.wait(Deadline::NEVER))
-            .map_err(|status| self.annotate(status))
+        let begun = self.run(options, arguments, Some(&fences), results);
+        // From here on whoever holds the fence could still signal it.
+        drop(fences);
+        begun.and_then(|()| wait_for(&done, options.cancel.as_ref())).map_err(|status| self.annotate(status))
     }
 
     fn invoke_fenced(&self, arguments: Vec<Value>, fences: &Fences, results: &mut Vec<Value>) -> Result<()> {
@@ -225,6 +235,16 @@ impl Function {
                 return Err(self.wrong_argument(index, wanted, argument));
             }
         }
+        for &index in &self.written {
+            let access = arguments.get(index).and_then(Value::storage).map(Buffer::access);
+            if access.is_some_and(|access| !access.contains(MemoryAccess::WRITE)) {
+                let name = self.name();
+                bail!(
+                    PermissionDenied,
+                    "argument {index} of `{name}` is written, and its storage is read-only"
+                );
+            }
+        }
         Ok(())
     }
 
@@ -254,6 +274,28 @@ impl Function {
             Code::InvalidArgument,
             format!("argument {index} of `{name}`: expected {wanted}, found {}", given.kind()),
         )
+    }
+}
+
+/// How often a wait looks whether it was cancelled, or can never end.
+const POLL: Duration = Duration::from_millis(20);
+
+/// Waits until an asynchronous function is done. A fence that nobody else holds any more can never be signalled.
+fn wait_for(done: &Arc<Fence>, cancel: Option<&CancelToken>) -> Result<()> {
+    loop {
+        // Asked first: what is released after that may still signal.
+        let is_held = Arc::strong_count(done) > 1
+            || done.points().iter().any(|point| Arc::strong_count(&point.semaphore) > 1);
+        match done.wait(Deadline::after(POLL)) {
+            Err(status) if status.code() == Code::DeadlineExceeded && !done.query().unwrap_or(true) => {}
+            outcome => return outcome,
+        }
+        if cancel.is_some_and(CancelToken::is_cancelled) {
+            bail!(Cancelled, "the call was cancelled while its work was pending");
+        }
+        if !is_held {
+            bail!(FailedPrecondition, "the function has let go of its signal fence without signalling it");
+        }
     }
 }
 

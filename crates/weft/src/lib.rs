@@ -26,6 +26,19 @@
 //! A [`Program`] is `Send + Sync` and cheap to clone; calls take `&self`. Errors are [`Status`] values whose message
 //! names what was expected and what was found, followed by the trail of steps that led there.
 //!
+//! # What is trusted
+//!
+//! A module is checked before it runs: its tables and bytecode cannot break memory safety, nor can wrong arguments of the
+//! host or of any queue operation. **Kernels are machine code**, compiled without bounds checks: weft checks which ranges of
+//! which buffers they are given, and nothing can check what they do with them. So
+//!
+//! * load only modules whose *kernels* you would link into your program;
+//! * values that become indices (of a gather, say) or that have to agree with each other (dynamic shapes of two arguments)
+//!   are checked only where the program checks them: compile with assertions, or check them before the call, if they come
+//!   from strangers;
+//! * a module's functions, its initialiser included, may run without end: [`Function::invoke_with`] bounds calls; loading is
+//!   not bounded.
+//!
 //! The lower layers are re-exported for tools: [`vm`], [`hal`], [`cpu`], [`task`], [`sync`]. They make no promises between
 //! versions.
 

@@ -1,4 +1,4 @@
-//! Scratch storage that a caller brings: whether it is large enough.
+//! Storage that a caller brings: whether scratch is large enough.
 //!
 //! What lives here: [`Scratch`]. What does not: the call itself (`function.rs`).
 //!
@@ -34,9 +34,6 @@ impl Scratch {
         module: &Module,
         attribute: impl Fn(&str) -> Option<&'a str>,
     ) -> Result<Option<Scratch>> {
-        let Some(argument) = attribute("iree.abi.declaration").and_then(argument_marked) else {
-            return Ok(None);
-        };
         let size = if let Some(constant) = attribute("iree.abi.transients.size.constant") {
             match constant.parse() {
                 Ok(bytes) => Size::Constant(bytes),
@@ -53,6 +50,12 @@ impl Scratch {
             Size::Computed(program.context().function_at(module.name(), Linkage::Export, ordinal)?)
         } else {
             return Ok(None);
+        };
+        let marked = attribute("iree.abi.declaration")
+            .and_then(|declaration| arguments_marked(declaration, "iree.abi.transients").next());
+        // Without knowing which argument it is, no call could be checked.
+        let Some(argument) = marked else {
+            bail!(InvalidArgument, "it takes scratch storage, but its declaration does not say where");
         };
         Ok(Some(Scratch { argument, size }))
     }
@@ -85,11 +88,22 @@ impl Scratch {
     }
 }
 
-/// The index of the argument that a declaration marks, as in `%input2: !hal.buffer {iree.abi.transients = unit}`.
-fn argument_marked(declaration: &str) -> Option<usize> {
-    let (before, _) = declaration.split_once("{iree.abi.transients")?;
-    let (_, argument) = before.rsplit_once("%input")?;
-    argument.split_once(':')?.0.parse().ok()
+/// The indices of the arguments that a declaration marks with an attribute, as in
+/// `%input2: !hal.buffer {iree.abi.affinity = ..., iree.abi.transients = unit}`.
+pub(crate) fn arguments_marked<'a>(
+    declaration: &'a str,
+    attribute: &'a str,
+) -> impl Iterator<Item = usize> + 'a {
+    let arguments = declaration.split(") -> (").next().unwrap_or_default();
+    arguments.split("%input").skip(1).filter_map(move |argument| {
+        let (index, rest) = argument.split_once(':')?;
+        let is_marked = rest.match_indices(attribute).any(|(begin, _)| {
+            let after = rest[begin + attribute.len()..].chars().next();
+            rest[..begin].ends_with(['{', ' '])
+                && after.is_some_and(|next| matches!(next, ' ' | '}' | ',' | '='))
+        });
+        if is_marked { index.trim().parse().ok() } else { None }
+    })
 }
 
 #[cfg(test)]
@@ -97,11 +111,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_marked_argument_is_found() {
-        let text =
+    fn marked_arguments_are_found() {
+        let marked = |text: &str| arguments_marked(text, "iree.abi.transients").collect::<Vec<_>>();
+        let plain =
             "sync func @f(%input0: tensor<4xf32>, %input1: !hal.buffer {iree.abi.transients = unit}) -> ()";
-        assert_eq!(argument_marked(text), Some(1));
-        assert_eq!(argument_marked("sync func @f(%input0: tensor<4xf32>) -> ()"), None);
-        assert_eq!(argument_marked("{iree.abi.transients"), None);
+        assert_eq!(marked(plain), [1]);
+        let among_others = "sync func @f(%input0: !hal.buffer {aaa.bbb = 1 : i32, iree.abi.transients = unit}, \
+                            %input1: tensor<4xf32> {iree.abi.transients.not = unit}) -> ()";
+        assert_eq!(marked(among_others), [0]);
+        assert_eq!(marked("sync func @f(%input0: !hal.buffer {b, iree.abi.transients}) -> ()"), [0]);
+        assert_eq!(
+            marked("sync func @f(%input0: tensor<4xf32>) -> (%output0: i32 {iree.abi.transients = 1})"),
+            []
+        );
+        assert_eq!(marked("{iree.abi.transients"), []);
     }
 }

@@ -46,6 +46,19 @@ impl Value {
         }
     }
 
+    /// The buffer behind a tensor or buffer.
+    pub(crate) fn storage(&self) -> Option<&Buffer> {
+        match self {
+            Value::Tensor(tensor) => Some(tensor.view().buffer()),
+            Value::Buffer(buffer) => Some(buffer),
+            Value::Object(object) => {
+                let view = object.get::<BufferView>();
+                view.map(|view| &**view.buffer()).or_else(|| object.get::<Buffer>())
+            }
+            _ => None,
+        }
+    }
+
     /// The value as programs pass it.
     pub(crate) fn into_vm(self) -> weft_vm::Value {
         match self {

@@ -6,8 +6,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+use weft::hal::{BufferParams, BufferView, Encoding, MemoryAccess};
+use weft::vm::Ref;
+use weft::vm::module_builder::ModuleBuilder;
 use weft::vm::native::Signal;
-use weft::{CancelToken, Code, Fence, Fences, InvokeOptions, Program, Session, Status, Tensor, Value};
+use weft::{
+    CancelToken, Code, ElementType, Fence, Fences, InvokeOptions, Program, Session, Shape, Status, Tensor,
+    Value,
+};
 
 fn model(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/programs").join(format!("{name}.vmfb"))
@@ -277,12 +283,86 @@ fn storage_of_the_caller() {
         "{small}"
     );
 
+    // The same where another attribute of the argument is printed first.
+    let attributes = data("transients_attributes").function("f").unwrap();
+    let small = attributes.call::<Tensor>((&ones, &ones, buffer(size - 4))).unwrap_err();
+    assert_eq!(small.code(), Code::OutOfRange, "{small}");
+
     let dynamic = data("transients_dynamic").function("f").unwrap();
     let two_rows = Tensor::new(&[2, 64], &[1.0f32; 2 * 64]).unwrap();
     let result: Tensor = dynamic.call((&two_rows, &ones, buffer(512))).unwrap();
     assert_eq!(result.to_vec::<f32>().unwrap(), [4096.0; 2 * 64]);
     let small = dynamic.call::<Tensor>((&two_rows, &ones, buffer(508))).unwrap_err();
     assert_eq!(small.code(), Code::OutOfRange, "{small}");
+}
+
+/// Storage that a function writes may not be read-only: kernels do not ask.
+#[test]
+fn read_only_storage_is_not_written() {
+    let params = BufferParams { access: MemoryAccess::READ, ..BufferParams::device_local() };
+    let storage = weft::host_allocator().allocate(&params, 64).unwrap();
+    let shape = Shape::new(&[4]).unwrap();
+    let view = BufferView::new(storage, shape, ElementType::F32, Encoding::DENSE_ROW_MAJOR).unwrap();
+    let out = Tensor::from(view);
+    let in_place = load("output_in_place");
+    let (ones, object) = (floats(&[1.0; 4]), Ref::new(out.view().clone()));
+    for storage in [Value::Tensor(out), Value::Object(object)] {
+        let status = in_place.call::<Tensor>("add", (&ones, &ones, storage)).unwrap_err();
+        assert_eq!(status.code(), Code::PermissionDenied, "{status}");
+        assert!(status.message().contains("argument 2 of `add` is written"), "{status}");
+    }
+}
+
+/// An asynchronous function that lets go of its fence is an error, not a wait without end; a pending one can be
+/// cancelled.
+#[test]
+fn fences_that_nobody_signals() {
+    let forgetful = ModuleBuilder::new("m")
+        .function("f", "0rr_v", "vm.return")
+        .function_attribute("iree.abi.model", "coarse-fences");
+    let program = Program::from_bytes(&forgetful.build().unwrap()).unwrap();
+    let status = program.call::<()>("f", ()).unwrap_err();
+    assert_eq!(status.code(), Code::FailedPrecondition, "{status}");
+
+    let keeping = ModuleBuilder::new("m")
+        .type_entry("!hal.fence")
+        .global_refs(1)
+        .function("f", "0rr_v", "vm.global.store.ref %r1, .refs[0] : !hal.fence \n vm.return")
+        .function_attribute("iree.abi.model", "coarse-fences");
+    let program = Program::from_bytes(&keeping.build().unwrap()).unwrap();
+    let cancel = CancelToken::new();
+    let options = InvokeOptions { cancel: Some(cancel.clone()), budget: None };
+    let status = std::thread::scope(|scope| {
+        let call = scope.spawn(|| {
+            program.function("f").unwrap().invoke_with(&options, Vec::new(), &mut Vec::new()).unwrap_err()
+        });
+        std::thread::sleep(std::time::Duration::from_millis(30));
+        cancel.cancel();
+        call.join().unwrap()
+    });
+    assert_eq!(status.code(), Code::Cancelled, "{status}");
+}
+
+/// A thread that is ending can still call, or is told why not: it is not aborted.
+#[test]
+fn threads_that_end_may_call() {
+    struct AtTheEnd;
+    impl Drop for AtTheEnd {
+        fn drop(&mut self) {
+            // Whether it works depends on the order in which thread-locals end.
+            if let Ok(program) = Program::load(model("elementwise_f32")) {
+                let _ = program.call::<Tensor>("abs", floats(&[-1.0; 4]));
+            }
+        }
+    }
+    thread_local!(static LAST: std::cell::RefCell<Option<AtTheEnd>> = const { std::cell::RefCell::new(None) });
+    std::thread::spawn(|| {
+        LAST.with(|last| *last.borrow_mut() = Some(AtTheEnd));
+        let program = load("elementwise_f32");
+        program.call::<Tensor>("abs", floats(&[-1.0; 4])).unwrap();
+    })
+    .join()
+    .unwrap();
 }
 
 /// Memory is given back when asked; forks share what was loaded. [hal-module 42]

@@ -61,18 +61,29 @@ impl Allocator {
             return Err(ImportRefused { status, owner });
         }
         let raw = RawBlock { base, length, token: 0 };
-        // SAFETY: as the caller promises; `Lender` drops the owner when the block is reclaimed.
-        let block = unsafe { HostBlock::new(raw, Arc::new(Lender::new(owner))) };
+        let home = Arc::new(Lender::new(owner));
+        let block = if params.access.contains(MemoryAccess::WRITE) {
+            // SAFETY: as the caller promises; `Lender` drops the owner when the block is reclaimed.
+            unsafe { HostBlock::new(raw, home) }
+        } else {
+            // SAFETY: as above, and the buffer below has no WRITE.
+            unsafe { HostBlock::read_only(raw, home) }
+        };
         Ok(Buffer::resident(BufferMetadata::new(&params, self.device), length as u64, block))
     }
 
     /// A read-only buffer over shared bytes, at any alignment if the access has UNALIGNED.
-    pub fn import_shared(&self, params: &BufferParams, bytes: Arc<[u8]>) -> Result<Arc<Buffer>> {
+    ///
+    /// # Safety
+    /// No kernel that the buffer is bound to writes to it. Transfers and mappings ask for WRITE and are refused, but
+    /// compiled kernels do not say which of their bindings they write.
+    pub unsafe fn import_shared(&self, params: &BufferParams, bytes: Arc<[u8]>) -> Result<Arc<Buffer>> {
         let mut params = *params;
         params.access = read_only(params.access);
         let base = NonNull::from(&*bytes).cast::<u8>();
         let length = bytes.len();
-        // SAFETY: the bytes are immutable behind an `Arc` that the buffer owns, and WRITE was taken away.
+        // SAFETY: the bytes live as long as the `Arc` that the buffer owns; WRITE was taken away, and the caller
+        // promises that no kernel writes.
         let buffer = unsafe { self.import_host(&params, base, length, Some(Box::new(bytes))) };
         Ok(buffer?)
     }
