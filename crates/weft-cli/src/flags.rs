@@ -5,7 +5,8 @@
 //! What does not: which flags exist (see `flag_table.rs`) and how they are explained (see `help.rs`).
 
 use crate::failure::{Failure, Outcome, file_status};
-use weft::sync::WhileDoing;
+use std::io::Read;
+use weft::sync::{Status, WhileDoing, bail};
 
 /// One flag of a command.
 #[derive(Debug)]
@@ -57,6 +58,8 @@ pub struct Flags {
 
 /// Flag files may name flag files; a file that names itself ends here.
 const FLAG_FILE_DEPTH_MAX: usize = 16;
+/// The length that a flag file may have.
+const FLAG_FILE_BYTES_MAX: u64 = 1 << 20;
 
 /// Words the refusal of a flag that the command does not have.
 pub type Unknown<'a> = &'a dyn Fn(&str) -> String;
@@ -129,10 +132,7 @@ impl Flags {
                 "flag files are nested more than {FLAG_FILE_DEPTH_MAX} deep at '{path}'; does one name itself?"
             )));
         }
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| file_status(&error, "read flag file", path))
-            .while_doing(|| "parsing flags")
-            .map_err(Failure::Usage)?;
+        let text = read_flag_file(path).while_doing(|| "parsing flags").map_err(Failure::Usage)?;
         for (index, line) in text.lines().enumerate() {
             let line = line.trim();
             if line.is_empty() || line.starts_with('#') {
@@ -282,6 +282,18 @@ fn edit_distance(from: &str, to: &str) -> usize {
         }
     }
     row[to.len()]
+}
+
+/// A flag file's text. Flags are short: a file without an end is not read to it.
+fn read_flag_file(path: &str) -> Result<String, Status> {
+    let failed = |error: std::io::Error| file_status(&error, "read flag file", path);
+    let mut text = String::new();
+    let file = std::fs::File::open(path).map_err(failed)?;
+    file.take(FLAG_FILE_BYTES_MAX + 1).read_to_string(&mut text).map_err(failed)?;
+    if text.len() as u64 > FLAG_FILE_BYTES_MAX {
+        bail!(OutOfRange, "flag file '{path}' has more than {FLAG_FILE_BYTES_MAX} bytes");
+    }
+    Ok(text)
 }
 
 #[cfg(test)]

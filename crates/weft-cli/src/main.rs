@@ -17,6 +17,7 @@ mod load;
 mod mapped_file;
 mod npy;
 mod outputs;
+mod plain_text;
 mod progress;
 mod results;
 mod run;

@@ -249,7 +249,8 @@ impl<'a> Scanner<'a> {
             let digits = self.rest.bytes().take_while(u8::is_ascii_digit).count();
             let (number, rest) = self.rest.split_at(digits);
             let Ok(dim) = number.parse() else {
-                bail!(InvalidArgument, "malformed npy header dict; '{number}' is no extent of a shape");
+                let found = self.rest.split([',', ')']).next().unwrap_or_default().trim();
+                bail!(InvalidArgument, "malformed npy header dict; '{found}' is no extent of a shape");
             };
             self.rest = rest;
             dims.push(dim);

@@ -16,6 +16,11 @@ use crate::text_sink::TextSink;
 
 /// Lists inside lists are printed to this depth; a list may contain itself.
 const LIST_DEPTH_MAX: usize = 16;
+/// How many elements the lists of one result may have together. Lists may share children, so that a few of them stand for
+/// more than anybody could print.
+const LIST_ELEMENTS_MAX: usize = 1 << 20;
+/// How many bytes the tensors and buffers in the lists of one result may have together, for the same reason.
+const LIST_BYTES_MAX: usize = 4 << 30;
 
 /// A tensor whose elements the host has.
 pub struct HostTensor {
@@ -75,7 +80,10 @@ impl Shown {
             Value::Tensor(tensor) => Shown::Tensor(HostTensor::read(tensor)?),
             Value::Buffer(buffer) => Shown::Buffer(buffer.read_to_vec(0, hal::WHOLE_BUFFER)?),
             Value::Null => Shown::Null,
-            Value::Object(object) => read_object(object, instance, LIST_DEPTH_MAX)?,
+            Value::Object(object) => match object.get::<List>() {
+                Some(list) => ListReader::new(instance).list(list, LIST_DEPTH_MAX)?,
+                None => read_object(object, instance)?,
+            },
         })
     }
 
@@ -130,7 +138,7 @@ fn scalar_text(value: &vm::Value) -> String {
     }
 }
 
-fn read_object(object: &Ref, instance: &Instance, depth: usize) -> Result<Shown> {
+fn read_object(object: &Ref, instance: &Instance) -> Result<Shown> {
     if let Some(view) = object.to_arc::<hal::BufferView>() {
         return Ok(Shown::Tensor(HostTensor::read(&view.into())?));
     }
@@ -140,26 +148,60 @@ fn read_object(object: &Ref, instance: &Instance, depth: usize) -> Result<Shown>
     if let Some(buffer) = object.get::<vm::Buffer>() {
         return Ok(Shown::Bytes(buffer.bytes().into_owned()));
     }
-    if let Some(list) = object.get::<List>() {
-        return read_list(list, instance, depth);
-    }
     let name = instance.type_name(object.type_id());
     Ok(Shown::Other(name.map_or_else(|| "(unregistered type)".into(), |name: Arc<str>| name.to_string())))
 }
 
-fn read_list(list: &List, instance: &Instance, depth: usize) -> Result<Shown> {
-    if depth == 0 {
-        bail!(OutOfRange, "a list is nested more than {LIST_DEPTH_MAX} deep");
+/// Reads the lists of one result, as far as they can be shown.
+struct ListReader<'a> {
+    instance: &'a Instance,
+    elements_left: usize,
+    bytes_left: usize,
+}
+
+impl ListReader<'_> {
+    fn new(instance: &Instance) -> ListReader<'_> {
+        ListReader { instance, elements_left: LIST_ELEMENTS_MAX, bytes_left: LIST_BYTES_MAX }
     }
-    let mut elements = Vec::with_capacity(list.len());
-    for index in 0..list.len() {
-        elements.push(match list.get(index)? {
-            vm::Value::Empty | vm::Value::Ref(None) => Shown::Null,
-            vm::Value::Ref(Some(object)) => read_object(&object, instance, depth - 1)?,
-            scalar => Shown::Scalar(scalar),
-        });
+
+    fn list(&mut self, list: &List, depth: usize) -> Result<Shown> {
+        if depth == 0 {
+            bail!(OutOfRange, "a list is nested more than {LIST_DEPTH_MAX} deep");
+        }
+        let Some(left) = self.elements_left.checked_sub(list.len()) else {
+            bail!(ResourceExhausted, "lists with more than {LIST_ELEMENTS_MAX} elements cannot be shown");
+        };
+        self.elements_left = left;
+        let mut elements = Vec::with_capacity(list.len());
+        for index in 0..list.len() {
+            elements.push(match list.get(index)? {
+                vm::Value::Empty | vm::Value::Ref(None) => Shown::Null,
+                vm::Value::Ref(Some(object)) => match object.get::<List>() {
+                    Some(list) => self.list(list, depth - 1)?,
+                    None => self.object(&object)?,
+                },
+                scalar => Shown::Scalar(scalar),
+            });
+        }
+        Ok(Shown::List(elements))
     }
-    Ok(Shown::List(elements))
+
+    fn object(&mut self, object: &Ref) -> Result<Shown> {
+        let shown = read_object(object, self.instance)?;
+        let bytes = match &shown {
+            Shown::Tensor(tensor) => tensor.bytes.len(),
+            Shown::Buffer(bytes) | Shown::Bytes(bytes) => bytes.len(),
+            _ => 0,
+        };
+        let Some(left) = self.bytes_left.checked_sub(bytes) else {
+            bail!(
+                ResourceExhausted,
+                "lists with more than {LIST_BYTES_MAX} bytes of tensors cannot be shown"
+            );
+        };
+        self.bytes_left = left;
+        Ok(shown)
+    }
 }
 
 /// Prints the text form of a tensor without building it in memory first.

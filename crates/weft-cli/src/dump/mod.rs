@@ -14,6 +14,7 @@ use weft::vm::{Archive, ModuleBytes};
 use crate::failure::{Failure, Outcome};
 use crate::flags::Flags;
 use crate::load;
+use crate::plain_text::PlainText;
 use crate::text_sink::TextSink;
 
 /// Runs the command.
@@ -30,8 +31,16 @@ pub fn run(flags: &Flags) -> Outcome {
         }
     };
     let bytes = load::read_module(path)?;
-    let mut out = BufWriter::new(std::io::stdout().lock());
-    show(&mut out, flags, path, &bytes)?;
+    let stdout = std::io::stdout().lock();
+    if flags.text("output").starts_with("flatbuffer") {
+        // Bytes, or text that escapes as JSON does.
+        return show_all(BufWriter::new(stdout), flags, path, &bytes);
+    }
+    show_all(BufWriter::new(PlainText::new(stdout)), flags, path, &bytes)
+}
+
+fn show_all(mut out: impl Write, flags: &Flags, path: &str, bytes: &ModuleBytes) -> Outcome {
+    show(&mut out, flags, path, bytes)?;
     out.flush()?;
     Ok(())
 }

@@ -3,6 +3,8 @@
 use std::fs::{self, File, OpenOptions};
 use std::process::Stdio;
 
+use weft::vm::module_builder::ModuleBuilder;
+
 use crate::program::{Done, Folder, command, finish, programs, run, wait, weft};
 
 /// Ended by itself, without a panic, and said something if it failed.
@@ -133,7 +135,10 @@ fn strange_arguments_are_refused() {
     finish(command(&["run", "--module=-"]).stdin(Stdio::null())).failure(1, "loading bytecode module at '-'");
     // What never ends is not read to its end.
     #[cfg(unix)]
-    finish(&mut command(&["run", "--module=/dev/zero"])).failure(1, "not a module");
+    {
+        finish(&mut command(&["run", "--module=/dev/zero"])).failure(1, "not a module");
+        finish(&mut command(&["run", "--flagfile=/dev/zero"])).failure(2, "has more than 1048576 bytes");
+    }
     let long = "x".repeat(100_000);
     assert!(weft(&["run", &format!("--{long}")]).failure(2, "not recognized").err.len() < 110_000);
     weft(&[&long]).failure(2, "unknown command");
@@ -143,4 +148,60 @@ fn strange_arguments_are_refused() {
         let word = std::ffi::OsStr::from_bytes(b"--module=\xFF");
         finish(command(&["run"]).arg(word)).failure(2, "is not UTF-8");
     }
+}
+
+/// A list of two thousand million elements; a few lists that stand for more than there are atoms.
+#[test]
+fn lists_too_large_to_show_are_refused() {
+    let folder = Folder::new();
+    let long = "
+      %i0 = vm.const.i32 100000000
+      %r0 = vm.list.alloc %i0 : !vm.list<i8>
+      vm.list.resize %r0, %i0
+      vm.return %r0";
+    let shared = "
+      %i0 = vm.const.i32 12
+      %i1 = vm.const.i32 1
+      %i3 = vm.const.i32 64
+      %r0 = vm.list.alloc %i3 : !vm.list<!vm.opaque>
+      vm.br ^level()
+     ^level:
+      %r1 = vm.list.alloc %i3 : !vm.list<!vm.opaque>
+      vm.list.resize %r1, %i3
+      %i4 = vm.const.i32.zero
+      vm.br ^child()
+     ^child:
+      vm.list.set.ref %r1, %i4, %r0
+      %i4 = vm.add.i32 %i4, %i1
+      %i5 = vm.cmp.lt.i32.s %i4, %i3
+      vm.cond_br %i5, ^child(), ^done()
+     ^done:
+      %r0 = vm.const.ref.zero
+      vm.br ^next(%r1->%r0)
+     ^next:
+      %i0 = vm.sub.i32 %i0, %i1
+      %i5 = vm.cmp.nz.i32 %i0
+      vm.cond_br %i5, ^level(), ^end()
+     ^end:
+      vm.return %r0";
+    for (name, text) in [("long", long), ("shared", shared)] {
+        let module = ModuleBuilder::new("m").function("f", "0v_r", text).build().unwrap();
+        let path = folder.file(name, module);
+        weft(&["run", &format!("--module={path}"), "--function=f"]).failure(1, "elements cannot be shown");
+    }
+}
+
+/// What a module calls things does not reach the terminal as commands.
+#[test]
+fn dumps_do_not_move_the_cursor() {
+    let module = ModuleBuilder::new("m")
+        .attribute("key", "\x1b]0;title\x07\x1b[31m")
+        .function("f\x1b[2J", "0i_v", "vm.fail %i0, \"\x1b[31mred\"")
+        .build()
+        .unwrap();
+    let folder = Folder::new();
+    let done = weft(&["dump", &folder.file("escapes", module)]);
+    assert_eq!(done.code, Some(0), "{}", done.err);
+    assert!(!done.out.chars().any(|it| it.is_control() && it != '\n'), "{:?}", done.out);
+    assert!(done.out.contains("\\u{1b}[31mred"), "{}", done.out);
 }
