@@ -84,7 +84,59 @@ impl Executor {
     /// stays as it is. Panics if the process was scheduled on another executor before.
     #[inline]
     pub fn schedule(&self, process: &Arc<Process>) {
-        self.shared().schedule_from_outside(process);
+        self.shared().schedule_from_outside(process, false);
+    }
+
+    /// Schedules a process like [`Executor::schedule`]; but where the calling thread has opened offers
+    /// ([`Executor::offering`]), one worker less is woken, because this thread looks at it itself.
+    #[inline]
+    pub fn schedule_soon(&self, process: &Arc<Process>) {
+        let shared = self.shared();
+        let offer = inside::accepts(shared.id);
+        if shared.schedule_from_outside(process, offer) {
+            inside::leave_work(shared.id);
+        }
+    }
+
+    /// Calls `body` on a thread that will look for work soon: in a wait of this executor, or because it is a worker
+    /// whose drain is about to return. What [`Executor::schedule_soon`] is told meanwhile is left to this thread, one
+    /// thing at a time. A thread that has no seat and did not wait wakes a worker for it when `body` returns.
+    ///
+    /// ```
+    /// # use weft_task::*; use weft_sync::*; use std::sync::Arc;
+    /// struct Signals(Arc<Semaphore>);
+    /// impl Work for Signals {
+    ///     fn drain(&self, _: &WorkerContext<'_>) -> Drained {
+    ///         self.0.signal(1).expect("once");
+    ///         Drained::Finished
+    ///     }
+    /// }
+    /// let executor = Executor::new(&ExecutorOptions::default())?;
+    /// let done = Arc::new(Semaphore::new(0));
+    /// let process = Process::new(Signals(Arc::clone(&done)), ProcessOptions::default());
+    /// executor.offering(|| {
+    ///     executor.schedule_soon(&process);
+    ///     executor.wait_all(&[Point { semaphore: Arc::clone(&done), value: 1 }], Deadline::NEVER)
+    /// })?;
+    /// assert_eq!(executor.counters().wakes, 0);
+    /// # Result::Ok(())
+    /// ```
+    pub fn offering<R>(&self, body: impl FnOnce() -> R) -> R {
+        /// Also after a panic: what was left to this thread must not stay with it.
+        struct End<'a>(&'a Shared, Option<inside::Offering>);
+        impl Drop for End<'_> {
+            fn drop(&mut self) {
+                drop(self.1.take());
+                // A seat picks it up itself; an outer offer goes on.
+                let goes_on = inside::executor() == self.0.id || inside::is_open(self.0.id);
+                if !goes_on && inside::take_left_work(self.0.id) && self.0.ready.has_unattended() {
+                    self.0.wake_from_outside(1);
+                }
+            }
+        }
+        let shared = self.shared();
+        let _end = End(shared, Some(inside::Offering::open(shared.id)));
+        body()
     }
 
     /// Ends a process that is not over yet with `CANCELLED`: here if it is suspended, else as soon as a worker looks.

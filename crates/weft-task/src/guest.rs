@@ -17,7 +17,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use weft_sync::atomic::{Ordering, lock};
-use weft_sync::{Code, Deadline, Result, Semaphore, Status};
+use weft_sync::{Code, Deadline, Point, Result, Semaphore, Status, wait_all};
 
 use crate::executor::Executor;
 use crate::float_mode::FlushedDenormals;
@@ -71,8 +71,29 @@ impl Executor {
         }
         match self.lend() {
             Some(guest) => guest.wait(semaphore, value, deadline),
-            None => semaphore.wait(value, deadline),
+            None => self.wait_plainly(&[Point { semaphore: Arc::clone(semaphore), value }], deadline),
         }
+    }
+
+    /// Blocks until all points are reached, and works meanwhile if it can. Answers like [`wait_all`].
+    pub fn wait_all(&self, points: &[Point], deadline: Deadline) -> Result<()> {
+        if all_reached(points)? {
+            return Ok(());
+        }
+        match self.lend() {
+            Some(guest) => guest.wait_all(points, deadline),
+            None => self.wait_plainly(points, deadline),
+        }
+    }
+
+    /// Without a seat. What was left to this thread needs somebody else now.
+    #[cold]
+    fn wait_plainly(&self, points: &[Point], deadline: Deadline) -> Result<()> {
+        let shared = self.shared();
+        if inside::take_left_work(shared.id) {
+            shared.wake_from_outside(1);
+        }
+        wait_all(points, deadline)
     }
 }
 
@@ -157,22 +178,55 @@ impl Guest<'_> {
 
     /// Works and sleeps until a semaphore has reached `value`. Answers like [`Semaphore::wait`].
     pub fn wait(&self, semaphore: &Arc<Semaphore>, value: u64, deadline: Deadline) -> Result<()> {
-        if semaphore.is_reached(value)? {
+        self.wait_all(&[Point { semaphore: Arc::clone(semaphore), value }], deadline)
+    }
+
+    /// Works and sleeps until all points are reached. Answers like [`wait_all`].
+    pub fn wait_all(&self, points: &[Point], deadline: Deadline) -> Result<()> {
+        let ended = || !matches!(all_reached(points), Ok(false));
+        let mut met = ended() || self.work_off(deadline, ended);
+        if !met {
+            // Nothing to do, so they come from elsewhere, and have to say so.
+            let announce = |point: &Point| {
+                let bell = self.bell();
+                point.semaphore.on_reached(point.value, move |_| bell.ring())
+            };
+            let timepoints: Vec<_> = points.iter().map(announce).collect();
+            met = self.run_until(deadline, ended);
+            for timepoint in timepoints {
+                timepoint.cancel();
+            }
+        }
+        if met && all_reached(points)? {
             return Ok(());
         }
-        let bell = self.bell();
-        let timepoint = semaphore.on_reached(value, move |_| bell.ring());
-        let ended = || !matches!(semaphore.is_reached(value), Ok(false));
-        let met = self.run_until(deadline, ended);
-        timepoint.cancel();
-        if !met {
-            return Err(Status::new(
-                Code::DeadlineExceeded,
-                format!("the deadline passed before a semaphore reached {value}"),
-            ));
-        }
-        semaphore.is_reached(value).map(|_| ())
+        Err(Status::new(
+            Code::DeadlineExceeded,
+            format!("the deadline passed before {} points were reached", points.len()),
+        ))
     }
+
+    /// Works until `until` holds or there is nothing to do. Whether it holds.
+    fn work_off(&self, deadline: Deadline, until: impl Fn() -> bool) -> bool {
+        let _float_mode = FlushedDenormals::enter();
+        let mut met = false;
+        while !met && !has_passed(deadline) && self.pump.pass() {
+            met = until();
+        }
+        if met {
+            self.pump.hand_over();
+        }
+        met
+    }
+}
+
+/// Whether all points are reached; the failure of the first one that failed.
+fn all_reached(points: &[Point]) -> Result<bool> {
+    let mut all = true;
+    for point in points {
+        all &= point.semaphore.is_reached(point.value)?;
+    }
+    Ok(all)
 }
 
 /// Whether a finite deadline has passed; reads no clock for one that never does.

@@ -53,6 +53,7 @@ mod sleepers;
 mod slot;
 mod spin;
 mod task_options;
+mod tiles;
 mod topology;
 mod tuning;
 mod warm;
@@ -72,6 +73,7 @@ pub use process::{Cancel, Process, ProcessOptions, State, Work};
 pub use report::{Report, SeatReport, SlotReport};
 pub use scope::{InFlight, Scope, ScopeOptions};
 pub use task_options::TaskOptions;
+pub use tiles::{OpenRegion, Tiles};
 pub use topology::{
     Caches, CoreSelection, Distribution, Favor, Group, Machine, Node, NodeChoice, PerformanceLevel,
     ProcessorSet, Quota, Topology, TopologyRequest, WorkerChoice, parse_bytes, parse_id,

@@ -34,7 +34,7 @@ impl World {
 
     /// Schedules from a thread without a seat.
     pub fn schedule(&self, process: &Arc<Process>) {
-        self.0.schedule_from_outside(process);
+        self.0.schedule_from_outside(process, false);
     }
 
     /// Cancels from a thread without a seat.

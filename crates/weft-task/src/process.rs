@@ -14,6 +14,7 @@
 //! 3. [`Work::released`] is called once, after that and after the last worker has left the drain.
 //! 4. Whoever has the process scheduled holds a reference, so none of this can happen to freed memory.
 
+use std::any::Any;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, OnceLock};
@@ -31,7 +32,7 @@ use crate::warm::Retention;
 /// What a process does.
 ///
 /// An immediate process is drained by one worker at a time, a compute process by any number at once.
-pub trait Work: Send + Sync + 'static {
+pub trait Work: Any + Send + Sync {
     /// Does a bounded piece and says what came of it. Must not wait for anything that another process of the same
     /// executor has to produce.
     fn drain(&self, worker: &WorkerContext<'_>) -> Drained;
@@ -192,6 +193,28 @@ impl Process {
             }),
             link: CacheLine(Link::new()),
         })
+    }
+
+    /// Makes a process that nobody else holds as it was when it was new and not suspended, whatever became of it, and
+    /// gives its work to be changed. `None` if somebody else holds it, or its work is of another type. A process that
+    /// was released is held by its executor for a moment longer.
+    ///
+    /// For those who run many processes of one kind and allocate nothing for them; dependents stay as they are.
+    pub fn renew<W: Work>(self: &mut Arc<Process>) -> Option<&mut W> {
+        let process = Arc::get_mut(self)?;
+        let work: &mut dyn Any = &mut *process.fixed.0.work;
+        let work = work.downcast_mut::<W>()?;
+        process.outcome.0 = Outcome {
+            suspend_count: AtomicI64::new(0),
+            state: AtomicU32::new(State::Runnable as u32),
+            resolved: AtomicBool::new(false),
+            failure: OnceLock::new(),
+        };
+        let schedule = &mut process.schedule.0;
+        schedule.activity = Activity::new();
+        schedule.retention = Retention::default();
+        process.link.0 = Link::new();
+        Some(work)
     }
 
     /// Where it is in its life.

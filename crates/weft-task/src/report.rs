@@ -93,7 +93,7 @@ fn slot(shared: &Shared, index: usize) -> Option<SlotReport> {
     };
     if entry.leave().is_some() {
         // This look was the last one out, and it does not give slots up: have somebody look who does.
-        shared.schedule_from_outside(&process);
+        shared.schedule_from_outside(&process, false);
     }
     Some(report)
 }

@@ -118,18 +118,25 @@ impl Shared {
         Scheduled { wakes: self.sleepers.wake(wanted - u32::from(left_to_caller)), left_to_caller }
     }
 
-    /// As [`Shared::schedule`], for threads without a seat.
-    pub(crate) fn schedule_from_outside(&self, process: &Arc<Process>) {
-        let wakes = self.schedule(process, false).wakes;
+    /// As [`Shared::schedule`], for threads without a seat. Returns whether something was left to the caller.
+    pub(crate) fn schedule_from_outside(&self, process: &Arc<Process>, offer: bool) -> bool {
+        let Scheduled { wakes, left_to_caller } = self.schedule(process, offer);
         if wakes > 0 {
             self.outside_wakes.fetch_add(u64::from(wakes), Ordering::Relaxed);
         }
+        left_to_caller
+    }
+
+    /// Wakes sleepers, for threads without a seat.
+    pub(crate) fn wake_from_outside(&self, count: u32) {
+        let wakes = self.sleepers.wake(count);
+        self.outside_wakes.fetch_add(u64::from(wakes), Ordering::Relaxed);
     }
 
     /// Cancels and sees to it that somebody ends the process.
     pub(crate) fn cancel(&self, process: &Arc<Process>) {
-        match process.cancel(|dependent| self.schedule_from_outside(dependent)) {
-            Cancel::Schedule => self.schedule_from_outside(process),
+        match process.cancel(|dependent| _ = self.schedule_from_outside(dependent, false)) {
+            Cancel::Schedule => _ = self.schedule_from_outside(process, false),
             Cancel::Resolved | Cancel::TooLate => {}
         }
     }

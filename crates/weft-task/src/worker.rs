@@ -18,6 +18,7 @@ use weft_sync::{Code, Deadline, Status};
 use crate::context::WorkerContext;
 use crate::counters::SeatCounters;
 use crate::drained::Drained;
+use crate::inside;
 use crate::local_memory::LocalMemory;
 use crate::observe::{ProcessId, Span};
 use crate::process::Process;
@@ -96,6 +97,7 @@ impl<'a> Pump<'a> {
         if self.shared.sleepers.has_credits() && self.shared.sleepers.relay() {
             self.counters.relays.add(1);
         }
+        self.pick_up();
         if self.offer.replace(Offer::None) != Offer::None {
             self.owes_look.set(true);
         }
@@ -240,12 +242,21 @@ impl<'a> Pump<'a> {
     /// Whether this seat has offered to look at something, so that it should not go on with what it does.
     #[inline]
     pub(crate) fn has_offer(&self) -> bool {
-        self.offer.get() != Offer::None
+        self.offer.get() != Offer::None || inside::has_left_work(self.shared.id)
+    }
+
+    /// What was left to this thread through the executor is as good as what was left to this seat.
+    #[inline]
+    fn pick_up(&self) {
+        if inside::take_left_work(self.shared.id) && self.offer.get() == Offer::None {
+            self.offer.set(Offer::Fresh);
+        }
     }
 
     /// A drain did work and will be called again. An offer survives that once: the drain after a submission usually
     /// finds nothing more. The second time it is taken back, by waking somebody.
     fn age_offer(&self) {
+        self.pick_up();
         match self.offer.get() {
             Offer::None => {}
             Offer::Fresh => self.offer.set(Offer::Stale),
@@ -267,6 +278,7 @@ impl<'a> Pump<'a> {
     /// For a guest that leaves: nothing may count on this seat any more.
     pub(crate) fn hand_over(&self) {
         self.let_go();
+        self.pick_up();
         if self.offer.replace(Offer::None) != Offer::None {
             self.owes_look.set(true);
         }

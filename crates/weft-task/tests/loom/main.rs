@@ -6,6 +6,7 @@
 mod activity;
 mod scope;
 mod sleepers;
+mod tiles;
 mod world;
 
 /// Explores all interleavings with at most three forced switches: enough for every two-step race, seconds to run.

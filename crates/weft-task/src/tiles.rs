@@ -1,0 +1,163 @@
+//! Regions of tiles that workers claim: who takes which, and who notices that a region is done.
+//!
+//! What lives here: [`Tiles`], three words. What does not: what a tile is, and how many to take at a time.
+//!
+//! 1. **Open: claim word, count, region** (release). Whoever sees the count sees the claim word; whoever sees the region
+//!    sees both.
+//! 2. **A claim carries the region it is meant for.** A worker that was held up between a look at the region and its
+//!    claim finds another tag in the claim word, and takes nothing.
+//! 3. **Only what was claimed is retired.** So the count of a region reaches 0 once, after its last tile, and no late
+//!    decrement can meet the next region: that one is opened by whoever brought the count to 0, the *completer*.
+//! 4. **Effects pass from region to region**: retirements release them into one word, the last one acquires all of them
+//!    and publishes the next region.
+//!
+//! A region number is used once in the life of a `Tiles`; [`Tiles::reset`] begins a new life and needs `&mut`.
+
+use std::ops::Range;
+
+use weft_sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+use crate::cache_line::CacheLine;
+
+/// Not a region: nothing was opened yet.
+const NONE: u32 = u32::MAX;
+
+/// The tiles of one region after the other.
+#[derive(Debug)]
+pub struct Tiles {
+    /// The open region and its number of tiles: read by all, written once a region.
+    open: CacheLine<Open>,
+    /// region << 32 | next tile.
+    claim: CacheLine<AtomicU64>,
+    /// Tiles that were not retired.
+    left: CacheLine<AtomicU32>,
+}
+
+#[derive(Debug)]
+struct Open {
+    region: AtomicU32,
+    tiles: AtomicU32,
+}
+
+/// A region that was open when it was looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OpenRegion {
+    /// Its number.
+    pub region: u32,
+    /// Its tiles.
+    pub tiles: u32,
+}
+
+impl Tiles {
+    /// Nothing is open.
+    pub fn new() -> Tiles {
+        Tiles {
+            open: CacheLine(Open { region: AtomicU32::new(NONE), tiles: AtomicU32::new(0) }),
+            claim: CacheLine(AtomicU64::new(u64::from(NONE) << 32)),
+            left: CacheLine(AtomicU32::new(0)),
+        }
+    }
+
+    /// As new.
+    pub fn reset(&mut self) {
+        *self = Tiles::new();
+    }
+
+    /// Opens a region of at least one tile. By whoever retired the last tile of the one before, or first of all; never
+    /// with a number that was used before.
+    pub fn open(&self, region: u32, tiles: u32) {
+        debug_assert!(region != NONE && tiles > 0);
+        self.left.store(tiles, Ordering::Relaxed);
+        self.claim.store(u64::from(region) << 32, Ordering::Relaxed);
+        // Release pairs with the Acquire in `current`: whoever sees the new count finds the new tag in the claim word. In
+        // the other order a worker with the old region and the new count could claim a tile that the old one never had.
+        self.open.tiles.store(tiles, Ordering::Release);
+        // Release pairs with the Acquire in `current`: rule 1, and the effects of the regions before.
+        self.open.region.store(region, Ordering::Release);
+    }
+
+    /// The open region, if there is one.
+    #[inline]
+    pub fn current(&self) -> Option<OpenRegion> {
+        // Both pair with the Release stores in `open`. The count may be that of a later region; then the claim fails.
+        let region = self.open.region.load(Ordering::Acquire);
+        (region != NONE).then(|| OpenRegion { region, tiles: self.open.tiles.load(Ordering::Acquire) })
+    }
+
+    /// Takes up to `count` tiles. `None` if all are taken or the region is not open any more.
+    #[inline]
+    pub fn claim(&self, open: OpenRegion, count: u32) -> Option<Range<u32>> {
+        // Relaxed throughout: the region was acquired in `current`, and what is claimed is published by `retire`.
+        let mut word = self.claim.load(Ordering::Relaxed);
+        loop {
+            let next = word as u32;
+            if (word >> 32) as u32 != open.region || next >= open.tiles {
+                return None;
+            }
+            let end = next + count.min(open.tiles - next);
+            let taken = u64::from(open.region) << 32 | u64::from(end);
+            match self.claim.compare_exchange_weak(word, taken, Ordering::Relaxed, Ordering::Relaxed) {
+                Ok(_) => return Some(next..end),
+                Err(found) => word = found,
+            }
+        }
+    }
+
+    /// How many tiles of a region nobody has claimed, as a hint.
+    #[inline]
+    pub fn unclaimed(&self, open: OpenRegion) -> u32 {
+        let word = self.claim.load(Ordering::Relaxed);
+        if (word >> 32) as u32 == open.region { open.tiles.saturating_sub(word as u32) } else { 0 }
+    }
+
+    /// Gives claimed tiles back as done. `true` for the completer of the region.
+    #[inline]
+    #[must_use = "the completer opens the next region"]
+    pub fn retire(&self, count: u32) -> bool {
+        // Release: the effects of these tiles; Acquire: the completer has seen those of all others (rule 4).
+        let before = self.left.fetch_sub(count, Ordering::AcqRel);
+        debug_assert!(before >= count, "only claimed tiles are retired");
+        before == count
+    }
+}
+
+impl Default for Tiles {
+    fn default() -> Tiles {
+        Tiles::new()
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tiles_are_claimed_in_order_and_retired_once() {
+        let tiles = Tiles::new();
+        assert_eq!(tiles.current(), None);
+        tiles.open(0, 5);
+        let open = tiles.current().unwrap();
+        assert_eq!(open, OpenRegion { region: 0, tiles: 5 });
+        assert_eq!(tiles.claim(open, 2), Some(0..2));
+        assert_eq!(tiles.unclaimed(open), 3);
+        assert_eq!(tiles.claim(open, 9), Some(2..5));
+        assert_eq!(tiles.claim(open, 1), None);
+        assert!(!tiles.retire(3));
+        assert!(tiles.retire(2));
+    }
+
+    /// A worker that looked at region 0 and was held up takes nothing from region 1, whatever their sizes. [hal 157]
+    #[test]
+    fn a_late_worker_takes_nothing_from_the_next_region() {
+        let tiles = Tiles::new();
+        tiles.open(0, 1);
+        let late = tiles.current().unwrap();
+        assert_eq!(tiles.claim(late, 1), Some(0..1));
+        assert!(tiles.retire(1));
+        tiles.open(1, 3);
+        assert_eq!(tiles.claim(late, 1), None);
+        assert_eq!(tiles.claim(OpenRegion { region: 0, tiles: 3 }, 1), None);
+        assert_eq!(tiles.unclaimed(late), 0);
+        assert_eq!(tiles.claim(tiles.current().unwrap(), 3), Some(0..3));
+    }
+}
