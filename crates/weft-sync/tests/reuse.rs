@@ -369,6 +369,7 @@ fn statistics_count_the_answers() {
         exhausted: 1,
         over_budget: 0,
         misses: 2,
+        tainted_misses: 0,
         tainted_releases: 0,
         tainted_joins: 0,
         reserved_bytes: 1000,
@@ -476,4 +477,33 @@ fn freed_before_or_after_the_signal() {
         late.coverage(&Requester { is_reached: &|_, epoch| epoch <= 2, ..requester }),
         Coverage::Covered
     );
+}
+
+/// Pieces are added by who has them in hand and given up when nothing of them is reserved; the largest free range is known
+/// exactly all the while.
+#[test]
+fn pieces_come_and_go() {
+    let options = RangeOptions { granularity: 64, slab_bytes: 1024, slabs_max: 2, budget: u64::MAX };
+    let mut pool = RangePool::<2>::new(options).unwrap();
+    assert_eq!(pool.largest_free_bytes(), 0);
+    assert_eq!((pool.add_slab().unwrap(), pool.add_slab().unwrap()), (0, 1));
+    assert_eq!(pool.add_slab().unwrap_err().code(), Code::ResourceExhausted);
+    assert_eq!((pool.largest_free_bytes(), pool.free_bytes()), (1024, 2048));
+    let request = Request::new(640, 64);
+    let first = take(pool.acquire(&request, &Requester::unknown()));
+    let second = take(pool.acquire(&request, &Requester::unknown()));
+    assert_eq!((first.slab(), second.slab(), pool.largest_free_bytes()), (0, 1, 384));
+    pool.release(first, None).unwrap();
+    pool.release(second, Some(&frontier(&[(A, 1)]))).unwrap();
+    let mut removed = Vec::new();
+    pool.remove_idle_slabs(&Requester::unknown(), |slab| removed.push(slab));
+    assert_eq!(removed, [0], "the other one is not known to be idle");
+    assert_eq!((pool.largest_free_bytes(), pool.statistics().slabs), (1024, 1));
+    assert_eq!(pool.add_slab().unwrap(), 0, "the number is free again");
+    pool.remove_idle_slabs(&Requester::after(&frontier(&[(A, 1)])), |slab| removed.push(slab));
+    assert_eq!((removed.len(), pool.largest_free_bytes(), pool.free_bytes()), (3, 0, 0));
+    assert!(matches!(
+        pool.acquire(&request, &Requester::unknown()).unwrap(),
+        Acquired::Exhausted { could_grow: true, is_tainted: false }
+    ));
 }

@@ -70,6 +70,7 @@ impl<const DEATH: usize> Arena<DEATH> {
             Coverage::Covered => Acquired::Ready(reservation),
             Coverage::Uncovered => {
                 self.statistics.misses += 1;
+                self.statistics.tainted_misses += u64::from(self.death.is_tainted());
                 match self.death.frontier() {
                     Some(frontier) if request.can_wait => Acquired::NeedsWait(reservation, *frontier),
                     _ => {
@@ -88,9 +89,14 @@ impl<const DEATH: usize> Arena<DEATH> {
     ///
     /// `INVALID_ARGUMENT` if they were not reserved here.
     pub fn release(&mut self, reservation: Reservation, death: Option<&Frontier>) -> Result<()> {
+        self.release_dead(reservation, Death::after(death))
+    }
+
+    /// As [`Arena::release`], for who has looked before at what fits.
+    pub fn release_dead(&mut self, reservation: Reservation, death: Death<DEATH>) -> Result<()> {
         self.take_back(&reservation)?;
         let was_tainted = self.accumulated.is_tainted();
-        if !self.accumulated.join(&Death::after(death)) && !was_tainted {
+        if !self.accumulated.join(&death) && !was_tainted {
             self.statistics.tainted_releases += 1;
         }
         self.end_of_batch();

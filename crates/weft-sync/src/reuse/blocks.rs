@@ -86,6 +86,7 @@ impl<const DEATH: usize> BlockPool<DEATH> {
             }
             if death.is_tainted() {
                 is_tainted = true;
+                self.statistics.tainted_misses += 1;
             } else if to_wait_for.is_none() {
                 to_wait_for = Some((place, *death));
             }
@@ -108,9 +109,13 @@ impl<const DEATH: usize> BlockPool<DEATH> {
     ///
     /// `INVALID_ARGUMENT` if it was not reserved here.
     pub fn release(&mut self, reservation: Reservation, death: Option<&Frontier>) -> Result<()> {
+        self.release_dead(reservation, Death::after(death))
+    }
+
+    /// As [`BlockPool::release`], for who has looked before at what fits.
+    pub fn release_dead(&mut self, reservation: Reservation, death: Death<DEATH>) -> Result<()> {
         self.id.check(&reservation)?;
         self.statistics.count_return(&reservation);
-        let death = Death::after(death);
         self.statistics.tainted_releases += u64::from(death.is_tainted());
         self.deaths[reservation.index as usize] = death;
         self.free.push_back(reservation.index);

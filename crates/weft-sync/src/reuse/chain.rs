@@ -127,12 +127,28 @@ impl<const DEATH: usize> Chain<DEATH> {
         if let Some(after) = self.ranges.get_mut(gone.after as usize) {
             after.before = first;
         }
-        let place = &mut self.ranges[second as usize];
+        self.give_up(second);
+        (first, fits)
+    }
+
+    /// Takes out a range that is a whole piece of backing memory: it has no neighbours.
+    pub fn remove_slab(&mut self, index: u32) {
+        debug_assert!(self.get(index).before == NONE && self.get(index).after == NONE, "a whole piece");
+        self.give_up(index);
+    }
+
+    fn give_up(&mut self, index: u32) {
+        let place = &mut self.ranges[index as usize];
         place.after = self.spare;
         place.is_free = false;
-        self.spare = second;
+        self.spare = index;
         self.spares += 1;
-        (first, fits)
+    }
+
+    /// One more than the highest index, of ranges and of places for them.
+    pub fn indices(&self) -> u32 {
+        // `reserve` makes no more than a `u32` can name.
+        self.ranges.len() as u32
     }
 
     pub fn forget_deaths(&mut self) {

@@ -196,6 +196,8 @@ pub struct Statistics {
     pub over_budget: u64,
     /// Blocks that were looked at and refused.
     pub misses: u64,
+    /// Those of the misses that were refused because they are tainted: no requester would have got them.
+    pub tainted_misses: u64,
     /// Blocks whose death frontier did not fit, when they were released.
     pub tainted_releases: u64,
     /// Neighbours whose joint death frontier did not fit.

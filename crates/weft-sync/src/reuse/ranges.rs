@@ -71,6 +71,10 @@ pub struct RangePool<const DEATH: usize> {
     classes: [List; CLASSES],
     /// A bit for each class that is not empty.
     occupied: [u64; CLASSES / 64],
+    /// One more than the highest number that a piece of backing memory ever had.
+    slab_numbers: u32,
+    /// Numbers of pieces that are gone, for the next ones.
+    spare_numbers: Vec<u32>,
     statistics: Statistics,
 }
 
@@ -105,6 +109,8 @@ impl<const DEATH: usize> RangePool<DEATH> {
             links: Vec::new(),
             classes: [List { first: NONE, last: NONE }; CLASSES],
             occupied: [0; CLASSES / 64],
+            slab_numbers: 0,
+            spare_numbers: Vec::new(),
             statistics: Statistics::default(),
         })
     }
@@ -169,6 +175,7 @@ impl<const DEATH: usize> RangePool<DEATH> {
                     }
                     if range.death.is_tainted() {
                         found.is_tainted = true;
+                        self.statistics.tainted_misses += 1;
                     } else {
                         found.to_wait_for.get_or_insert(index);
                     }
@@ -221,8 +228,11 @@ impl<const DEATH: usize> RangePool<DEATH> {
 
     fn grow(&mut self) -> Result<u32> {
         self.make_room()?;
-        // At most `slabs_max`, a `u32`.
-        let slab = self.statistics.slabs as u32;
+        let slab = self.spare_numbers.pop().unwrap_or_else(|| {
+            // Fewer than `slabs_max`, a `u32`, for all of the lower numbers are taken.
+            self.slab_numbers += 1;
+            self.slab_numbers - 1
+        });
         let index = self.ranges.add_slab(slab, self.options.slab_bytes);
         self.statistics.slabs += 1;
         self.list(index);
@@ -245,8 +255,12 @@ impl<const DEATH: usize> RangePool<DEATH> {
     ///
     /// `INVALID_ARGUMENT` if it was not reserved here.
     pub fn release(&mut self, reservation: Reservation, death: Option<&Frontier>) -> Result<()> {
+        self.release_dead(reservation, Death::after(death))
+    }
+
+    /// As [`RangePool::release`], for who has looked before at what fits.
+    pub fn release_dead(&mut self, reservation: Reservation, death: Death<DEATH>) -> Result<()> {
         self.id.check(&reservation)?;
-        let death = Death::after(death);
         self.statistics.tainted_releases += u64::from(death.is_tainted());
         self.ranges.get_mut(reservation.index).death = death;
         self.take_back(&reservation);
@@ -289,6 +303,47 @@ impl<const DEATH: usize> RangePool<DEATH> {
     /// Bytes of backing memory that are not reserved.
     pub fn free_bytes(&self) -> u64 {
         self.ranges.free_bytes()
+    }
+
+    /// Bytes of the largest free range, whatever it died after; 0 if there is none.
+    pub fn largest_free_bytes(&self) -> u64 {
+        let Some(word) = self.occupied.iter().rposition(|bits| *bits != 0) else { return 0 };
+        let class = word * 64 + self.occupied[word].ilog2() as usize;
+        // Every range of a higher class is larger than every range of a lower one.
+        let (mut index, mut largest) = (self.classes[class].first, 0);
+        while index != NONE {
+            largest = largest.max(self.ranges.get(index).bytes);
+            index = self.links[index as usize].next;
+        }
+        largest
+    }
+
+    /// Adds a piece of backing memory now, for who has it in hand, and says its number. `RESOURCE_EXHAUSTED` beyond the
+    /// most that there may be, or without memory to keep account of it.
+    pub fn add_slab(&mut self) -> Result<u32> {
+        if self.statistics.slabs >= u64::from(self.options.slabs_max) {
+            bail!(ResourceExhausted, "there are {} pieces of backing memory already", self.statistics.slabs);
+        }
+        let index = self.grow()?;
+        Ok(self.ranges.get(index).slab)
+    }
+
+    /// Gives up the pieces of backing memory of which nothing is reserved and that `requester` may touch, as those who
+    /// get them next will. Each is named once; its number may be that of a later piece.
+    pub fn remove_idle_slabs(&mut self, requester: &Requester<'_>, mut each: impl FnMut(u32)) {
+        for index in 0..self.ranges.indices() {
+            let range = self.ranges.get(index);
+            let is_idle = range.is_free && range.bytes == self.options.slab_bytes;
+            if !is_idle || range.death.coverage(requester) == Coverage::Uncovered {
+                continue;
+            }
+            let slab = range.slab;
+            self.unlist(index);
+            self.ranges.remove_slab(index);
+            self.spare_numbers.push(slab);
+            self.statistics.slabs -= 1;
+            each(slab);
+        }
     }
 
     fn list(&mut self, index: u32) {
