@@ -17,6 +17,7 @@ use crate::event::{Channel, Event};
 use crate::executable::{Executable, ExecutableBackend, ExecutableParams};
 use crate::file::File;
 use crate::memory::{BufferParams, MemoryAccess, PlacementFlags, QueueAffinity, WHOLE_BUFFER};
+use crate::profile::{ProfileOptions, Profiler};
 use crate::queue::{Alloca, AllocaFlags, DeallocaFlags, ExecuteFlags, HostCall, Submission};
 use crate::validate::{self, Pattern};
 
@@ -29,6 +30,11 @@ pub trait DeviceBackend: Send + Sync + 'static {
     /// Number of queues, at least 1.
     fn queue_count(&self) -> u32 {
         1
+    }
+
+    /// Takes the device's profiling records. `None` on devices that make none.
+    fn profiler(&self) -> Option<&Arc<Profiler>> {
+        None
     }
 
     /// Answers to `hal.dispatch`, `hal.cpu` and whatever else the front does not know. `None`: unknown.
@@ -161,7 +167,11 @@ impl Device {
         if !self.backend.supports_format(params.format) {
             bail!(NotFound, "no loader for executable format `{}` on {}", params.format, self.identifier);
         }
-        self.backend.prepare_executable(params).map(Executable::new)
+        let executable = self.backend.prepare_executable(params).map(Executable::new)?;
+        if let Some(profiler) = self.backend.profiler() {
+            profiler.record_executable(&executable);
+        }
+        Ok(executable)
     }
 
     /// Some loader knows the format.
@@ -195,6 +205,25 @@ impl Device {
     /// Waits for any of the points; no points are reached already.
     pub fn wait_any(&self, points: &[Point], deadline: Deadline) -> Result<()> {
         if points.is_empty() { Ok(()) } else { wait_any(points, deadline).map(drop) }
+    }
+
+    /// Begins a profiling session; see [`crate::profile`]. FAILED_PRECONDITION if there is one; nothing happens if the
+    /// options ask for nothing.
+    pub fn profiling_begin(&self, options: &ProfileOptions) -> Result<()> {
+        match self.backend.profiler() {
+            Some(profiler) => profiler.begin(self.id, &self.identifier, self.queue_count(), options),
+            None => bail!(Unimplemented, "{} cannot be profiled", self.identifier),
+        }
+    }
+
+    /// Hands what was recorded so far to the sink of the session, if there is one.
+    pub fn profiling_flush(&self) -> Result<()> {
+        self.backend.profiler().map_or(Ok(()), |profiler| profiler.flush())
+    }
+
+    /// Hands over the rest and ends the session, if there is one. It ends even if the sink fails.
+    pub fn profiling_end(&self) -> Result<()> {
+        self.backend.profiler().map_or(Ok(()), |profiler| profiler.end())
     }
 
     fn select(&self, affinity: QueueAffinity) -> Result<QueueAffinity> {

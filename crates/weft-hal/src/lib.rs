@@ -36,6 +36,7 @@ mod memory;
 mod minifloat;
 mod null;
 mod number_format;
+pub mod profile;
 mod queue;
 mod shape;
 pub mod text;

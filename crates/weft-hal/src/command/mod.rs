@@ -58,6 +58,8 @@ pub trait CommandRecorder: Send {
     fn copy(&mut self, source: &Place<'_>, target: &Place<'_>) -> Result<()>;
     /// Runs workgroups of a kernel. Counts of 0 never get here.
     fn dispatch(&mut self, dispatch: &Dispatch<'_>) -> Result<()>;
+    /// A command without effect, such as one of length 0: only counted.
+    fn skip(&mut self) {}
     /// A label for tools.
     fn begin_debug_group(&mut self, label: &str) {
         let _ = label;
@@ -69,7 +71,12 @@ pub trait CommandRecorder: Send {
 }
 
 /// What a device made of a recording: immutable, run any number of times at once.
-pub trait Recording: Any + Send + Sync {}
+pub trait Recording: Any + Send + Sync {
+    /// The number by which profiles tell recordings apart; 0 on devices that make none.
+    fn id(&self) -> u64 {
+        0
+    }
+}
 
 /// A sequence of commands.
 pub struct CommandBuffer {
@@ -97,6 +104,13 @@ struct Active {
 pub(crate) struct Finished {
     requirements: Requirements,
     recording: Box<dyn Recording>,
+}
+
+impl Active {
+    fn skip(&mut self) -> Result<()> {
+        self.recorder.skip();
+        Ok(())
+    }
 }
 
 impl CommandBuffer {
@@ -127,6 +141,11 @@ impl CommandBuffer {
     /// What it was made for.
     pub fn params(&self) -> &CommandBufferParams {
         &self.params
+    }
+
+    /// The number by which profiles know its commands, once it is finished; 0 before, and on devices that make none.
+    pub fn id(&self) -> u64 {
+        self.finished.get().map_or(0, |finished| finished.recording.id())
     }
 
     /// Starts recording.
@@ -196,13 +215,13 @@ impl CommandBuffer {
     /// A hint about a buffer's use.
     pub fn advise(&self, operand: &Operand<'_>) -> Result<()> {
         let _ = operand;
-        self.record(CommandCategory::empty(), |_| Ok(()))
+        self.record(CommandCategory::empty(), Active::skip)
     }
 
     /// Signals an event. No effect on CPU devices: recordings run in order.
     pub fn signal_event(&self, event: &Event) -> Result<()> {
         let _ = event;
-        self.record(CommandCategory::empty(), |_| Ok(()))
+        self.record(CommandCategory::empty(), Active::skip)
     }
 
     /// Resets an event. No effect on CPU devices.
@@ -244,7 +263,7 @@ impl CommandBuffer {
         self.record(CommandCategory::TRANSFER, |active| {
             let pattern = Pattern::new(bits, pattern_length)?;
             if target.length == 0 {
-                return Ok(());
+                return active.skip();
             }
             let multiple = u64::from(pattern.length);
             let need = Use { offset_multiple: multiple, length_multiple: multiple, ..Use::TRANSFER_TARGET };
@@ -270,7 +289,7 @@ impl CommandBuffer {
         let length = source.len() as u64;
         self.record(CommandCategory::TRANSFER, |active| {
             if length == 0 {
-                return Ok(());
+                return active.skip();
             }
             if target.length != length && target.length != WHOLE_BUFFER {
                 bail!(InvalidArgument, "update of {length} bytes into a range of {}", target.length);
@@ -288,7 +307,7 @@ impl CommandBuffer {
                 bail!(InvalidArgument, "copy of {} bytes into a range of {}", source.length, target.length);
             }
             if source.length == 0 {
-                return Ok(());
+                return active.skip();
             }
             let from = self.check(active, source, &Use::TRANSFER_SOURCE)?;
             // A direct source knows its length now; so must the target.
@@ -321,7 +340,7 @@ impl CommandBuffer {
             if let WorkgroupCount::Direct(count) = dispatch.workgroup_count
                 && count.contains(&0)
             {
-                return Ok(());
+                return active.skip();
             }
             active.recorder.dispatch(dispatch)
         })
