@@ -12,7 +12,7 @@
 //! So bytes that somebody pinned stay where they are even when a program deallocates too early.
 
 use weft_sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Mutex, Ordering, lock};
-use weft_sync::{Code, Result, Status, bail};
+use weft_sync::{Code, Frontier, Result, Status, bail};
 
 use crate::host_block::HostBlock;
 
@@ -91,6 +91,13 @@ impl Transient {
         let before = self.state.fetch_or(DECOMMITTED, Ordering::AcqRel); // as in `unpin`
         if before & PINS == 0 {
             self.release();
+        }
+    }
+
+    /// Tells the block what it dies after, for when it is dropped.
+    pub(crate) fn set_death(&self, death: Option<&Frontier>) {
+        if let Some(block) = lock(&self.block).as_mut() {
+            block.set_death(death);
         }
     }
 

@@ -20,7 +20,7 @@
 use std::sync::{Arc, Weak};
 
 use weft_sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use weft_sync::{Result, bail};
+use weft_sync::{Frontier, Result, bail};
 
 use crate::backing::{Backing, Transient};
 use crate::host_block::HostBlock;
@@ -285,6 +285,15 @@ impl Buffer {
         }
     }
 
+    /// As [`Buffer::decommit`], and tells the pool that the bytes come from what has to be complete before they may be used
+    /// again; `None` if all use of them is over. They go back with that, now or with the last pin.
+    pub fn decommit_after(&self, death: Option<&Frontier>) {
+        if let Some(transient) = self.transient_backing() {
+            transient.set_death(death);
+            transient.decommit();
+        }
+    }
+
     /// Marks a transient buffer as being deallocated. False if somebody did so before.
     pub fn claim_dealloca(&self) -> bool {
         self.transient_backing().is_none_or(Transient::claim_dealloca)
@@ -315,6 +324,16 @@ impl Buffer {
             length: self.byte_length as usize,
             transient,
         })
+    }
+
+    /// Pins a range for longer than a borrow: retains the buffer as well. Returns the pin, the first byte of the range and
+    /// its length; the address is good until the pin is dropped.
+    #[inline]
+    pub fn pin_retained(&self, offset: u64, length: u64) -> Result<(PinnedBuffer, *mut u8, usize)> {
+        let pinned = self.pin()?.narrow(offset, length)?;
+        let (base, length) = (pinned.base, pinned.length);
+        std::mem::forget(pinned);
+        Ok((PinnedBuffer(self.retain()), base, length))
     }
 
     /// Ends a pin that was forgotten on purpose by `mapping.rs`.
@@ -377,6 +396,17 @@ impl Drop for Pinned<'_> {
         if let Some(transient) = self.transient {
             transient.unpin();
         }
+    }
+}
+
+/// A buffer that is retained with its bytes pinned, from [`Buffer::pin_retained`].
+#[derive(Debug)]
+pub struct PinnedBuffer(Arc<Buffer>);
+
+impl Drop for PinnedBuffer {
+    #[inline]
+    fn drop(&mut self) {
+        self.0.unpin();
     }
 }
 

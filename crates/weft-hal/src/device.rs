@@ -17,6 +17,7 @@ use crate::event::{Channel, Event};
 use crate::executable::{Executable, ExecutableBackend, ExecutableParams};
 use crate::file::File;
 use crate::memory::{BufferParams, MemoryAccess, PlacementFlags, QueueAffinity, WHOLE_BUFFER};
+use crate::pool::Pool;
 use crate::profile::{ProfileOptions, Profiler};
 use crate::queue::{Alloca, AllocaFlags, DeallocaFlags, ExecuteFlags, HostCall, Submission};
 use crate::validate::{self, Pattern};
@@ -52,9 +53,9 @@ pub trait DeviceBackend: Send + Sync + 'static {
     /// Gives back what is only kept for later.
     fn trim(&self);
 
-    /// Makes a transient buffer and sees to it that it is committed, with a block from `allocator`, before the signals
-    /// are reached.
-    fn alloca(&self, at: &Submission<'_>, allocator: &Allocator, alloca: &Alloca) -> Result<Arc<Buffer>>;
+    /// Makes a transient buffer and sees to it that it is committed, with memory of the pool if one is named, else from
+    /// `allocator` or pools of the device, before the signals are reached.
+    fn alloca(&self, at: &Submission<'_>, allocator: &Allocator, alloca: &Alloca<'_>) -> Result<Arc<Buffer>>;
 
     /// Decommits a transient buffer, whose deallocation was claimed; withdraws the claim if that fails.
     fn dealloca(&self, submission: &Submission<'_>, buffer: &Buffer) -> Result<()>;
@@ -247,18 +248,34 @@ impl Device {
         size: u64,
         flags: AllocaFlags,
     ) -> Result<Arc<Buffer>> {
+        self.queue_alloca_from(submission, None, params, size, flags)
+    }
+
+    /// The same with memory of `pool`. INVALID_ARGUMENT if that has no memory of such parameters, OUT_OF_RANGE if it has
+    /// not so much in one piece.
+    pub fn queue_alloca_from(
+        &self,
+        submission: &Submission<'_>,
+        pool: Option<&Arc<Pool>>,
+        params: &BufferParams,
+        size: u64,
+        flags: AllocaFlags,
+    ) -> Result<Arc<Buffer>> {
         let known = AllocaFlags::INDETERMINATE_LIFETIME | AllocaFlags::ALLOW_POOL_WAIT_FRONTIER;
         if !known.contains(flags) {
             bail!(InvalidArgument, "unknown alloca flags {}", flags.difference(known));
         }
         let submission = self.chosen(submission)?;
         let params = self.allocator.adjusted(params)?;
+        if let Some(pool) = pool {
+            validate::pool_request(pool.capabilities(), &params, size)?;
+        }
         let mut metadata = BufferMetadata::new(&params, self.id);
         metadata.placement.affinity = submission.affinity;
         if flags.contains(AllocaFlags::INDETERMINATE_LIFETIME) {
             metadata.placement.flags |= PlacementFlags::INDETERMINATE_LIFETIME;
         }
-        self.backend.alloca(&submission, &self.allocator, &Alloca { params, metadata, size })
+        self.backend.alloca(&submission, &self.allocator, &Alloca { pool, flags, params, metadata, size })
     }
 
     /// Takes the memory of a queue-allocated buffer away. Any other buffer makes this a barrier; a second deallocation

@@ -12,14 +12,23 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 
 use weft_sync::atomic::{Mutex, lock};
-use weft_sync::{Result, bail, status};
+use weft_sync::{Frontier, Result, bail, status};
 
 use crate::memory::{ADDRESS_SPACE_BYTES, HOST_ALIGNMENT};
+
+/// No system has smaller pages.
+const PAGE_BYTES_MIN: usize = 4096;
 
 /// Takes blocks back when their last owner is gone.
 pub trait BlockHome: Send + Sync {
     /// Called once for each block, from whatever thread dropped it.
     fn reclaim(&self, block: RawBlock);
+
+    /// Told before: what has to be complete before the bytes of a block may be used again; `None` if all use of them is
+    /// over. Homes that do not hand memory on in queue order need not know.
+    fn set_death(&self, block: &RawBlock, death: Option<&Frontier>) {
+        let _ = (block, death);
+    }
 }
 
 /// The plain values of a block: an address range and a number for its home.
@@ -74,6 +83,36 @@ impl HostBlock {
     #[inline]
     pub fn length(&self) -> usize {
         self.raw.length
+    }
+
+    /// Says what has to be complete before the bytes may be used again, once the block is dropped; `None` if all use of
+    /// them is over. The last word counts.
+    pub fn set_death(&mut self, death: Option<&Frontier>) {
+        self.home.set_death(&self.raw, death);
+    }
+
+    pub(crate) fn raw(&self) -> &RawBlock {
+        &self.raw
+    }
+
+    /// Whether it returns to the home at this address.
+    pub(crate) fn is_from(&self, home: *const ()) -> bool {
+        std::ptr::eq(Arc::as_ptr(&self.home).cast(), home)
+    }
+
+    /// Makes every page present, by writing into each what it holds.
+    ///
+    /// Panics on a block over memory that may be read-only.
+    pub fn touch_pages(&mut self) {
+        assert!(self.is_writable, "a block that may be read-only cannot be touched");
+        for offset in (0..self.raw.length).step_by(PAGE_BYTES_MIN) {
+            // SAFETY: the offset is less than the length, so the address lies in the block.
+            let byte = unsafe { self.raw.base.add(offset) };
+            // SAFETY: within the block, which `new` makes readable and initialised.
+            let value = unsafe { byte.read_volatile() };
+            // SAFETY: within the block, which `new` makes writable; `&mut self` is the only owner.
+            unsafe { byte.write_volatile(value) };
+        }
     }
 
     /// Sets every byte. The block has one owner, so nobody else looks.
@@ -147,6 +186,12 @@ impl BlockHome for Lent {
         let block = lock(&self.block).take();
         if let Some(block) = block {
             self.keeper.returned(block);
+        }
+    }
+
+    fn set_death(&self, _block: &RawBlock, death: Option<&Frontier>) {
+        if let Some(block) = lock(&self.block).as_mut() {
+            block.set_death(death);
         }
     }
 }

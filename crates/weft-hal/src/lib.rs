@@ -36,6 +36,7 @@ mod memory;
 mod minifloat;
 mod null;
 mod number_format;
+pub mod pool;
 pub mod profile;
 mod queue;
 mod shape;
@@ -46,7 +47,7 @@ pub use allocator::{
     Allocator, AllocatorBackend, AllocatorWrapper, CachingLimits, ImportRefused, MemoryHeap, Side,
     SideStatistics, Statistics, StatisticsCounters,
 };
-pub use buffer::{Buffer, BufferMetadata, BufferRange, DeviceId, Overlap, Pinned, Placement};
+pub use buffer::{Buffer, BufferMetadata, BufferRange, DeviceId, Overlap, Pinned, PinnedBuffer, Placement};
 pub use buffer_view::BufferView;
 pub use command::{
     AccessScope, BINDINGS_MAX, BindingEntry, CollectiveElement, CollectiveKind, CollectiveReduction,
@@ -74,7 +75,7 @@ pub use null::{NULL, open_null_device};
 pub use number_format::{NumberFormat, Signedness};
 pub use queue::{
     Alloca, AllocaFlags, DeallocaFlags, ExecuteFlags, HostCall, HostCallContext, HostCallEnd, HostCallFlags,
-    Submission,
+    HostFunction, Submission,
 };
 pub use shape::Shape;
 pub use validate::Pattern;

@@ -57,7 +57,7 @@ impl DeviceBackend for NullDevice {
         &self,
         submission: &Submission<'_>,
         allocator: &Allocator,
-        alloca: &Alloca,
+        alloca: &Alloca<'_>,
     ) -> Result<Arc<Buffer>> {
         submission.run_alloca(allocator, alloca)
     }

@@ -16,8 +16,10 @@ use weft_sync::{Deadline, Point, Result, Status, WhileDoing, wait_all};
 use crate::allocator::Allocator;
 use crate::buffer::{Buffer, BufferMetadata, DeviceId};
 use crate::fence::{Fence, fail_all, signal_all};
+use crate::host_block::HostBlock;
 use crate::mask_text::mask;
 use crate::memory::{BufferParams, QueueAffinity};
+use crate::pool::Pool;
 
 mask! {
     /// How a queue allocation behaves.
@@ -71,13 +73,28 @@ mask! {
 
 /// The buffer that a queue allocation makes.
 #[derive(Clone, Copy, Debug)]
-pub struct Alloca {
+pub struct Alloca<'a> {
+    /// Where the memory comes from; `None`: wherever the device likes.
+    pub pool: Option<&'a Arc<Pool>>,
+    /// How it behaves.
+    pub flags: AllocaFlags,
     /// Completed and adjusted.
     pub params: BufferParams,
     /// Final.
     pub metadata: BufferMetadata,
     /// Bytes.
     pub size: u64,
+}
+
+impl Alloca<'_> {
+    /// The memory, on a thread that may wait until some comes back to the pool.
+    fn allocate(&self, allocator: &Allocator) -> Result<HostBlock> {
+        let Some(pool) = self.pool else {
+            return allocator.allocate_block(&self.params, self.size);
+        };
+        let block = pool.allocate(self.size.max(1), self.params.alignment_min, Deadline::NEVER)?;
+        Ok(block.into_host_block())
+    }
 }
 
 /// Where an operation runs, what it waits for and what it signals.
@@ -127,11 +144,9 @@ impl<'a> Submission<'a> {
     }
 
     /// Makes a transient buffer on the calling thread: committed, or never to be if a wait failed.
-    pub fn run_alloca(&self, allocator: &Allocator, alloca: &Alloca) -> Result<Arc<Buffer>> {
-        let Alloca { params, metadata, size } = alloca;
-        let block =
-            self.run(|| allocator.allocate_block(params, *size).while_doing(|| "allocating on a queue"))?;
-        Ok(Buffer::transient(*metadata, *size, block))
+    pub fn run_alloca(&self, allocator: &Allocator, alloca: &Alloca<'_>) -> Result<Arc<Buffer>> {
+        let block = self.run(|| alloca.allocate(allocator).while_doing(|| "allocating on a queue"))?;
+        Ok(Buffer::transient(alloca.metadata, alloca.size, block))
     }
 
     #[cold]

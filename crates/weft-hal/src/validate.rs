@@ -8,7 +8,8 @@ use weft_sync::{Code, Result, Status, bail, status};
 use crate::buffer::Buffer;
 use crate::command::{BINDINGS_MAX, Dispatch, DispatchFlags, Operand, Use, WorkgroupCount};
 use crate::executable::FunctionInfo;
-use crate::memory::{BufferUsage, MemoryAccess, MemoryType, WHOLE_BUFFER};
+use crate::memory::{BufferParams, BufferUsage, MemoryAccess, MemoryType, WHOLE_BUFFER};
+use crate::pool::PoolCapabilities;
 
 /// A checked range: `offset + length` lies within what it was checked against.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +51,28 @@ pub fn memory_type(buffer: &Buffer, required: MemoryType) -> Result<()> {
         return Ok(());
     }
     Err(lacks("memory type", &required, &buffer.memory_type()))
+}
+
+/// A pool has memory of these parameters, which are completed and adjusted, and `size` bytes of it in one piece.
+pub fn pool_request(pool: &PoolCapabilities, params: &BufferParams, size: u64) -> Result<()> {
+    if !pool.memory_type.contains(params.memory_type) {
+        return Err(pool_lacks("memory type", &params.memory_type, &pool.memory_type));
+    }
+    if !pool.usage.contains(params.usage) {
+        return Err(pool_lacks("usage", &params.usage, &pool.usage));
+    }
+    if params.alignment_min > pool.alignment_max {
+        return Err(pool_lacks("alignment", &params.alignment_min, &pool.alignment_max));
+    }
+    if pool.size_max != 0 && size > pool.size_max {
+        bail!(OutOfRange, "{size} bytes were asked for; the pool has at most {} in one piece", pool.size_max);
+    }
+    Ok(())
+}
+
+#[cold]
+fn pool_lacks(what: &str, required: &dyn std::fmt::Display, actual: &dyn std::fmt::Display) -> Status {
+    status!(InvalidArgument, "{what} {required} was asked for; the pool has {actual}")
 }
 
 /// The buffer allows all `required` access. ANY always passes; a request for nothing is INVALID_ARGUMENT.
