@@ -12,6 +12,16 @@ bitflags::bitflags! {
         const WRAPPERS = 1 << 1;
         /// Freed memory is kept for the next request of its size.
         const REUSE = 1 << 2;
+        /// Work is done on the calling thread, before the call returns.
+        const INLINE = 1 << 3;
+        /// Calls return before their waits are reached.
+        const ASYNC = 1 << 4;
+        /// There are at least two queues.
+        const QUEUES = 1 << 5;
+        /// At least two threads run kernels of one queue.
+        const PARALLEL = 1 << 6;
+        /// Signals say what they are ordered after.
+        const FRONTIERS = 1 << 7;
     }
 }
 

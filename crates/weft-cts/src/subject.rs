@@ -1,16 +1,17 @@
 //! What cases run on: a device, fresh for each case, and shorthands for using it.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use weft_cpu::loader::{Bundled, LoaderOptions, Loaders};
 use weft_cpu::{SyncDeviceOptions, open_sync_device};
 use weft_hal::{
     AllocaFlags, AllocatorWrapper, BindingEntry, Buffer, BufferParams, BufferUsage, CachingMode,
     CommandBuffer, CommandBufferMode, CommandBufferParams, CommandCategory, DeallocaFlags, Device, Dispatch,
-    DispatchFlags, Executable, ExecutableParams, ExecuteFlags, FunctionId, Operand, QueueAffinity, Region,
-    Submission, WorkgroupCount, open_null_device,
+    DispatchFlags, Executable, ExecutableParams, ExecuteFlags, Fence, FunctionId, Operand, QueueAffinity,
+    Region, Submission, WorkgroupCount, open_null_device,
 };
-use weft_sync::{Code, Point, Result, Semaphore, Status};
+use weft_sync::{Code, Deadline, Point, Result, Semaphore, Status};
 
 use crate::case::Caps;
 use crate::hal::kernels;
@@ -25,13 +26,18 @@ pub struct Subject {
     pub device: Arc<Device>,
     /// The kernels of `hal/kernels.rs`.
     pub kernels: Arc<Executable>,
+    /// Threads that may run kernels of one queue at the same time.
+    pub workers: u32,
+    open: Arc<Opener>,
 }
+
+/// Makes another device of the same kind, with these allocator wrappers.
+type Opener = dyn Fn(&[&str]) -> Arc<Device> + Send + Sync;
 
 /// The inline device.
 pub fn local_sync() -> Subject {
-    let device = open_local_sync(&[]);
-    let kernels = prepare(&device, "weft-native", kernels::LIBRARY.as_bytes());
-    Subject { name: "local_sync", has: Caps::WORK | Caps::WRAPPERS | Caps::REUSE, device, kernels }
+    let has = Caps::WORK | Caps::INLINE | Caps::WRAPPERS | Caps::REUSE;
+    Subject::over("local_sync", has, 1, Arc::new(open_local_sync))
 }
 
 /// The device that runs nothing.
@@ -44,21 +50,26 @@ pub fn null_hal() -> Subject {
         .map(|function| format!("{} {} {}", function.name, function.constant_count, function.binding_count))
         .collect();
     let kernels = prepare(&device, "null", text.join("\n").as_bytes());
-    Subject { name: "null_hal", has: Caps::NONE, device, kernels }
+    let open = Arc::new(|_wrappers: &[&str]| open_null_device());
+    Subject { name: "null_hal", has: Caps::INLINE, device, kernels, workers: 1, open }
 }
 
-/// A local-sync device with the test kernels and these allocator wrappers.
-pub fn open_local_sync(wrappers: &[&str]) -> Arc<Device> {
+fn open_local_sync(wrappers: &[&str]) -> Arc<Device> {
+    let allocator_wrappers = parsed(wrappers);
+    open_sync_device(&SyncDeviceOptions { loaders: loaders(), allocator_wrappers }).expect("the device opens")
+}
+
+/// Loaders that know the test kernels.
+fn loaders() -> Arc<Loaders> {
     let mut bundled = Bundled::new();
     let library = kernels::library().expect("the kernels are well-formed");
     bundled.register(Arc::new(library)).expect("the name is free");
-    let wrappers =
-        wrappers.iter().map(|text| AllocatorWrapper::parse(text).expect("the text is well-formed"));
-    let options = SyncDeviceOptions {
-        loaders: Arc::new(Loaders::new(LoaderOptions { bundled, ..LoaderOptions::default() })),
-        allocator_wrappers: wrappers.collect(),
-    };
-    open_sync_device(&options).expect("the device opens")
+    Arc::new(Loaders::new(LoaderOptions { bundled, ..LoaderOptions::default() }))
+}
+
+fn parsed(wrappers: &[&str]) -> Vec<AllocatorWrapper> {
+    let parse = |text: &&str| AllocatorWrapper::parse(text).expect("the text is well-formed");
+    wrappers.iter().map(parse).collect()
 }
 
 fn prepare(device: &Device, format: &str, data: &[u8]) -> Arc<Executable> {
@@ -72,6 +83,24 @@ pub fn fails_with<T>(result: Result<T>, code: Code) {
     match result {
         Ok(_) => panic!("succeeded; expected {code}"),
         Err(status) => assert_eq!(status.code(), code, "{status}"),
+    }
+}
+
+/// How long anything may take: beyond that it is stuck, and the case fails instead of hanging.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The deadline of every wait for what must come.
+pub fn soon() -> Deadline {
+    Deadline::after(PATIENCE)
+}
+
+/// Looks until it is so. For what follows a signal without being ordered before it, such as the release of memory.
+#[track_caller]
+pub fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+    let begin = Instant::now();
+    while !is_so() {
+        assert!(begin.elapsed() < PATIENCE, "still not so: {what}");
+        std::thread::sleep(Duration::from_micros(50));
     }
 }
 
@@ -95,6 +124,27 @@ pub fn point(semaphore: &Arc<Semaphore>, value: u64) -> Point {
     Point { semaphore: Arc::clone(semaphore), value }
 }
 
+/// A timeline and its first points, for chains of submissions.
+pub struct Chain(Vec<[Point; 1]>);
+
+impl Chain {
+    /// A chain of so many steps.
+    pub fn new(steps: usize) -> Chain {
+        let timeline = semaphore(0);
+        Chain((0..=steps as u64).map(|value| [point(&timeline, value)]).collect())
+    }
+
+    /// After the step before, before the step after. The first one waits for nothing that is not there.
+    pub fn step(&self, index: usize) -> Submission<'_> {
+        Submission { wait: &self.0[index], signal: &self.0[index + 1], ..NOW }
+    }
+
+    /// What the last step signals.
+    pub fn end(&self) -> &[Point] {
+        &self.0[self.0.len() - 1]
+    }
+}
+
 /// A range of a buffer.
 pub fn region(buffer: &Buffer, offset: u64, length: u64) -> Region<'_> {
     Region { buffer, offset, length }
@@ -110,6 +160,103 @@ pub fn floats(values: &[f32]) -> Vec<u8> {
     values.iter().flat_map(|value| value.to_le_bytes()).collect()
 }
 
+/// What becomes of operations.
+impl Subject {
+    /// A subject of this kind; `open` also makes the further devices that cases ask for.
+    fn over(name: &'static str, has: Caps, workers: u32, open: Arc<Opener>) -> Subject {
+        let device = open(&[]);
+        let kernels = prepare(&device, "weft-native", kernels::LIBRARY.as_bytes());
+        Subject { name, has, device, kernels, workers, open }
+    }
+
+    /// Another device of the same kind, with these allocator wrappers.
+    pub fn open(&self, wrappers: &[&str]) -> Arc<Device> {
+        (self.open)(wrappers)
+    }
+
+    /// The same on a device of its own, for cases that end it.
+    pub fn separate(&self) -> Subject {
+        let device = self.open(&[]);
+        let kernels = prepare(&device, "weft-native", kernels::LIBRARY.as_bytes());
+        Subject {
+            device,
+            kernels,
+            name: self.name,
+            has: self.has,
+            workers: self.workers,
+            open: Arc::clone(&self.open),
+        }
+    }
+
+    /// Runs one operation to its end. The error is what it was refused with, and then nobody was told; or what it
+    /// failed with, and then the signal says so too.
+    #[track_caller]
+    pub fn run<T>(&self, submit: impl FnOnce(&Submission<'_>) -> Result<T>) -> Result<T> {
+        self.run_after(&[], submit)
+    }
+
+    /// [`Subject::run`], after these points.
+    #[track_caller]
+    pub fn run_after<T>(
+        &self,
+        wait: &[Point],
+        submit: impl FnOnce(&Submission<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let signal = [point(&semaphore(0), 1)];
+        match submit(&Submission { wait, signal: &signal, ..NOW }) {
+            Ok(value) => self.device.wait_all(&signal, soon()).map(|()| value),
+            Err(status) => {
+                match signal[0].semaphore.query() {
+                    Ok(value) => assert_eq!(value, 0, "refused, and signalled all the same: {status}"),
+                    Err(told) => {
+                        assert!(
+                            self.has.contains(Caps::INLINE),
+                            "refused, and failed all the same: {status}"
+                        );
+                        assert_eq!(told.code(), status.code(), "{told}");
+                    }
+                }
+                Err(status)
+            }
+        }
+    }
+
+    /// The points are reached.
+    #[track_caller]
+    pub fn reaches(&self, points: &[Point]) {
+        self.device.wait_all(points, soon()).expect("the points are reached in time");
+    }
+
+    /// The fence is reached.
+    #[track_caller]
+    pub fn passes(&self, fence: &Fence) {
+        self.reaches(fence.points());
+    }
+
+    /// An operation that was accepted fails: all its signals say so, and an inline device returns it too.
+    #[track_caller]
+    pub fn fails<T>(&self, submitted: Result<T>, signals: &[Point], code: Code) {
+        match submitted {
+            Ok(_) => {}
+            Err(status) => {
+                assert!(self.has.contains(Caps::INLINE), "refused instead of failing later: {status}");
+                assert_eq!(status.code(), code, "{status}");
+            }
+        }
+        for point in signals {
+            fails_with(point.semaphore.wait(point.value, soon()), code);
+        }
+    }
+
+    /// Memory of the device that is lent out, once that is this much.
+    #[track_caller]
+    pub fn comes_to_live_bytes(&self, bytes: u64) {
+        let live = || self.device.allocator().statistics().device.live();
+        eventually(&format!("{bytes} bytes are lent"), || live() == bytes);
+    }
+}
+
+/// Things to work with.
 impl Subject {
     /// A device-local buffer of default usage, zeroed.
     pub fn buffer(&self, size: u64) -> Arc<Buffer> {
@@ -175,12 +322,14 @@ impl Subject {
         })
     }
 
-    /// Runs a finished command buffer between nothing and nothing.
+    /// Runs a finished command buffer to its end.
+    #[track_caller]
     pub fn execute(&self, commands: &CommandBuffer, table: Option<&[BindingEntry<'_>]>) -> Result<()> {
-        self.device.queue_execute(&Submission::IMMEDIATE, Some(commands), table, ExecuteFlags::empty())
+        self.run(|at| self.device.queue_execute(at, Some(commands), table, ExecuteFlags::empty()))
     }
 
-    /// Records with `record`, then runs once.
+    /// Records with `record`, then runs once, to its end.
+    #[track_caller]
     pub fn run_once(&self, record: impl FnOnce(&CommandBuffer) -> Result<()>) -> Result<()> {
         let commands = self.commands(CommandBufferMode::ONE_SHOT, 0);
         record(&commands)?;

@@ -7,12 +7,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use weft_hal::{
     AllocatorWrapper, Buffer, BufferCompatibility, BufferParams, BufferUsage, BufferView, ElementType,
-    Encoding, ExternalKind, MappingMode, MemoryAccess, MemoryType, Shape, Submission, WHOLE_BUFFER,
+    Encoding, ExternalKind, MappingMode, MemoryAccess, MemoryType, Shape, WHOLE_BUFFER,
 };
 use weft_sync::Code;
 
 use crate::case::Caps;
-use crate::subject::{Subject, bytes_of, fails_with, open_local_sync};
+use crate::subject::{Subject, bytes_of, fails_with};
 
 crate::cases! { $ BUFFER for_each_buffer_case {
     compatibility_is_reported_and_completed: Caps::NONE;
@@ -88,7 +88,7 @@ fn oversized_allocations_are_refused(subject: &Subject) {
         let flags = weft_hal::AllocaFlags::empty();
         let params = BufferParams::device_local();
         fails_with(
-            subject.device.queue_alloca(&Submission::IMMEDIATE, &params, size, flags),
+            subject.run(|at| subject.device.queue_alloca(at, &params, size, flags)),
             Code::ResourceExhausted,
         );
     }
@@ -110,14 +110,14 @@ fn zeroed_parameters_are_completed(subject: &Subject) {
     let params = BufferParams { affinity: weft_hal::QueueAffinity(0), ..BufferParams::default() };
     let buffers = [
         subject.device.allocator().allocate(&params, 16).unwrap(),
-        subject.device.queue_alloca(&Submission::IMMEDIATE, &params, 16, flags).unwrap(),
+        subject.run(|at| subject.device.queue_alloca(at, &params, 16, flags)).unwrap(),
     ];
     for buffer in buffers {
         assert!(buffer.usage().contains(BufferUsage::DEFAULT));
         assert_eq!(buffer.access(), MemoryAccess::ALL);
         assert!(!buffer.memory_type().contains(MemoryType::OPTIMAL));
         buffer.fill(0, 16, &[7]).unwrap();
-        subject.device.queue_fill(&Submission::IMMEDIATE, &weft_hal::Region::whole(&buffer), 1, 1).unwrap();
+        subject.run(|at| subject.device.queue_fill(at, &weft_hal::Region::whole(&buffer), 1, 1)).unwrap();
     }
 }
 
@@ -247,8 +247,8 @@ fn freed_memory_is_used_again(subject: &Subject) {
 }
 
 /// [hal 10]
-fn caching_reuses_exact_sizes(_subject: &Subject) {
-    let device = open_local_sync(&["caching"]);
+fn caching_reuses_exact_sizes(subject: &Subject) {
+    let device = subject.open(&["caching"]);
     let params = BufferParams::device_local();
     let allocate = |params: &BufferParams, size| device.allocator().allocate(params, size).unwrap();
     let (first, other) = (allocate(&params, 1000), allocate(&params, 1000));
@@ -275,8 +275,8 @@ fn caching_reuses_exact_sizes(_subject: &Subject) {
 }
 
 /// [hal 10]
-fn caching_honours_limits(_subject: &Subject) {
-    let device = open_local_sync(&["caching:*=4096;8192;3"]);
+fn caching_honours_limits(subject: &Subject) {
+    let device = subject.open(&["caching:*=4096;8192;3"]);
     let params = BufferParams::device_local();
     let live_after = |sizes: &[u64]| {
         let buffers: Vec<_> =
@@ -290,7 +290,7 @@ fn caching_honours_limits(_subject: &Subject) {
     assert_eq!(live_after(&[4096, 4096, 4096]), 8192, "above the capacity");
     assert_eq!(live_after(&[10, 10, 10, 10]), 30, "above the count");
     // A pool for a heap by name.
-    let device = open_local_sync(&["caching:DEVICE_LOCAL;TRANSFER=*;*;1"]);
+    let device = subject.open(&["caching:DEVICE_LOCAL;TRANSFER=*;*;1"]);
     drop(device.allocator().allocate(&params, 100).unwrap());
     assert_eq!(device.allocator().statistics().device.live(), 0, "the usage does not cover dispatch");
 }
@@ -315,13 +315,13 @@ fn caching_text_is_checked(_subject: &Subject) {
 }
 
 /// [hal 11]
-fn debug_wrapper_marks_fresh_memory(_subject: &Subject) {
-    let device = open_local_sync(&["debug", "caching"]);
+fn debug_wrapper_marks_fresh_memory(subject: &Subject) {
+    let device = subject.open(&["debug", "caching"]);
     let params = BufferParams::device_local();
     let buffer = device.allocator().allocate(&params, 100).unwrap();
     assert_eq!(bytes_of(&buffer), [0xCD; 100]);
     let transient =
-        device.queue_alloca(&Submission::IMMEDIATE, &params, 50, weft_hal::AllocaFlags::empty()).unwrap();
+        subject.run(|at| device.queue_alloca(at, &params, 50, weft_hal::AllocaFlags::empty())).unwrap();
     assert_eq!(bytes_of(&transient), [0xCD; 50]);
 }
 
@@ -371,7 +371,7 @@ fn references_normalize(subject: &Subject) {
 
 /// [hal 14]
 fn overflowing_ranges_are_refused(subject: &Subject) {
-    let (device, now) = (&subject.device, Submission::IMMEDIATE);
+    let device = &subject.device;
     let buffer = subject.buffer(64);
     let region = |offset, length| weft_hal::Region { buffer: &buffer, offset, length };
     let far = u64::MAX - 3;
@@ -382,10 +382,10 @@ fn overflowing_ranges_are_refused(subject: &Subject) {
     fails_with(buffer.fill(far - 4, 8, &[0]), Code::OutOfRange);
     fails_with(buffer.map(MappingMode::Scoped, MemoryAccess::READ, far, 8), Code::OutOfRange);
     fails_with(buffer.copy_from(far, &buffer, 0, 8), Code::OutOfRange);
-    fails_with(device.queue_fill(&now, &region(far, 8), 0, 1), Code::OutOfRange);
-    fails_with(device.queue_update(&now, &[0; 8], &buffer, far), Code::OutOfRange);
-    fails_with(device.queue_copy(&now, &region(far, 8), &region(0, 8)), Code::OutOfRange);
-    fails_with(device.queue_copy(&now, &region(0, 8), &region(far, 8)), Code::OutOfRange);
+    fails_with(subject.run(|at| device.queue_fill(at, &region(far, 8), 0, 1)), Code::OutOfRange);
+    fails_with(subject.run(|at| device.queue_update(at, &[0; 8], &buffer, far)), Code::OutOfRange);
+    fails_with(subject.run(|at| device.queue_copy(at, &region(far, 8), &region(0, 8))), Code::OutOfRange);
+    fails_with(subject.run(|at| device.queue_copy(at, &region(0, 8), &region(far, 8))), Code::OutOfRange);
     let commands = subject.commands(weft_hal::CommandBufferMode::empty(), 1);
     let direct = weft_hal::Operand::direct(&buffer, far, 8);
     let slot = weft_hal::Operand::slot(0, far, 8);

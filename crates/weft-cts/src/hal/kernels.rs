@@ -1,11 +1,14 @@
 //! Kernels that cases dispatch.
 
 use std::num::NonZeroI32;
+use std::sync::Mutex;
 
 use weft_cpu::native::{
     KernelError, KernelSpec, NativeKernel, NativeLibrary, Workgroup, reads, reads_and_writes, writes,
 };
 use weft_sync::Result;
+
+use super::gate;
 
 /// Name of the library.
 pub const LIBRARY: &str = "conformance";
@@ -26,7 +29,17 @@ pub fn library() -> Result<NativeLibrary> {
         .kernel::<FailAt>()?
         .kernel::<UseLocal>()?
         .kernel::<LeaveFloatMode>()?
+        .kernel::<Visit>()?
+        .kernel::<VisitAndFail>()?
+        .kernel::<VisitAndWrite>()?
+        .kernel::<KeepLocal>()?
         .build())
+}
+
+/// x fastest.
+fn linear_id(workgroup: &Workgroup<'_>) -> u32 {
+    let ([x, y, z], [count_x, count_y, _]) = (workgroup.id(), workgroup.count());
+    (z * count_y + y) * count_x + x
 }
 
 type Outcome = std::result::Result<(), KernelError>;
@@ -113,8 +126,7 @@ impl NativeKernel for WriteIds {
     const SPEC: KernelSpec = KernelSpec { bindings: &[writes(4)], ..KernelSpec::new("write_ids") };
 
     fn run(_state: &(), workgroup: &mut Workgroup<'_>) -> Outcome {
-        let ([x, y, z], [count_x, count_y, _]) = (workgroup.id(), workgroup.count());
-        let linear = (z * count_y + y) * count_x + x;
+        let ([x, y, z], linear) = (workgroup.id(), linear_id(workgroup));
         workgroup.output::<u32>(0).set(linear as usize, x | y << 8 | z << 16 | 1 << 24);
         Ok(())
     }
@@ -177,7 +189,7 @@ impl NativeKernel for WriteConstants {
     }
 }
 
-/// Adds 1 to the first number of a binding, whatever the id; and 1 to the first of a second one.
+/// Adds 1 to the first number of a binding, whatever the id.
 pub struct CountCalls;
 
 impl NativeKernel for CountCalls {
@@ -186,6 +198,9 @@ impl NativeKernel for CountCalls {
         KernelSpec { bindings: &[reads_and_writes(4)], ..KernelSpec::new("count_calls") };
 
     fn run(_state: &(), workgroup: &mut Workgroup<'_>) -> Outcome {
+        // Bindings have no addition in one step, and workgroups run at the same time.
+        static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+        let _turn = ONE_AT_A_TIME.lock();
         let out = workgroup.output::<u32>(0);
         out.set(0, out.get(0).wrapping_add(1));
         Ok(())
@@ -201,8 +216,7 @@ impl NativeKernel for FailAt {
         KernelSpec { constant_count: 1, bindings: &[writes(4)], ..KernelSpec::new("fail_at") };
 
     fn run(_state: &(), workgroup: &mut Workgroup<'_>) -> Outcome {
-        let ([x, y, z], [count_x, count_y, _]) = (workgroup.id(), workgroup.count());
-        let linear = (z * count_y + y) * count_x + x;
+        let linear = linear_id(workgroup);
         workgroup.output::<u32>(0).set(linear as usize, 1);
         if linear == workgroup.constants()[0] {
             let code = NonZeroI32::new(7).expect("7 is not 0");
@@ -243,6 +257,81 @@ impl NativeKernel for LeaveFloatMode {
     fn run(_state: &(), workgroup: &mut Workgroup<'_>) -> Outcome {
         let values = workgroup.input::<f32>(0);
         workgroup.output::<f32>(1).set(0, values.get(0) + values.get(1));
+        Ok(())
+    }
+}
+
+fn pass_gate(workgroup: &Workgroup<'_>, work: impl FnOnce()) -> Outcome {
+    let visit = gate::Visit {
+        workgroup: linear_id(workgroup),
+        processor: workgroup.processor_id(),
+        thread: std::thread::current().id(),
+    };
+    gate::pass(workgroup.constants()[0], visit, work).ok_or_else(|| "nobody opened the gate".into())
+}
+
+/// Passes the gate of constant 0.
+pub struct Visit;
+
+impl NativeKernel for Visit {
+    type State = ();
+    const SPEC: KernelSpec = KernelSpec { constant_count: 1, ..KernelSpec::new("visit") };
+
+    fn run(_state: &(), workgroup: &mut Workgroup<'_>) -> Outcome {
+        pass_gate(workgroup, || ())
+    }
+}
+
+/// Fails at once where the linear id is constant 1; passes the gate of constant 0 and marks out\[linear id\] elsewhere.
+pub struct VisitAndFail;
+
+impl NativeKernel for VisitAndFail {
+    type State = ();
+    const SPEC: KernelSpec =
+        KernelSpec { constant_count: 2, bindings: &[writes(4)], ..KernelSpec::new("visit_and_fail") };
+
+    fn run(_state: &(), workgroup: &mut Workgroup<'_>) -> Outcome {
+        let (out, linear) = (workgroup.output::<u32>(0), linear_id(workgroup));
+        if linear == workgroup.constants()[1] {
+            return Err("asked to fail at once".into());
+        }
+        pass_gate(workgroup, || out.set(linear as usize, 1))
+    }
+}
+
+/// Passes the gate of constant 0, then adds constant 1 to out\[linear id\].
+pub struct VisitAndWrite;
+
+impl NativeKernel for VisitAndWrite {
+    type State = ();
+    const SPEC: KernelSpec = KernelSpec {
+        constant_count: 2,
+        bindings: &[reads_and_writes(4)],
+        ..KernelSpec::new("visit_and_write")
+    };
+
+    fn run(_state: &(), workgroup: &mut Workgroup<'_>) -> Outcome {
+        let (out, linear) = (workgroup.output::<u32>(0), linear_id(workgroup) as usize);
+        let value = workgroup.constants()[1];
+        pass_gate(workgroup, || out.set(linear, out.get(linear).wrapping_add(value)))
+    }
+}
+
+/// Fills its local memory with its id, lets others run, and writes whether it still holds that.
+pub struct KeepLocal;
+
+impl NativeKernel for KeepLocal {
+    type State = ();
+    const SPEC: KernelSpec =
+        KernelSpec { bindings: &[writes(4)], local_memory_bytes: 4096, ..KernelSpec::new("keep_local") };
+
+    fn run(_state: &(), workgroup: &mut Workgroup<'_>) -> Outcome {
+        let (out, linear) = (workgroup.output::<u32>(0), linear_id(workgroup));
+        let local = workgroup.local_memory();
+        local.fill(linear as u8);
+        std::thread::yield_now();
+        let is_kept = local.len() >= 4096 && local.iter().all(|&byte| byte == linear as u8);
+        out.set(linear as usize, u32::from(is_kept));
         Ok(())
     }
 }

@@ -1,12 +1,19 @@
 //! Cases for devices, by family.
 
 pub mod buffer;
+pub mod causality;
 pub mod command;
+pub mod deferred;
 pub mod dispatch;
 pub mod file;
+pub mod gate;
+pub mod host_call;
 pub mod indirect;
 pub mod kernels;
+pub mod lifecycle;
+pub mod ordering;
 pub mod queue;
+pub mod scheduling;
 pub mod semaphore;
 pub mod table;
 pub mod transfer;

@@ -7,7 +7,7 @@ use weft_hal::{
 use weft_sync::Code;
 
 use crate::case::Caps;
-use crate::subject::{NOW, Subject, bytes_of, fails_with, whole};
+use crate::subject::{Subject, bytes_of, fails_with, whole};
 
 const REUSABLE: CommandBufferMode = CommandBufferMode::empty();
 
@@ -67,7 +67,7 @@ fn tables_are_checked(subject: &Subject) {
     fails_with(run(&[all, nothing, nothing]), Code::InvalidArgument);
     fails_with(run(&[nothing, all, all]), Code::InvalidArgument);
     run(&[all, nothing, all]).unwrap();
-    run(&[entry(&buffer, 32, 32), nothing, entry(&buffer, 60, 4)]).unwrap();
+    run(&[entry(&buffer, 32, 32), nothing, entry(&subject.buffer(64), 60, 4)]).unwrap();
     for bad in [(32, 31), (33, WHOLE_BUFFER), (33, 32), (65, 0), (u64::MAX, 8), (8, u64::MAX - 1)] {
         fails_with(run(&[entry(&buffer, bad.0, bad.1), nothing, all]), Code::OutOfRange);
     }
@@ -126,6 +126,7 @@ fn alignment_counts_the_entry(subject: &Subject) {
     let buffer = subject.buffer(64);
     let commands = subject.commands(REUSABLE, 1);
     commands.fill(&Operand::slot(0, 4, 8), 0, 4).unwrap();
+    commands.barrier(ExecutionStage::TRANSFER, ExecutionStage::TRANSFER).unwrap();
     commands.fill(&Operand::slot(0, 4, WHOLE_BUFFER), 0, 2).unwrap();
     commands.end().unwrap();
     let run = |offset, length| subject.execute(&commands, Some(&[entry(&buffer, offset, length)]));
@@ -168,6 +169,7 @@ fn recordings_run_concurrently(subject: &Subject) {
     for _ in 0..50 {
         let operands = [Operand::slot(0, 0, WHOLE_BUFFER)];
         commands.dispatch(&subject.dispatch("add_one", [1; 3], &[], &operands)).unwrap();
+        commands.barrier(ExecutionStage::all(), ExecutionStage::all()).unwrap();
     }
     commands.copy(&Operand::slot(0, 0, 64), &Operand::slot(1, 64, 64)).unwrap();
     commands.end().unwrap();
@@ -203,9 +205,10 @@ fn one_shot_is_once(subject: &Subject) {
 fn pipelines_with_transients(subject: &Subject) {
     let commands = subject.commands(REUSABLE, 2);
     commands.fill(&Operand::slot(0, 0, WHOLE_BUFFER), 4, 1).unwrap();
+    commands.barrier(ExecutionStage::TRANSFER, ExecutionStage::TRANSFER).unwrap();
     commands.copy(&Operand::slot(0, 0, 64), &Operand::slot(1, 0, 64)).unwrap();
     commands.end().unwrap();
-    let result = subject.buffer(64);
+    let (result, second_result) = (subject.buffer(64), subject.buffer(64));
     for _ in 0..3 {
         let [allocated, done, freed] = [(); 3].map(|()| Fence::create());
         let device = &subject.device;
@@ -213,20 +216,21 @@ fn pipelines_with_transients(subject: &Subject) {
         let between = |wait, signal| Submission::between(wait, Some(signal));
         let first =
             device.queue_alloca(&between(None, &allocated), &params, 64, AllocaFlags::empty()).unwrap();
-        let second = subject.alloca(&NOW, 256).unwrap();
+        let second = subject.run(|at| subject.alloca(at, 256)).unwrap();
         result.zero(0, 64).unwrap();
+        second_result.zero(0, 64).unwrap();
         let table = [BindingEntry::whole(&first), BindingEntry::whole(&result)];
         let at = between(Some(&*allocated), &done);
         device.queue_execute(&at, Some(&commands), Some(&table), ExecuteFlags::empty()).unwrap();
-        let table = [BindingEntry::whole(&second), BindingEntry::whole(&result)];
+        let table = [BindingEntry::whole(&second), BindingEntry::whole(&second_result)];
         let borrow = ExecuteFlags::BORROW_BINDING_TABLE_LIFETIME;
-        device.queue_execute(&NOW, Some(&commands), Some(&table), borrow).unwrap();
+        subject.run(|at| device.queue_execute(at, Some(&commands), Some(&table), borrow)).unwrap();
         device.queue_dealloca(&between(Some(&*done), &freed), &first, DeallocaFlags::empty()).unwrap();
-        device.queue_dealloca(&NOW, &second, DeallocaFlags::empty()).unwrap();
-        assert!(freed.query().unwrap());
-        assert_eq!(bytes_of(&result), [4; 64]);
+        subject.run(|at| device.queue_dealloca(at, &second, DeallocaFlags::empty())).unwrap();
+        subject.passes(&freed);
+        assert_eq!((bytes_of(&result), bytes_of(&second_result)), (vec![4; 64], vec![4; 64]));
     }
-    assert_eq!(subject.device.allocator().statistics().device.live(), 64);
+    subject.comes_to_live_bytes(128);
 }
 
 /// A recording retains what it refers to, and lets it go with itself.
@@ -242,5 +246,5 @@ fn recordings_keep_their_buffers(subject: &Subject) {
     assert_eq!(to.read_to_vec(14, 4).unwrap(), [8, 8, 0, 0]);
     assert_eq!(subject.device.allocator().statistics().device.live(), 64);
     drop(commands);
-    assert_eq!(subject.device.allocator().statistics().device.live(), 32);
+    subject.comes_to_live_bytes(32);
 }

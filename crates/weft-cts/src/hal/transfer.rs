@@ -5,10 +5,10 @@ use std::sync::Arc;
 use weft_hal::{
     Buffer, BufferParams, BufferUsage, MemoryAccess, MemoryType, Region, Submission, WHOLE_BUFFER,
 };
-use weft_sync::{Code, Deadline, Point, Semaphore};
+use weft_sync::{Code, Point, Semaphore};
 
 use crate::case::Caps;
-use crate::subject::{NOW, Subject, bytes_of, fails_with, point, region, semaphore};
+use crate::subject::{NOW, Subject, bytes_of, fails_with, point, region, semaphore, soon};
 
 crate::cases! { $ TRANSFER for_each_transfer_case {
     fills_repeat_patterns: Caps::WORK;
@@ -32,7 +32,9 @@ fn fills_repeat_patterns(subject: &Subject) {
         (4, 8, 0xFFFF_FFFF_0000_0001, 4),
     ] {
         let before = bytes_of(&buffer);
-        subject.device.queue_fill(&NOW, &region(&buffer, offset, length), bits, size).unwrap();
+        subject
+            .run(|at| subject.device.queue_fill(at, &region(&buffer, offset, length), bits, size))
+            .unwrap();
         let after = bytes_of(&buffer);
         let end = if length == WHOLE_BUFFER { after.len() } else { (offset + length) as usize };
         let pattern = &bits.to_le_bytes()[..size as usize];
@@ -41,14 +43,15 @@ fn fills_repeat_patterns(subject: &Subject) {
         assert_eq!(before[end..], after[end..]);
     }
     // Length 0 is a barrier, wherever it points.
-    subject.device.queue_fill(&NOW, &region(&buffer, 1 << 40, 0), 0, 4).unwrap();
+    subject.run(|at| subject.device.queue_fill(at, &region(&buffer, 1 << 40, 0), 0, 4)).unwrap();
 }
 
 /// [hal 107] [hal-module 33]
 fn fills_refuse_bad_patterns(subject: &Subject) {
     let buffer = subject.buffer(64);
-    let fill =
-        |offset, length, size| subject.device.queue_fill(&NOW, &region(&buffer, offset, length), 0, size);
+    let fill = |offset, length, size| {
+        subject.run(|at| subject.device.queue_fill(at, &region(&buffer, offset, length), 0, size))
+    };
     for size in [0, 3, 5, 8, 16] {
         fails_with(fill(0, 64, size), Code::InvalidArgument);
     }
@@ -56,7 +59,10 @@ fn fills_refuse_bad_patterns(subject: &Subject) {
         fails_with(fill(offset, length, size), Code::InvalidArgument);
     }
     let odd = subject.buffer(7);
-    fails_with(subject.device.queue_fill(&NOW, &Region::whole(&odd), 0, 2), Code::InvalidArgument);
+    fails_with(
+        subject.run(|at| subject.device.queue_fill(at, &Region::whole(&odd), 0, 2)),
+        Code::InvalidArgument,
+    );
     fails_with(fill(60, 8, 4), Code::OutOfRange);
 }
 
@@ -65,20 +71,23 @@ fn updates_of_any_length(subject: &Subject) {
     for (length, offset) in [(1, 0), (2 * 65536 + 37, 13), (1 << 20, 1)] {
         let source: Vec<u8> = (0..length).map(|index| (index % 253) as u8).collect();
         let buffer = subject.buffer(length as u64 + 64);
-        subject.device.queue_update(&NOW, &source, &buffer, offset).unwrap();
+        subject.run(|at| subject.device.queue_update(at, &source, &buffer, offset)).unwrap();
         let bytes = bytes_of(&buffer);
         let (start, end) = (offset as usize, offset as usize + length);
         assert_eq!(bytes[start..end], source);
         assert!(bytes[..start].iter().chain(&bytes[end..]).all(|&byte| byte == 0));
     }
-    fails_with(subject.device.queue_update(&NOW, &[0; 9], &subject.buffer(8), 0), Code::OutOfRange);
+    fails_with(
+        subject.run(|at| subject.device.queue_update(at, &[0; 9], &subject.buffer(8), 0)),
+        Code::OutOfRange,
+    );
 }
 
 /// [hal 107]
 fn updates_capture_their_source(subject: &Subject) {
     let buffer = subject.buffer(4);
     let mut source = vec![1, 2, 3, 4];
-    subject.device.queue_update(&NOW, &source, &buffer, 0).unwrap();
+    subject.run(|at| subject.device.queue_update(at, &source, &buffer, 0)).unwrap();
     source.fill(9);
     drop(source);
     assert_eq!(bytes_of(&buffer), [1, 2, 3, 4]);
@@ -89,24 +98,34 @@ fn copies_move_ranges(subject: &Subject) {
     let content: Vec<u8> = (0..256 << 10).map(|index| (index % 241) as u8).collect();
     let source = subject.buffer_with(&content);
     let target = subject.buffer(256 << 10);
-    subject.device.queue_copy(&NOW, &Region::whole(&source), &Region::whole(&target)).unwrap();
+    subject
+        .run(|at| subject.device.queue_copy(at, &Region::whole(&source), &Region::whole(&target)))
+        .unwrap();
     assert_eq!(bytes_of(&target), content);
     // Within one buffer, touching; from a subspan; "to the end" names the source's end.
-    subject.device.queue_copy(&NOW, &region(&source, 0, 10), &region(&source, 10, 10)).unwrap();
+    subject
+        .run(|at| subject.device.queue_copy(at, &region(&source, 0, 10), &region(&source, 10, 10)))
+        .unwrap();
     assert_eq!(source.read_to_vec(8, 4).unwrap(), [8, 9, 0, 1]);
     let tail = source.subspan(256 * 1024 - 7, 7).unwrap();
-    subject.device.queue_copy(&NOW, &Region::whole(&tail), &region(&target, 3, WHOLE_BUFFER)).unwrap();
+    subject
+        .run(|at| subject.device.queue_copy(at, &Region::whole(&tail), &region(&target, 3, WHOLE_BUFFER)))
+        .unwrap();
     assert_eq!(target.read_to_vec(0, 12).unwrap()[..3], content[..3]);
     assert_eq!(target.read_to_vec(3, 7).unwrap(), content[256 * 1024 - 7..]);
     assert_eq!(target.read_to_vec(10, 2).unwrap(), content[10..12]);
-    subject.device.queue_copy(&NOW, &region(&source, 1 << 40, 0), &region(&source, 1 << 40, 0)).unwrap();
+    subject
+        .run(|at| subject.device.queue_copy(at, &region(&source, 1 << 40, 0), &region(&source, 1 << 40, 0)))
+        .unwrap();
 }
 
 /// [hal 107] [hal-module 33]
 fn copies_refuse_overlap(subject: &Subject) {
     let buffer = subject.buffer(64);
     let part = buffer.subspan(16, 32).unwrap();
-    let copy = |source: &Region<'_>, target: &Region<'_>| subject.device.queue_copy(&NOW, source, target);
+    let copy = |source: &Region<'_>, target: &Region<'_>| {
+        subject.run(|at| subject.device.queue_copy(at, source, target))
+    };
     fails_with(copy(&region(&buffer, 0, 8), &region(&buffer, 4, 8)), Code::InvalidArgument);
     fails_with(copy(&region(&buffer, 4, 8), &region(&buffer, 0, 8)), Code::InvalidArgument);
     fails_with(copy(&region(&buffer, 0, 8), &region(&buffer, 0, 8)), Code::InvalidArgument);
@@ -132,12 +151,16 @@ fn transfers_check_permissions(subject: &Subject) {
     let no_transfer = Buffer::resident(metadata, 8, block);
     for bad in [&read_only, &host_only, &no_transfer] {
         let (good, bad) = (Region::whole(&good), Region::whole(bad));
-        fails_with(subject.device.queue_fill(&NOW, &bad, 0, 1), Code::PermissionDenied);
-        fails_with(subject.device.queue_update(&NOW, &[1], bad.buffer, 0), Code::PermissionDenied);
-        fails_with(subject.device.queue_copy(&NOW, &good, &bad), Code::PermissionDenied);
+        fails_with(subject.run(|at| subject.device.queue_fill(at, &bad, 0, 1)), Code::PermissionDenied);
+        fails_with(
+            subject.run(|at| subject.device.queue_update(at, &[1], bad.buffer, 0)),
+            Code::PermissionDenied,
+        );
+        fails_with(subject.run(|at| subject.device.queue_copy(at, &good, &bad)), Code::PermissionDenied);
     }
     for bad in [&host_only, &no_transfer] {
-        let copied = subject.device.queue_copy(&NOW, &Region::whole(bad), &Region::whole(&good));
+        let copied =
+            subject.run(|at| subject.device.queue_copy(at, &Region::whole(bad), &Region::whole(&good)));
         fails_with(copied, Code::PermissionDenied);
     }
 }
@@ -155,7 +178,7 @@ fn bursts_of_copies(subject: &Subject) {
             subject.device.queue_copy(&Submission { signal: &signal, ..NOW }, &from, &to).unwrap();
         }
         for timeline in &timelines {
-            timeline.wait(burst + 1, Deadline::NEVER).unwrap();
+            timeline.wait(burst + 1, soon()).unwrap();
         }
         assert_eq!(bytes_of(&target), content);
     }
@@ -171,6 +194,6 @@ fn transfers_chain(subject: &Subject) {
     subject.device.queue_copy(&step(1), &Region::whole(&a), &Region::whole(&b)).unwrap();
     subject.device.queue_barrier(&step(2)).unwrap();
     subject.device.queue_fill(&step(3), &region(&b, 0, 4), 1, 1).unwrap();
-    assert_eq!(timeline.query().unwrap(), 4);
+    subject.reaches(&points[4]);
     assert_eq!(bytes_of(&b), [1, 1, 1, 1, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7]);
 }
