@@ -22,6 +22,7 @@ use weft_sync::{Result, Status, bail, status};
 use crate::abi::{DispatchAttributes, Environment, ImportFunction, KernelFunction, PROCESSOR_WORD_COUNT};
 use crate::dispatch::KernelFailure;
 use crate::imports::{IMPORT_THUNK, Resolution};
+use crate::native::Failure;
 
 /// One export, ready to be called.
 #[derive(Clone, Copy, Debug)]
@@ -88,6 +89,15 @@ pub(crate) struct Parts {
     pub code: Box<dyn Any + Send + Sync>,
 }
 
+/// [`Parts`] whose functions do not share one environment.
+pub(crate) struct PartsByEntry {
+    pub library: Box<str>,
+    pub entries: Vec<(KernelFunction, *const Environment)>,
+    pub exports: Vec<Export>,
+    pub environment: EnvironmentOwner,
+    pub code: Box<dyn Any + Send + Sync>,
+}
+
 impl CpuExecutable {
     /// Puts the parts together.
     ///
@@ -96,14 +106,26 @@ impl CpuExecutable {
     /// environment until `code` is dropped.
     pub(crate) unsafe fn assemble(parts: Parts) -> CpuExecutable {
         let Parts { library, functions, exports, environment, code } = parts;
-        assert_eq!(functions.len(), exports.len(), "one function for each export");
         let address = environment.as_ptr();
-        let entries = functions
+        let entries = functions.into_iter().map(|function| (function, address)).collect();
+        let parts = PartsByEntry { library, entries, exports, environment, code };
+        // SAFETY: by the caller; all functions get the same environment, which the executable owns.
+        unsafe { CpuExecutable::assemble_by_entry(parts) }
+    }
+
+    /// As [`assemble`](CpuExecutable::assemble), where each export has an environment of its own.
+    ///
+    /// # Safety
+    /// As there, each function with its environment, which is `environment` or one that `code` keeps.
+    pub(crate) unsafe fn assemble_by_entry(parts: PartsByEntry) -> CpuExecutable {
+        let PartsByEntry { library, entries, exports, environment, code } = parts;
+        assert_eq!(entries.len(), exports.len(), "one function for each export");
+        let entries = entries
             .into_iter()
             .zip(&exports)
-            .map(|(function, export)| EntryPoint {
+            .map(|((function, environment), export)| EntryPoint {
                 function,
-                environment: address,
+                environment,
                 attributes: export.attributes,
             })
             .collect();
@@ -143,13 +165,19 @@ impl CpuExecutable {
     }
 
     /// Turns the failure of a workgroup into a status. Call it on the thread where the call returned: Rust kernels leave
-    /// their message there.
+    /// their message there, interpreted ones their status.
     #[cold]
     pub fn kernel_failure(&self, ordinal: u32, failure: KernelFailure) -> Status {
         let code = failure.code();
         let name = self.exports.get(ordinal as usize).map_or("", |export| &export.name);
-        let text = crate::native::take_failure_text(self.environment());
-        let detail = text.map_or(String::new(), |text| format!(": {text}"));
+        let environment = self.entry(ordinal).map_or(self.environment(), |entry| entry.environment);
+        let detail = match crate::native::take_failure(environment) {
+            Some(Failure::Status(status)) => {
+                return status.while_doing(format!("running kernel `{name}` (export {ordinal})"));
+            }
+            Some(Failure::Text(text)) => format!(": {text}"),
+            None => String::new(),
+        };
         status!(Internal, "kernel `{name}` (export {ordinal}) failed with code {code}{detail}")
     }
 

@@ -1,8 +1,11 @@
+#![allow(unsafe_code, reason = "`lend` passes on a promise of its caller")]
 //! Byte buffers: strings, constants, scratch memory of programs.
 //!
 //! Lives here: [`Buffer`] with the semantics of the buffer instructions (§11.3): units, check order, rights.
-//! Not here: raw access to the bytes (`buffer/storage.rs`), the instructions themselves (`ops/memory.rs`).
+//! Not here: raw access to the bytes (`buffer/storage.rs`), access to many elements by native functions
+//! (`buffer/cells.rs`), the instructions themselves (`ops/memory.rs`).
 
+mod cells;
 mod storage;
 
 use std::borrow::Cow;
@@ -15,7 +18,8 @@ use weft_sync::{Result, Status, bail, status};
 
 use crate::module_bytes::SharedBytes;
 use crate::siphash::SipHash24;
-pub(crate) use storage::Element;
+pub use cells::{Cells, CellsMut};
+pub use storage::Element;
 use storage::Storage;
 
 /// Where the bytes of a buffer come from.
@@ -82,6 +86,54 @@ impl Buffer {
         }
     }
 
+    /// A buffer of the host without bytes, which memory is lent to, for one call after the other.
+    ///
+    /// ```
+    /// use std::ptr::NonNull;
+    /// use weft_vm::Buffer;
+    /// let number = 7_u64.to_le_bytes();
+    /// let buffer = Buffer::lendable(false);
+    /// // SAFETY: `number` outlives the loan and is not written.
+    /// unsafe { buffer.lend(NonNull::from(&number).cast(), 8) };
+    /// assert_eq!(&*buffer.bytes(), number);
+    /// buffer.take_back();
+    /// assert_eq!(buffer.len(), 0);
+    /// ```
+    pub fn lendable(writable: bool) -> Buffer {
+        Buffer { storage: Storage::lendable(writable), origin: BufferOrigin::Host }
+    }
+
+    /// Makes memory the bytes of a [lendable](Buffer::lendable) buffer, in place of what was lent before.
+    ///
+    /// Panics if the buffer is not lendable, or if it is writable and the memory is not aligned to 16.
+    ///
+    /// # Safety
+    /// * Until `take_back`, or until something else is lent, the memory is valid for reads of `length` bytes. If the buffer
+    ///   is writable, it is valid for writes too and whoever else touches it meanwhile does so atomically or is ordered
+    ///   before or after; if not, nobody writes it.
+    /// * When that ends, no borrow of the bytes is left. Copies of the reference may be left: they see 0 bytes.
+    /// * During this call and `take_back` no other thread uses the buffer.
+    pub unsafe fn lend(&self, data: NonNull<u8>, length: usize) {
+        // SAFETY: by the caller.
+        unsafe { self.storage.lend(data, length) };
+    }
+
+    /// Ends the loan: whoever kept a reference finds an empty buffer. Other buffers are left as they are.
+    pub fn take_back(&self) {
+        self.storage.take_back();
+    }
+
+    /// The elements, to read many of them. Bytes that do not make a whole element are left out.
+    pub fn cells<T: Element>(&self) -> Cells<'_, T> {
+        Cells::new(&self.storage)
+    }
+
+    /// The elements, to write many of them. PERMISSION_DENIED when read-only.
+    pub fn cells_mut<T: Element>(&self) -> Result<CellsMut<'_, T>> {
+        self.check_mutable()?;
+        Ok(CellsMut::new(&self.storage))
+    }
+
     /// Bytes.
     #[inline]
     #[expect(clippy::len_without_is_empty, reason = "an empty buffer is nothing special")]
@@ -92,7 +144,7 @@ impl Buffer {
     /// Whether programs and host may write.
     #[inline]
     pub fn is_mutable(&self) -> bool {
-        self.storage.is_owned()
+        self.storage.is_writable()
     }
 
     /// Where the bytes come from.

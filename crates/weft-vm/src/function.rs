@@ -140,6 +140,24 @@ impl Function {
         self.invoke_bounded(arguments, results, options.cancel.as_ref(), options.budget)
     }
 
+    /// Calls the function on behalf of somebody who cannot wait: FAILED_PRECONDITION where it would suspend.
+    pub fn invoke_unsuspended(&self, arguments: &[Value], results: &mut Vec<Value>) -> Result<()> {
+        results.clear();
+        self.check_arguments(arguments)?;
+        let mut machine = Machine::acquire();
+        let begun = self.begin(&mut machine, arguments);
+        let outcome = match begun.and_then(|()| self.run(&mut machine, None, None)) {
+            Ok(Exit::Returned) => {
+                self.take_results(&mut machine, results);
+                Ok(())
+            }
+            Ok(Exit::Suspended) => Err(suspended()),
+            Err(status) => Err(status),
+        };
+        machine.release();
+        outcome
+    }
+
     /// Calls the function and gives its results in a vector of their own.
     pub fn call(&self, arguments: &[Value]) -> Result<Vec<Value>> {
         let mut results = Vec::new();
@@ -292,6 +310,11 @@ fn block(machine: &Machine, cancel: Option<&CancelToken>) -> Result<()> {
             return Err(Status::new(Code::Cancelled, "the invocation was cancelled while it waited"));
         }
     }
+}
+
+#[cold]
+fn suspended() -> Status {
+    status!(FailedPrecondition, "the function suspended where nobody can wait for it")
 }
 
 #[cold]

@@ -39,7 +39,7 @@ mod value;
 pub mod verify;
 
 pub use archive::Archive;
-pub use buffer::{Buffer, BufferOrigin};
+pub use buffer::{Buffer, BufferOrigin, Cells, CellsMut, Element};
 pub use context::Context;
 pub use function::{CancelToken, Function, InvokeOptions};
 pub use invocation::{CallFuture, Invocation, Progress};

@@ -115,6 +115,15 @@ impl List {
         Ok(())
     }
 
+    /// Whether the elements are exactly these references, in this order.
+    pub fn holds(&self, references: &[Ref]) -> bool {
+        let items = self.lock();
+        let holds = |(index, reference): (usize, &Ref)| {
+            items.get_ref(index).is_ok_and(|found| found.is_some_and(|found| found.same(reference)))
+        };
+        items.len() == references.len() && references.iter().enumerate().all(holds)
+    }
+
     /// Appends an element.
     pub fn push(&self, value: Value) -> Result<()> {
         let mut items = self.lock();

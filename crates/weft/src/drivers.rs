@@ -3,6 +3,7 @@
 //! What lives here: [`Driver`], [`drivers`], [`open_device`], [`DeviceOptions`]. What does not: what a device does
 //! (`weft-cpu`), which devices a session uses (see `session.rs`).
 
+use crate::vmvx::default_loaders;
 use std::fmt;
 use std::sync::Arc;
 use weft_cpu::loader::{LoaderOptions, Loaders};
@@ -51,7 +52,7 @@ pub struct DeviceOptions {
 impl Default for DeviceOptions {
     fn default() -> DeviceOptions {
         DeviceOptions {
-            loaders: Arc::new(Loaders::new(LoaderOptions::default())),
+            loaders: Arc::new(default_loaders(LoaderOptions::default())),
             allocator_wrappers: Vec::new(),
             task: TaskOptions::default(),
         }

@@ -58,6 +58,7 @@ mod scratch;
 mod session;
 mod tensor;
 mod value;
+mod vmvx;
 
 pub use check_module::CheckLog;
 pub use compare::{Difference, Tolerance, compare_contents};
@@ -68,6 +69,7 @@ pub use program::{Program, ProgramBuilder};
 pub use session::{Session, SessionBuilder};
 pub use tensor::{Element, Tensor, host_allocator};
 pub use value::{FromResult, FromResults, IntoArguments, Value};
+pub use vmvx::{VMVX_FORMAT, VmvxLoader, default_loaders};
 pub use weft_hal::{Device, ElementType, Fence, Shape};
 pub use weft_sync::{Code, Deadline, Result, Status, Status as Error};
 pub use weft_vm::{CancelToken, InvokeOptions};

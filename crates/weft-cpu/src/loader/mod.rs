@@ -1,7 +1,8 @@
 //! From (format, bytes, constants) to an executable.
 //!
 //! What lives here: the contract of a loader, and [`Loaders`], which asks each in order. What does not: the formats
-//! themselves (`elf/`, `dylib.rs`, `bundled.rs`) and guessing a format from bytes (`format.rs`).
+//! themselves (`elf/`, `dylib.rs`, `bundled.rs`; formats of other crates come in through [`Loaders::push`], and
+//! `interpreted.rs` if no machine code is involved) and guessing a format from bytes (`format.rs`).
 //!
 //! Order and errors (`docs/spec/executables.md` §8.4):
 //! 1. A loader that claims the format tries it. `CANCELLED` or `NOT_FOUND` from the attempt lets the next one try.
@@ -14,6 +15,7 @@ pub mod elf;
 pub mod fat;
 pub mod format;
 pub mod graph;
+mod interpreted;
 mod process_memory;
 mod publish;
 
@@ -25,6 +27,7 @@ use weft_sync::{Code, Result, bail, status};
 pub use bundled::Bundled;
 pub use dylib::SystemLibrary;
 pub use elf::EmbeddedElf;
+pub use interpreted::{Interpreter, WorkgroupCall};
 
 use crate::executable::CpuExecutable;
 use crate::features::{self, FeatureSet, ProcessorWords};

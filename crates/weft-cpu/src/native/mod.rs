@@ -44,4 +44,4 @@ pub use library::{
 pub use shim::{KernelError, KernelResult};
 pub use workgroup::{Element, Input, Output, Workgroup};
 
-pub(crate) use shim::take_failure_text;
+pub(crate) use shim::{Failure, leave_panic, leave_status, take_failure};

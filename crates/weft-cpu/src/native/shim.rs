@@ -57,22 +57,44 @@ impl From<Status> for KernelError {
 /// Number of a workgroup that panicked.
 const PANICKED: c_int = -1;
 
-thread_local! {
-    /// Text of the last failure on this thread, and the environment that it belongs to: the interface itself has room for
-    /// a number only. Whoever ran the grid takes it on the same thread, before any other kernel runs there.
-    static FAILURE_TEXT: RefCell<Option<(usize, Cow<'static, str>)>> = const { RefCell::new(None) };
+/// What a failing kernel leaves beside its number.
+pub(crate) enum Failure {
+    /// More about the number.
+    Text(Cow<'static, str>),
+    /// The whole answer, where an interpreter knows better than a number.
+    Status(Status),
 }
 
-/// The text that a kernel of this executable left on this thread.
-pub(crate) fn take_failure_text(environment: *const Environment) -> Option<Cow<'static, str>> {
-    let failure = FAILURE_TEXT.with(RefCell::take);
-    failure.filter(|(owner, _)| *owner == environment.addr()).map(|(_, text)| text)
+thread_local! {
+    /// The last failure on this thread, and the environment that it belongs to: the interface itself has room for
+    /// a number only. Whoever ran the grid takes it on the same thread, before any other kernel runs there.
+    static FAILURE: RefCell<Option<(usize, Failure)>> = const { RefCell::new(None) };
+}
+
+/// What a kernel with this environment left on this thread.
+pub(crate) fn take_failure(environment: *const Environment) -> Option<Failure> {
+    let failure = FAILURE.with(RefCell::take);
+    failure.filter(|(owner, _)| *owner == environment.addr()).map(|(_, failure)| failure)
 }
 
 #[cold]
 fn leave(environment: *const Environment, code: c_int, text: Cow<'static, str>) -> c_int {
-    FAILURE_TEXT.with(|slot| slot.replace(Some((environment.addr(), text))));
+    FAILURE.with(|slot| slot.replace(Some((environment.addr(), Failure::Text(text)))));
     code
+}
+
+/// Leaves a status for [`take_failure`], and gives the number that goes with it.
+#[cold]
+pub(crate) fn leave_status(environment: *const Environment, status: Status) -> c_int {
+    let code = i32::try_from(status.code().raw()).unwrap_or(PANICKED);
+    FAILURE.with(|slot| slot.replace(Some((environment.addr(), Failure::Status(status)))));
+    code
+}
+
+/// Leaves what a panic said, and gives the number that goes with it.
+#[cold]
+pub(crate) fn leave_panic(environment: *const Environment, panic: Box<dyn Any + Send>) -> c_int {
+    leave(environment, PANICKED, panic_text(panic))
 }
 
 #[cold]
@@ -120,7 +142,7 @@ crate::abi::psabi_fn! {
         match catch_unwind(AssertUnwindSafe(run)) {
             Ok(Ok(())) => 0,
             Ok(Err(error)) => leave(environment, error.code.get(), error.text),
-            Err(panic) => leave(environment, PANICKED, panic_text(panic)),
+            Err(panic) => leave_panic(environment, panic),
         }
     }
 }

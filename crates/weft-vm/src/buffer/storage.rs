@@ -10,16 +10,19 @@
 //! # Safety
 //!
 //! 1. `data` points to `length` bytes that live as long as the `Storage` (it owns the allocation or a count on the
-//!    owner).
-//! 2. Bytes of an owned allocation are only touched through relaxed atomics of the width of the access, because
-//!    programs may share mutable buffers between threads. Addresses are aligned for the width: the allocation is
+//!    owner). Lent memory lives until it is taken back; then `length` is 0. Whoever lends promises that no other
+//!    thread looks while either of the two fields changes, so both are always seen as a pair.
+//! 2. Writable bytes are only touched through relaxed atomics of the width of the access, because programs may share
+//!    mutable buffers between threads. Addresses are aligned for the width: allocations and writable lent memory are
 //!    aligned to 16 or more and elements sit at multiples of their width. Two threads that race on one byte with
 //!    different widths get some mixture of the values; every byte that they read was written by somebody.
-//! 3. Bytes of a shared owner are never written, so they are read plainly and at any alignment.
+//! 3. Bytes that are not writable are never written, so they are read plainly and at any alignment.
 
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{
+    AtomicPtr, AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed,
+};
 
 use crate::module_bytes::SharedBytes;
 
@@ -31,9 +34,10 @@ const BYTES_MAX: usize = if cfg!(fuzzing) { 1 << 24 } else { 1 << 40 };
 
 const WORD: usize = size_of::<u64>();
 
+/// Both words change only while memory is lent or taken back; loading them costs what plain fields cost.
 pub(crate) struct Storage {
-    data: NonNull<u8>,
-    length: usize,
+    data: AtomicPtr<u8>,
+    length: AtomicUsize,
     owner: Owner,
 }
 
@@ -45,29 +49,33 @@ enum Owner {
         /// Held, never looked at.
         _keep: SharedBytes,
     },
+    /// The host's, for a while.
+    Lent { writable: bool },
 }
 
-// SAFETY: both owners may be moved and dropped on any thread: the allocator's memory and an `Arc` of `Send + Sync`.
-unsafe impl Send for Storage {}
-// SAFETY: shared accesses are atomic (header, 2) or read only (header, 3).
-unsafe impl Sync for Storage {}
+mod sealed {
+    pub trait Sealed {}
+}
 
-/// An unsigned integer that is loaded from and stored to owned bytes in one access.
-pub(crate) trait Element: Copy {
+/// An unsigned integer that is loaded from and stored to a buffer in one access.
+pub trait Element: Copy + sealed::Sealed + 'static {
     /// Binary logarithm of the width in bytes.
     const SHIFT: u32;
 
     /// # Safety
-    /// `address` is valid for reads of the width; owned memory as in the header, 2, if `atomic`.
+    /// `address` is valid for reads of the width; writable bytes as in the header, 2, if `atomic`.
+    #[doc(hidden)]
     unsafe fn load(address: *const u8, atomic: bool) -> Self;
 
     /// # Safety
-    /// `address` is valid for writes of the width, owned memory as in the header, 2.
+    /// `address` is valid for writes of the width, writable bytes as in the header, 2.
+    #[doc(hidden)]
     unsafe fn store(self, address: *mut u8);
 }
 
 macro_rules! element {
     ($integer:ty, $atomic:ty, $shift:literal) => {
+        impl sealed::Sealed for $integer {}
         impl Element for $integer {
             const SHIFT: u32 = $shift;
 
@@ -109,7 +117,7 @@ impl Storage {
         let layout = Layout::from_size_align(length.max(1), alignment.max(ALIGNMENT_MIN)).ok()?;
         // SAFETY: the layout's size is not zero.
         let data = NonNull::new(unsafe { alloc_zeroed(layout) })?;
-        Some(Storage { data, length, owner: Owner::Allocation(layout) })
+        Some(Storage::new(data, length, Owner::Allocation(layout)))
     }
 
     /// Part of somebody else's bytes, read only. `None` when the range is not inside.
@@ -118,55 +126,88 @@ impl Storage {
         // `Arc`, so a shared borrow of it could last as long.
         let bytes = (*keep).as_ref().get(range)?;
         let (data, length) = (NonNull::from(bytes).cast::<u8>(), bytes.len());
-        Some(Storage { data, length, owner: Owner::Shared { _keep: keep } })
+        Some(Storage::new(data, length, Owner::Shared { _keep: keep }))
+    }
+
+    /// No bytes yet: the host lends some later.
+    pub fn lendable(writable: bool) -> Storage {
+        Storage::new(NonNull::dangling(), 0, Owner::Lent { writable })
+    }
+
+    fn new(data: NonNull<u8>, length: usize, owner: Owner) -> Storage {
+        Storage { data: AtomicPtr::new(data.as_ptr()), length: AtomicUsize::new(length), owner }
+    }
+
+    /// Lends bytes, in place of those lent before.
+    ///
+    /// # Safety
+    /// As for `Buffer::lend`.
+    pub unsafe fn lend(&self, data: NonNull<u8>, length: usize) {
+        let Owner::Lent { writable } = self.owner else { panic!("a buffer with memory of its own") };
+        assert!(!writable || data.addr().get().is_multiple_of(ALIGNMENT_MIN), "writable memory is aligned");
+        self.data.store(data.as_ptr(), Relaxed);
+        self.length.store(length, Relaxed);
+    }
+
+    /// Ends the loan: no bytes from here on. Nothing happens to memory that was not lent.
+    pub fn take_back(&self) {
+        if matches!(self.owner, Owner::Lent { .. }) {
+            self.length.store(0, Relaxed);
+        }
     }
 
     #[inline(always)]
     pub fn len(&self) -> usize {
-        self.length
-    }
-
-    pub fn base(&self) -> NonNull<u8> {
-        self.data
+        self.length.load(Relaxed)
     }
 
     #[inline(always)]
-    pub fn is_owned(&self) -> bool {
-        matches!(self.owner, Owner::Allocation(_))
+    fn data(&self) -> *mut u8 {
+        self.data.load(Relaxed)
+    }
+
+    pub fn base(&self) -> NonNull<u8> {
+        NonNull::new(self.data()).expect("made from one")
+    }
+
+    #[inline(always)]
+    pub fn is_writable(&self) -> bool {
+        !matches!(self.owner, Owner::Shared { .. } | Owner::Lent { writable: false })
     }
 
     /// The bytes, when nobody can write them.
     pub fn as_slice(&self) -> Option<&[u8]> {
-        if self.is_owned() {
+        if self.is_writable() {
             return None;
         }
-        // SAFETY: readable for the life of `self` (header, 1), never written (header, 3).
-        Some(unsafe { std::slice::from_raw_parts(self.data.as_ptr(), self.length) })
+        // SAFETY: readable for the life of `self`, or until taken back, and whoever lends promises that no borrow lasts
+        // as long (header, 1); never written (header, 3).
+        Some(unsafe { std::slice::from_raw_parts(self.data(), self.len()) })
     }
 
     /// Element `index` of an array of `T` that starts at the first byte; `None` outside.
     #[inline(always)]
     pub fn get<T: Element>(&self, index: u64) -> Option<T> {
-        if index >= (self.length >> T::SHIFT) as u64 {
+        if index >= (self.len() >> T::SHIFT) as u64 {
             return None;
         }
         // SAFETY: index < length / width, so the offset is below `length` (header, 1).
-        let address = unsafe { self.data.as_ptr().add((index as usize) << T::SHIFT) };
-        // SAFETY: (index + 1) * width <= length, so the element is readable (header, 1); elements of owned bytes
+        let address = unsafe { self.data().add((index as usize) << T::SHIFT) };
+        // SAFETY: (index + 1) * width <= length, so the element is readable (header, 1); elements of writable bytes
         // are aligned (header, 2).
-        Some(unsafe { T::load(address, self.is_owned()) })
+        Some(unsafe { T::load(address, self.is_writable()) })
     }
 
-    /// Writes element `index`; `None` outside. Only for owned bytes.
+    /// Writes element `index`; `None` outside. Only for writable bytes.
     #[inline(always)]
     pub fn set<T: Element>(&self, index: u64, value: T) -> Option<()> {
-        assert!(self.is_owned(), "shared bytes are never written");
-        if index >= (self.length >> T::SHIFT) as u64 {
+        assert!(self.is_writable(), "read-only bytes are never written");
+        if index >= (self.len() >> T::SHIFT) as u64 {
             return None;
         }
         // SAFETY: index < length / width, so the offset is below `length` (header, 1).
-        let address = unsafe { self.data.as_ptr().add((index as usize) << T::SHIFT) };
-        // SAFETY: (index + 1) * width <= length: writable because owned; aligned (header, 2).
+        let address = unsafe { self.data().add((index as usize) << T::SHIFT) };
+        // SAFETY: (index + 1) * width <= length: writable (asserted above); aligned (header, 2).
         unsafe { value.store(address) };
         Some(())
     }
@@ -177,7 +218,8 @@ impl Storage {
             out.copy_from_slice(&bytes[offset..][..out.len()]);
             return;
         }
-        assert!(offset <= self.length && out.len() <= self.length - offset, "checked by the caller");
+        let length = self.len();
+        assert!(offset <= length && out.len() <= length - offset, "checked by the caller");
         let (head, words) = split(offset, out.len());
         let (first, rest) = out.split_at_mut(head);
         let (middle, last) = rest.split_at_mut(words * WORD);
@@ -195,9 +237,10 @@ impl Storage {
         }
     }
 
-    /// Writes `bytes` from `offset` on. The range must be inside, the storage owned.
+    /// Writes `bytes` from `offset` on. The range must be inside, the storage writable.
     pub fn write(&self, offset: usize, bytes: &[u8]) {
-        assert!(offset <= self.length && bytes.len() <= self.length - offset, "checked by the caller");
+        let length = self.len();
+        assert!(offset <= length && bytes.len() <= length - offset, "checked by the caller");
         let (head, words) = split(offset, bytes.len());
         let (first, rest) = bytes.split_at(head);
         let (middle, last) = rest.split_at(words * WORD);
@@ -226,7 +269,7 @@ impl Drop for Storage {
     fn drop(&mut self) {
         if let Owner::Allocation(layout) = self.owner {
             // SAFETY: allocated in `allocate` with this layout, freed once.
-            unsafe { dealloc(self.data.as_ptr(), layout) };
+            unsafe { dealloc(self.data(), layout) };
         }
     }
 }
