@@ -234,6 +234,52 @@ pub unsafe fn run_grid(
     Ok(())
 }
 
+/// Calls the kernel for the workgroups `tiles` of the grid in `dispatch`, numbered with x fastest, until the first failure.
+///
+/// # Safety
+/// As for [`run_grid`]; `tiles` lies within the grid.
+#[inline]
+pub unsafe fn run_tiles(
+    function: KernelFunction,
+    environment: *const Environment,
+    dispatch: &CacheLine<DispatchState>,
+    local: LocalMemory,
+    processor_id: u32,
+    tiles: std::ops::Range<u32>,
+) -> std::result::Result<(), KernelFailure> {
+    let (count_x, count_y) = (dispatch.0.workgroup_count_x, dispatch.0.workgroup_count_y);
+    let row = tiles.start / count_x;
+    let mut workgroup = CacheLine(WorkgroupState {
+        workgroup_id_x: tiles.start % count_x,
+        workgroup_id_y: row % count_y,
+        // Fits: the count is 16 bits wide.
+        workgroup_id_z: (row / count_y) as u16,
+        reserved: 0,
+        processor_id,
+        local_memory: local.pointer,
+        local_memory_size: local.bytes,
+        padding: 0,
+    });
+    for _ in tiles {
+        // SAFETY: as in `run_grid`.
+        let code = unsafe { function(environment, &raw const dispatch.0, &raw const workgroup.0) };
+        if let Some(code) = NonZeroI32::new(code) {
+            return Err(KernelFailure(code));
+        }
+        let id = &mut workgroup.0;
+        id.workgroup_id_x += 1;
+        if id.workgroup_id_x == count_x {
+            id.workgroup_id_x = 0;
+            id.workgroup_id_y += 1;
+            if id.workgroup_id_y == count_y {
+                id.workgroup_id_y = 0;
+                id.workgroup_id_z = id.workgroup_id_z.wrapping_add(1);
+            }
+        }
+    }
+    Ok(())
+}
+
 /// A whole dispatch for callers without a recorder: tools, tests, direct queue operations.
 #[derive(Clone, Copy, Debug)]
 pub struct DirectDispatch<'a> {

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use weft_sync::{Deadline, Point, Result, bail, wait_all, wait_any};
+use weft_sync::{Axis, Deadline, Point, Result, bail, wait_all, wait_any};
 
 use crate::allocator::Allocator;
 use crate::buffer::{Buffer, BufferMetadata, BufferRange, DeviceId, Overlap};
@@ -38,6 +38,12 @@ pub trait DeviceBackend: Send + Sync + 'static {
         None
     }
 
+    /// The timeline of a queue, and how many epochs of it are completed. `None` for devices without timelines.
+    fn queue_axis(&self, queue: u32) -> Option<(Axis, u64)> {
+        let _ = queue;
+        None
+    }
+
     /// Answers to `hal.dispatch`, `hal.cpu` and whatever else the front does not know. `None`: unknown.
     fn query_i64(&self, category: &str, key: &str) -> Option<i64>;
 
@@ -55,7 +61,7 @@ pub trait DeviceBackend: Send + Sync + 'static {
 
     /// Makes a transient buffer and sees to it that it is committed, with memory of the pool if one is named, else from
     /// `allocator` or pools of the device, before the signals are reached.
-    fn alloca(&self, at: &Submission<'_>, allocator: &Allocator, alloca: &Alloca<'_>) -> Result<Arc<Buffer>>;
+    fn alloca(&self, at: &Submission<'_>, allocator: &Arc<Allocator>, alloca: &Alloca<'_>) -> Result<Arc<Buffer>>;
 
     /// Decommits a transient buffer, whose deallocation was claimed; withdraws the claim if that fails.
     fn dealloca(&self, submission: &Submission<'_>, buffer: &Buffer) -> Result<()>;
@@ -109,6 +115,20 @@ pub trait DeviceBackend: Send + Sync + 'static {
 
     /// Calls a host function.
     fn host_call(&self, submission: &Submission<'_>, device: DeviceId, call: HostCall) -> Result<()>;
+
+    /// Blocks until all points are reached. A device whose work other threads do may let this one help.
+    fn wait_all(&self, points: &[Point], deadline: Deadline) -> Result<()> {
+        wait_all(points, deadline)
+    }
+
+    /// Runs `body`, which submits work and then waits for it by [`DeviceBackend::wait_all`]: what it submits may be
+    /// left to that wait.
+    fn lending(&self, body: &mut dyn FnMut()) {
+        body();
+    }
+
+    /// Sees to it that what was left to a wait is begun without it.
+    fn flush(&self) {}
 }
 
 /// A device: queues, memory, executables.
@@ -145,6 +165,12 @@ impl Device {
     /// Number of queues.
     pub fn queue_count(&self) -> u32 {
         self.backend.queue_count()
+    }
+
+    /// The timeline of a queue, and how many of its epochs are completed: operations that succeeded, in the order in which
+    /// they ended. `None` for devices whose queues have none.
+    pub fn queue_axis(&self, queue: u32) -> Option<(Axis, u64)> {
+        self.backend.queue_axis(queue)
     }
 
     /// Answers a query; `None` if nobody knows the category or key.
@@ -200,7 +226,20 @@ impl Device {
 
     /// Waits for all of the points.
     pub fn wait_all(&self, points: &[Point], deadline: Deadline) -> Result<()> {
-        wait_all(points, deadline)
+        self.backend.wait_all(points, deadline)
+    }
+
+    /// Runs `body` on a thread that submits work to this device and then waits for it by [`Device::wait_all`]. The
+    /// device may leave to that wait what it would otherwise wake another thread for. Without such a wait the work
+    /// begins when `body` returns, or at [`Device::queue_flush`].
+    pub fn lending<R>(&self, body: impl FnOnce() -> R) -> R {
+        let (mut body, mut result) = (Some(body), None);
+        self.backend.lending(&mut || {
+            if let Some(body) = body.take() {
+                result = Some(body());
+            }
+        });
+        result.expect("a device runs the body once")
     }
 
     /// Waits for any of the points; no points are reached already.
@@ -468,9 +507,11 @@ impl Device {
         self.backend.host_call(&self.chosen(submission)?, self.id, call)
     }
 
-    /// Nothing to do: work starts when it is submitted.
+    /// Work starts when it is submitted, but for what [`Device::lending`] left to a wait: that begins now.
     pub fn queue_flush(&self, affinity: QueueAffinity) -> Result<()> {
-        self.select(affinity).map(drop)
+        self.select(affinity)?;
+        self.backend.flush();
+        Ok(())
     }
 }
 

@@ -56,7 +56,7 @@ impl DeviceBackend for NullDevice {
     fn alloca(
         &self,
         submission: &Submission<'_>,
-        allocator: &Allocator,
+        allocator: &Arc<Allocator>,
         alloca: &Alloca<'_>,
     ) -> Result<Arc<Buffer>> {
         submission.run_alloca(allocator, alloca)

@@ -59,6 +59,15 @@ impl WorkerContext<'_> {
         self.pump.shared.cancel(process);
     }
 
+    /// Calls up to `count` sleepers to look at this process too; for drains that find more work than they can do alone.
+    pub fn call_for(&self, count: u32) {
+        if count > 0 {
+            // Published first: a worker that is about to sleep finds it in its last look.
+            self.process.activity().raise();
+            self.pump.wake(count);
+        }
+    }
+
     /// Changes the wake budget of this process; if it grows, there is work for more workers, and the difference is woken.
     pub fn set_wake_budget(&self, budget: u32) {
         let before = self.process.set_wake_budget(budget);

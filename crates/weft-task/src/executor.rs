@@ -144,6 +144,14 @@ impl Executor {
         self.shared().cancel(process);
     }
 
+    /// Wakes a worker for what [`Executor::schedule_soon`] left to this thread, if there is anything.
+    pub fn begin_left_work(&self) {
+        let shared = self.shared();
+        if inside::executor() != shared.id && inside::take_left_work(shared.id) {
+            shared.wake_from_outside(1);
+        }
+    }
+
     /// Ends a process with a failure, unless it has one or is over, as soon as a worker looks.
     pub fn fail(&self, process: &Arc<Process>, failure: Status) {
         process.report(failure);

@@ -41,6 +41,7 @@ impl Semaphore {
             value: AtomicU64::new(initial),
             untainted: AtomicU64::new(initial),
             flags: AtomicU32::new(0),
+            carries_frontier: capacity > 0,
             shared: Mutex::new(Shared { failure: None, pending: Pending::default(), frontier }),
         }
     }
@@ -204,6 +205,12 @@ impl Semaphore {
     pub fn untainted_value(&self) -> u64 {
         // Pairs with the Release in `signal_merging`.
         self.untainted.load(Ordering::Acquire)
+    }
+
+    /// Whether it keeps a frontier at all. Takes no lock.
+    #[inline]
+    pub fn carries_frontier(&self) -> bool {
+        self.carries_frontier
     }
 
     /// How many entries of a frontier it keeps.

@@ -61,6 +61,8 @@ pub struct Semaphore {
     /// Values up to here were reached with complete causal context.
     untainted: AtomicU64,
     flags: AtomicU32,
+    /// Never changes.
+    carries_frontier: bool,
     shared: Mutex<Shared>,
 }
 

@@ -1,0 +1,169 @@
+//! Running a recording on one thread: command after command, no atomics, no tiles.
+//!
+//! For recordings in which no region has work for two, and for devices with one worker. Commands run in the order of
+//! recording, so barriers mean nothing. The facts that the unsafe code relies on are numbered in `operands.rs`.
+
+#![allow(unsafe_code, reason = "touches buffer memory through checked addresses and calls kernels")]
+
+use std::ffi::c_void;
+
+use weft_hal::{Pattern, fill_bytes};
+use weft_sync::atomic::{AtomicBool, Ordering};
+use weft_sync::{Result, Status};
+
+use super::isa::{DispatchCommand, FLAG_INDIRECT, FLAG_PREDICATED, FillCommand, Header};
+use super::operands::{Operands, too_short};
+use super::recording::Blocks;
+use super::storage::Command;
+use crate::command_buffer::Kernel;
+use crate::dispatch::{
+    Geometry, KernelFailure, LocalMemory, Operands as KernelOperands, check_binding_pointers, run_grid,
+};
+
+/// Local memory of the thread that runs, as large as any dispatch of the recording needs.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Scratch(pub(crate) *mut c_void);
+
+/// Runs all commands until the first failure, or until `stop` is set: `Ok(false)` then.
+///
+/// # Safety
+/// `operands` are those of this recording (`look_up` succeeded); `scratch` is initialised, aligned to 64, exclusive, and
+/// holds `blocks.local_memory_bytes`.
+pub(crate) unsafe fn run_alone(
+    blocks: &Blocks,
+    operands: &mut Operands,
+    scratch: Scratch,
+    seat: u32,
+    stop: &AtomicBool,
+) -> Result<bool> {
+    let mut checked = (u16::MAX, 0);
+    for (index, block) in blocks.blocks.iter().enumerate() {
+        operands.load_block(blocks, index);
+        checked.0 = u16::MAX;
+        for (_, header, command) in block.commands() {
+            // Relaxed: sooner or later.
+            if stop.load(Ordering::Relaxed) {
+                return Ok(false);
+            }
+            match command {
+                Command::Dispatch(dispatch, constants) => {
+                    if checked != (dispatch.bindings, dispatch.binding_count) {
+                        check_bindings(blocks, operands, dispatch, 0)?;
+                        checked = (dispatch.bindings, dispatch.binding_count);
+                    }
+                    // SAFETY: the caller's promises, and the bindings were just checked.
+                    unsafe { run_dispatch(blocks, operands, header, dispatch, constants, scratch, seat)? };
+                }
+                Command::Fill(fill) => {
+                    let (base, length) = operands.bytes(usize::from(fill.target));
+                    // SAFETY: facts 1, 2 and 3.
+                    unsafe { fill_bytes(base, length, pattern_of(fill)) };
+                }
+                Command::Copy(copy) => {
+                    let (source, length) = operands.bytes(usize::from(copy.source));
+                    let (target, available) = operands.bytes(usize::from(copy.target));
+                    if available < length {
+                        return Err(too_short(length as u64, available));
+                    }
+                    // SAFETY: facts 1, 2 and 3 for both; `copy` allows overlap through aliasing imports.
+                    unsafe { std::ptr::copy(source, target, length) };
+                }
+                Command::Update(update, bytes) => {
+                    let (target, length) = operands.bytes(usize::from(update.target));
+                    let length = length.min(bytes.len());
+                    // SAFETY: facts 1, 2 and 3; the recording's bytes are not a buffer, so they do not overlap.
+                    unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), target, length) };
+                }
+                Command::Barrier(_) | Command::Branch | Command::Return => {}
+            }
+        }
+    }
+    Ok(true)
+}
+
+/// # Safety
+/// As for `run_alone`; the bindings of the dispatch were checked.
+#[inline]
+unsafe fn run_dispatch(
+    blocks: &Blocks,
+    operands: &Operands,
+    header: Header,
+    dispatch: &DispatchCommand,
+    constants: &[u32],
+    scratch: Scratch,
+    seat: u32,
+) -> Result<()> {
+    let mut count = dispatch.grid;
+    if header.flags & (FLAG_INDIRECT | FLAG_PREDICATED) != 0 {
+        if header.flags & FLAG_INDIRECT != 0 {
+            count = operands.read_grid(dispatch.grid[0] as usize, dispatch.grid[1])?;
+        }
+        if count.contains(&0) {
+            return Ok(());
+        }
+    }
+    let geometry = Geometry { size: dispatch.size, count, local_memory_bytes: dispatch.local_memory_bytes };
+    let state = geometry.state(&kernel_operands(operands, dispatch, constants, 0), 1);
+    // SAFETY: the recording retains the executable. The state points at the recording's constants and at bindings of
+    // these operands, as many as the front compared with the function's; they were checked to be aligned and not null,
+    // and facts 1 and 2 make them good for their lengths. Local memory is the caller's promise.
+    let outcome = unsafe {
+        run_grid(dispatch.function, dispatch.environment, &state, local_memory(dispatch, scratch), seat)
+    };
+    outcome.map_err(|failure| kernel_failure(&blocks.kernels[dispatch.kernel as usize], failure))
+}
+
+/// Arrays of a dispatch whose block's bindings begin at `first`.
+#[inline]
+pub(crate) fn kernel_operands(
+    operands: &Operands,
+    dispatch: &DispatchCommand,
+    constants: &[u32],
+    first: usize,
+) -> KernelOperands {
+    let (start, count) = (first + usize::from(dispatch.bindings), usize::from(dispatch.binding_count));
+    KernelOperands {
+        constants: constants.as_ptr(),
+        constant_count: u16::from(dispatch.constant_count),
+        binding_count: dispatch.binding_count,
+        binding_pointers: operands.pointers(start, count).as_ptr(),
+        binding_lengths: operands.lengths(start, count).as_ptr(),
+    }
+}
+
+#[inline]
+pub(crate) fn local_memory(dispatch: &DispatchCommand, scratch: Scratch) -> LocalMemory {
+    match dispatch.local_memory_bytes {
+        0 => LocalMemory::NONE,
+        bytes => LocalMemory { pointer: scratch.0, bytes },
+    }
+}
+
+/// Checks what kernels take for granted about their bindings.
+#[inline]
+pub(crate) fn check_bindings(
+    blocks: &Blocks,
+    operands: &Operands,
+    dispatch: &DispatchCommand,
+    first: usize,
+) -> Result<()> {
+    let (start, count) = (first + usize::from(dispatch.bindings), usize::from(dispatch.binding_count));
+    check_binding_pointers(operands.pointers(start, count))?;
+    let kernel = &blocks.kernels[dispatch.kernel as usize];
+    if kernel.checks_lengths {
+        kernel.loaded()?.check_binding_lengths(kernel.ordinal, operands.lengths(start, count))?;
+    }
+    Ok(())
+}
+
+pub(crate) fn pattern_of(fill: &FillCommand) -> Pattern {
+    Pattern { repeated: fill.pattern as u32, length: fill.pattern_length }
+}
+
+#[cold]
+pub(crate) fn kernel_failure(kernel: &Kernel, failure: KernelFailure) -> Status {
+    match kernel.loaded() {
+        Ok(loaded) => loaded.kernel_failure(kernel.ordinal, failure),
+        Err(status) => status,
+    }
+}

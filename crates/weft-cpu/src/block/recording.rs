@@ -1,0 +1,109 @@
+//! A finished recording: blocks and what they refer to. Immutable; any number of submissions run it at once.
+//!
+//! What lives here: [`Blocks`], the recorder that the front talks to, and questions about shape. What does not: writing
+//! (`builder.rs`), running (`alone.rs`, `shared.rs`), text (`disassemble.rs`).
+
+use std::sync::Arc;
+
+use weft_hal::{CommandRecorder, Dispatch, Pattern, Place, Recording};
+use weft_sync::Result;
+
+use super::builder::{BlockBuilder, BuilderLimits};
+use super::storage::Block;
+use crate::command_buffer::{Kernel, Source};
+
+/// Commands that may run at the same time, between two barriers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Region {
+    /// Which block it lies in.
+    pub(crate) block: u32,
+    /// Word of its first work command.
+    pub(crate) first: u16,
+    /// Number of work commands, 1 to 255.
+    pub(crate) commands: u8,
+    /// Some command says only at run time how many tiles it has.
+    pub(crate) is_dynamic: bool,
+    /// Tiles of the others.
+    pub(crate) tiles: u32,
+}
+
+/// A finished recording.
+#[derive(Default)]
+pub(crate) struct Blocks {
+    pub(crate) blocks: Vec<Block>,
+    /// Where the bindings of each block begin among those of all blocks.
+    pub(crate) binding_starts: Vec<u32>,
+    pub(crate) regions: Vec<Region>,
+    /// What submissions look up: slots of the table, buffers that are committed late.
+    pub(crate) sources: Vec<Source>,
+    /// Buffers that are there from the start; their addresses are in the fixups.
+    pub(crate) direct: Vec<Arc<weft_hal::Buffer>>,
+    pub(crate) kernels: Vec<Kernel>,
+    /// Most local memory that any dispatch needs.
+    pub(crate) local_memory_bytes: u32,
+    /// Dispatches that read their grid at run time.
+    pub(crate) indirect_count: u32,
+}
+
+impl Blocks {
+    /// Bindings of all blocks.
+    pub(crate) fn binding_count(&self) -> usize {
+        self.blocks.iter().map(Block::fixup_count).sum()
+    }
+
+    /// No region has work for a second worker.
+    pub(crate) fn is_narrow(&self) -> bool {
+        self.regions.iter().all(|region| !region.is_dynamic && region.tiles <= 1)
+    }
+
+    /// Bytes of all blocks.
+    pub(crate) fn block_bytes(&self) -> usize {
+        self.blocks.iter().map(Block::bytes).sum()
+    }
+}
+
+/// What the front keeps of a recording.
+pub(crate) struct BlockRecording(pub(crate) Arc<Blocks>);
+
+impl Recording for BlockRecording {}
+
+/// Records into blocks.
+pub(crate) struct BlockRecorder(BlockBuilder);
+
+impl BlockRecorder {
+    pub(crate) fn new() -> BlockRecorder {
+        BlockRecorder(BlockBuilder::new(BuilderLimits::default()))
+    }
+
+    /// The end of the recording.
+    pub(crate) fn into_blocks(self) -> Arc<Blocks> {
+        Arc::new(self.0.finish())
+    }
+}
+
+impl CommandRecorder for BlockRecorder {
+    fn barrier(&mut self) -> Result<()> {
+        self.0.barrier();
+        Ok(())
+    }
+
+    fn fill(&mut self, target: &Place<'_>, pattern: Pattern) -> Result<()> {
+        self.0.fill(target, pattern)
+    }
+
+    fn update(&mut self, source: &[u8], target: &Place<'_>) -> Result<()> {
+        self.0.update(source, target)
+    }
+
+    fn copy(&mut self, source: &Place<'_>, target: &Place<'_>) -> Result<()> {
+        self.0.copy(source, target)
+    }
+
+    fn dispatch(&mut self, dispatch: &Dispatch<'_>) -> Result<()> {
+        self.0.dispatch(dispatch)
+    }
+
+    fn finish(self: Box<Self>) -> Result<Box<dyn Recording>> {
+        Ok(Box::new(BlockRecording(self.into_blocks())))
+    }
+}

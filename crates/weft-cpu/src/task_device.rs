@@ -1,0 +1,333 @@
+//! The local-task device: queues on the workers of an executor.
+//!
+//! Submissions return before the work is done, in any order of waits and signals. A thread that waits for the device
+//! lends itself: it runs what it submitted, so that a call costs no hand-over (`weft-task`, *guests*).
+//!
+//! What lives here: assembling the device and what each operation becomes. What does not: queues (`task_queue/`), blocks
+//! (`block/`), memory (`host_memory.rs`), loading (`loader/`).
+
+use std::sync::Arc;
+
+use weft_hal::profile::{OperationKind, Profiler, QueueEvent};
+use weft_hal::{
+    Alloca, Allocator, AllocatorBackend, AllocatorWrapper, BindingEntry, Buffer, BufferRange,
+    CommandBufferMode, CommandBufferParams, CommandRecorder, Device, DeviceBackend, DeviceId, Dispatch,
+    ExecutableBackend, ExecutableParams, ExecuteFlags, File, HostCall, Pattern, Place, Recording, Submission,
+};
+use weft_sync::{Axis, Deadline, Machine, Point, Result, bail};
+use weft_task::{Executor, ExecutorOptions};
+
+use crate::block::{BlockRecorder, BlockRecording};
+use crate::command_buffer::{InlineRecorder, Program};
+use crate::host_memory::HostMemory;
+use crate::loader::{LoaderOptions, Loaders};
+use crate::task_queue::{Caller, Job, OwnedRange, Queue, QueueOptions, job};
+
+/// What programs know the device as.
+pub const LOCAL_TASK: &str = "local-task";
+
+/// Most queues of one device.
+pub const TASK_QUEUES_MAX: usize = 16;
+
+/// How a local-task device is made. `Default`: one queue, a worker for each processor that the process may use.
+pub struct TaskDeviceOptions {
+    /// One executor a queue, 1 to 16 of them. The same one may serve several queues.
+    pub executors: Vec<Executor>,
+    /// Fills and copies of fewer bytes are done by the thread that finds them ready, larger ones by all workers.
+    pub inline_transfer_bytes: u64,
+    /// Loaders of executables, in the order in which they are asked.
+    pub loaders: Arc<Loaders>,
+    /// Wrappers around the allocator, innermost first.
+    pub allocator_wrappers: Vec<AllocatorWrapper>,
+    /// Tells the queues of several devices of a group apart; see [`Axis`].
+    pub machine: Machine,
+    /// Which device of the group it is.
+    pub device_index: u8,
+}
+
+impl TaskDeviceOptions {
+    /// One queue on a new executor with so many workers, pinned nowhere. At least one worker.
+    pub fn with_workers(workers: usize) -> Result<TaskDeviceOptions> {
+        let options = ExecutorOptions { workers, ..ExecutorOptions::default() };
+        Ok(TaskDeviceOptions::on(vec![Executor::new(&options)?]))
+    }
+
+    /// A queue on each of these executors.
+    pub fn on(executors: Vec<Executor>) -> TaskDeviceOptions {
+        TaskDeviceOptions {
+            executors,
+            inline_transfer_bytes: 256 * 1024,
+            loaders: Arc::new(Loaders::new(LoaderOptions::default())),
+            allocator_wrappers: Vec::new(),
+            machine: Machine::LOCAL,
+            device_index: 0,
+        }
+    }
+}
+
+/// The backend of the device.
+struct TaskDevice {
+    queues: Vec<Arc<Queue>>,
+    inline_transfer_bytes: u64,
+    memory: HostMemory,
+    loaders: Arc<Loaders>,
+    profiler: Arc<Profiler>,
+}
+
+/// Makes a local-task device. INVALID_ARGUMENT without executors or with more than 16.
+pub fn open_task_device(options: &TaskDeviceOptions) -> Result<Arc<Device>> {
+    let count = options.executors.len();
+    if count == 0 || count > TASK_QUEUES_MAX {
+        bail!(InvalidArgument, "a device has 1 to {TASK_QUEUES_MAX} queues, not {count}");
+    }
+    let memory = HostMemory::new();
+    let mut allocator: Arc<dyn AllocatorBackend> = Arc::new(memory.clone());
+    for wrapper in &options.allocator_wrappers {
+        allocator = wrapper.apply(allocator)?;
+    }
+    let profiler = Arc::new(Profiler::new());
+    let queue = |(index, executor): (usize, &Executor)| {
+        Queue::new(QueueOptions {
+            executor: executor.clone(),
+            axis: options.machine.queue(options.device_index, index as u8),
+            memory: memory.clone(),
+            profiler: Arc::clone(&profiler),
+        })
+    };
+    let queues = options.executors.iter().enumerate().map(queue).collect();
+    let backend = TaskDevice {
+        queues,
+        inline_transfer_bytes: options.inline_transfer_bytes,
+        memory,
+        loaders: Arc::clone(&options.loaders),
+        profiler,
+    };
+    let allocator = Allocator::new(DeviceId::unique(), allocator);
+    Ok(Device::new(LOCAL_TASK, allocator, Box::new(backend)))
+}
+
+impl TaskDevice {
+    /// The queue that the front chose: one bit.
+    #[inline]
+    fn queue(&self, submission: &Submission<'_>) -> &Queue {
+        &self.queues[submission.affinity.0.trailing_zeros() as usize % self.queues.len()]
+    }
+
+    #[inline]
+    fn event(
+        &self,
+        submission: &Submission<'_>,
+        operation: OperationKind,
+        bytes: u64,
+    ) -> Option<Box<QueueEvent>> {
+        self.profiler.submitted(submission, operation, 1, bytes)
+    }
+
+    /// A transfer too large for one thread, as a recording.
+    fn submit_tiled(
+        &self,
+        submission: &Submission<'_>,
+        event: Option<Box<QueueEvent>>,
+        record: impl FnOnce(&mut BlockRecorder) -> Result<()>,
+    ) -> Result<()> {
+        let mut recorder = BlockRecorder::new();
+        record(&mut recorder)?;
+        self.queue(submission).submit_recording(submission, event, &recorder.into_blocks(), &[])
+    }
+}
+
+impl DeviceBackend for TaskDevice {
+    fn profiler(&self) -> Option<&Arc<Profiler>> {
+        Some(&self.profiler)
+    }
+
+    fn queue_count(&self) -> u32 {
+        self.queues.len() as u32
+    }
+
+    fn queue_axis(&self, queue: u32) -> Option<(Axis, u64)> {
+        self.queues.get(queue as usize).map(|queue| (queue.axis(), queue.completed()))
+    }
+
+    fn query_i64(&self, category: &str, key: &str) -> Option<i64> {
+        match (category, key) {
+            ("hal.dispatch", "concurrency") => Some(self.queues[0].executor.worker_count() as i64),
+            ("hal.cpu", key) => self.loaders.processor_feature(key).map(i64::from),
+            _ => None,
+        }
+    }
+
+    fn supports_format(&self, format: &str) -> bool {
+        self.loaders.supports(format)
+    }
+
+    fn prepare_executable(&self, params: &ExecutableParams<'_>) -> Result<Box<dyn ExecutableBackend>> {
+        Ok(Box::new(self.loaders.load(params)?))
+    }
+
+    fn create_recorder(&self, params: &CommandBufferParams) -> Result<Box<dyn CommandRecorder>> {
+        if params.mode.contains(CommandBufferMode::ALLOW_INLINE_EXECUTION) {
+            let profiler = self.profiler.is_active().then(|| Arc::clone(&self.profiler));
+            return Ok(Box::new(InlineRecorder::new(self.memory.clone(), profiler)));
+        }
+        Ok(Box::new(BlockRecorder::new()))
+    }
+
+    fn trim(&self) {
+        self.memory.trim();
+    }
+
+    fn alloca(
+        &self,
+        submission: &Submission<'_>,
+        allocator: &Arc<Allocator>,
+        alloca: &Alloca<'_>,
+    ) -> Result<Arc<Buffer>> {
+        let buffer = Buffer::transient(alloca.metadata, alloca.size, None);
+        let event = self.event(submission, OperationKind::Alloca, alloca.size);
+        self.queue(submission).submit_short(
+            submission,
+            event,
+            || job::commit(&buffer, allocator, &alloca.params, alloca.size),
+            || {
+                let request = job::Request::new(&buffer, allocator, alloca);
+                Ok(Job::Alloca(request))
+            },
+        )?;
+        Ok(buffer)
+    }
+
+    fn dealloca(&self, submission: &Submission<'_>, buffer: &Buffer) -> Result<()> {
+        let event = self.event(submission, OperationKind::Dealloca, 0);
+        let queue = self.queue(submission);
+        queue.submit_dealloca(submission, event, buffer)
+    }
+
+    fn fill(&self, submission: &Submission<'_>, target: BufferRange<'_>, pattern: Pattern) -> Result<()> {
+        let event = self.event(submission, OperationKind::Fill, target.length);
+        if target.length > self.inline_transfer_bytes {
+            return self.submit_tiled(submission, event, |to| to.fill(&Place::Direct(target), pattern));
+        }
+        let now = || job::fill(&target, pattern);
+        let later = || Ok(Job::Fill(OwnedRange::new(&target), pattern));
+        self.queue(submission).submit_short(submission, event, now, later)
+    }
+
+    fn update(&self, submission: &Submission<'_>, source: &[u8], target: BufferRange<'_>) -> Result<()> {
+        let event = self.event(submission, OperationKind::Update, target.length);
+        let now = || job::update(source, &target);
+        let later = || Ok(Job::Update(source.into(), OwnedRange::new(&target)));
+        self.queue(submission).submit_short(submission, event, now, later)
+    }
+
+    fn copy(
+        &self,
+        submission: &Submission<'_>,
+        source: BufferRange<'_>,
+        target: BufferRange<'_>,
+    ) -> Result<()> {
+        let event = self.event(submission, OperationKind::Copy, source.length);
+        if source.length > self.inline_transfer_bytes {
+            let (source, target) = (Place::Direct(source), Place::Direct(target));
+            return self.submit_tiled(submission, event, |to| to.copy(&source, &target));
+        }
+        let now = || job::copy(&source, &target);
+        let later = || Ok(Job::Copy(OwnedRange::new(&source), OwnedRange::new(&target)));
+        self.queue(submission).submit_short(submission, event, now, later)
+    }
+
+    fn read(
+        &self,
+        submission: &Submission<'_>,
+        file: &Arc<File>,
+        offset: u64,
+        target: BufferRange<'_>,
+    ) -> Result<()> {
+        let event = self.event(submission, OperationKind::Read, target.length);
+        let job = Job::Read(Arc::clone(file), offset, OwnedRange::new(&target));
+        self.queue(submission).submit_job(submission, event, job)
+    }
+
+    fn write(
+        &self,
+        submission: &Submission<'_>,
+        source: BufferRange<'_>,
+        file: &Arc<File>,
+        offset: u64,
+    ) -> Result<()> {
+        let event = self.event(submission, OperationKind::Write, source.length);
+        let job = Job::Write(OwnedRange::new(&source), Arc::clone(file), offset);
+        self.queue(submission).submit_job(submission, event, job)
+    }
+
+    fn dispatch(&self, submission: &Submission<'_>, dispatch: &Dispatch<'_>) -> Result<()> {
+        // Recording finds errors in the arguments, which leave the signals untouched.
+        let mut recorder = BlockRecorder::new();
+        recorder.dispatch(dispatch)?;
+        let event = self.event(submission, OperationKind::Dispatch, 0);
+        self.queue(submission).submit_recording(submission, event, &recorder.into_blocks(), &[])
+    }
+
+    fn execute(
+        &self,
+        submission: &Submission<'_>,
+        recording: &dyn Recording,
+        table: &[BindingEntry<'_>],
+        flags: ExecuteFlags,
+    ) -> Result<()> {
+        // A table that the caller promises to keep is retained all the same: a broken promise must not be a broken
+        // program.
+        let _ = flags;
+        let any: &dyn std::any::Any = recording;
+        if any.is::<Program>() {
+            // It ran while it was recorded.
+            return self.barrier(submission);
+        }
+        let Some(BlockRecording(blocks)) = any.downcast_ref::<BlockRecording>() else {
+            bail!(InvalidArgument, "the command buffer was recorded for another kind of device");
+        };
+        let event = self.event(submission, OperationKind::Execute, 0);
+        self.queue(submission).submit_recording(submission, event, blocks, table)
+    }
+
+    fn barrier(&self, submission: &Submission<'_>) -> Result<()> {
+        let event = self.event(submission, OperationKind::Barrier, 0);
+        self.queue(submission).submit_short(submission, event, || Ok(()), || Ok(Job::Barrier))
+    }
+
+    fn host_call(&self, submission: &Submission<'_>, device: DeviceId, call: HostCall) -> Result<()> {
+        let event = self.event(submission, OperationKind::HostCall, 0);
+        let job = Job::HostCall(call, Caller { device, affinity: submission.affinity });
+        self.queue(submission).submit_job(submission, event, job)
+    }
+
+    fn wait_all(&self, points: &[Point], deadline: Deadline) -> Result<()> {
+        // A thread that lends itself may be kept by a kernel for as long as that takes; one with a deadline cannot.
+        match deadline.remaining() {
+            None => self.queues[0].executor.wait_all(points, deadline),
+            Some(_) => {
+                self.flush();
+                weft_sync::wait_all(points, deadline)
+            }
+        }
+    }
+
+    fn lending(&self, body: &mut dyn FnMut()) {
+        self.queues[0].executor.offering(body);
+    }
+
+    fn flush(&self) {
+        for queue in &self.queues {
+            queue.executor.begin_left_work();
+        }
+    }
+}
+
+impl Drop for TaskDevice {
+    fn drop(&mut self) {
+        // All of them before anybody waits: operations of one may wait for another.
+        for queue in &self.queues {
+            queue.close();
+        }
+    }
+}

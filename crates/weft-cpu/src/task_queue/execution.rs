@@ -1,0 +1,367 @@
+//! Recordings that run: one process each, used again.
+//!
+//! What lives here: [`Execution`], the work of such a process, and [`Spares`], where processes wait for their next
+//! recording. What does not: how commands run (`block/`).
+//!
+//! 1. A *narrow* execution is an immediate process: one thread at a time, so it runs the recording without atomics. A
+//!    *wide* one has a slot, and threads share its tiles.
+//! 2. A spare is renewed only by its sole owner (`Process::renew` takes `&mut`): nobody can be inside, and nobody comes
+//!    late.
+//! 3. `completed` is called with the last tile, while others may still be leaving; `released` when nobody is inside.
+//! 4. Seats number the threads inside from 0 on. A thread without a seat has nothing to do here.
+
+#![allow(unsafe_code, reason = "promises to `block/` that operands and scratch are those of the recording")]
+
+use std::collections::VecDeque;
+use std::ffi::c_void;
+use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use weft_hal::profile::QueueEvent;
+use weft_hal::{BindingEntry, HostBlock};
+use weft_sync::atomic::{AtomicBool, AtomicU64, Mutex, Ordering, lock};
+use weft_sync::{Point, Result, Status, WhileDoing};
+use weft_task::{Drained, KeepWarm, Process, ProcessOptions, Tiles, Work, WorkerContext};
+
+use super::past::Past;
+use super::{Queue, TicketRef, closed};
+use crate::block::{Blocks, Operands, Scratch, Share, ShareEnd, run_alone};
+
+/// Processes that are looked at for a spare one before a new one is made.
+const SPARES_LOOKED_AT: usize = 4;
+
+/// Most threads that share one recording.
+const SEATS_MAX: usize = 64;
+
+/// Local memory of one seat is a multiple of this.
+const SCRATCH_ALIGNMENT: usize = 64;
+
+/// Processes of one kind, those in use included: who is done goes free by itself.
+pub(super) struct Spares {
+    processes: Mutex<VecDeque<Arc<Process>>>,
+    is_wide: bool,
+}
+
+impl Spares {
+    pub(super) fn new(is_wide: bool) -> Spares {
+        Spares { processes: Mutex::new(VecDeque::new()), is_wide }
+    }
+
+    /// A process that nobody uses, and its work.
+    fn take(&self) -> Arc<Process> {
+        let mut processes = lock(&self.processes);
+        for _ in 0..processes.len().min(SPARES_LOOKED_AT) {
+            let Some(mut process) = processes.pop_front() else { break };
+            if process.renew::<Execution>().is_some() {
+                return process;
+            }
+            processes.push_back(process);
+        }
+        drop(processes);
+        let options = ProcessOptions { compute_slot: self.is_wide, ..ProcessOptions::default() };
+        Process::new(Execution::new(), options)
+    }
+
+    fn put(&self, process: Arc<Process>) {
+        lock(&self.processes).push_back(process);
+    }
+}
+
+/// A recording that runs, or waits to be used again.
+struct Execution {
+    task: RwLock<Task>,
+    notice: Mutex<Notice>,
+    tiles: Tiles,
+    stop: AtomicBool,
+    /// Seats that are taken.
+    seats: AtomicU64,
+    failure: OnceLock<Status>,
+}
+
+/// What is being run. Written by who starts it, and at its end.
+struct Task {
+    queue: Option<Arc<Queue>>,
+    blocks: Option<Arc<Blocks>>,
+    operands: Operands,
+    scratch: Option<HostBlock>,
+    /// Threads that may be inside.
+    workers: u32,
+}
+
+/// What is said at the end, and to whom. Apart from the task, which others may still read then.
+struct Notice {
+    signals: Vec<Point>,
+    past: Past,
+    event: Option<Box<QueueEvent>>,
+}
+
+impl Execution {
+    fn new() -> Execution {
+        Execution {
+            task: RwLock::new(Task {
+                queue: None,
+                blocks: None,
+                operands: Operands::default(),
+                scratch: None,
+                workers: 1,
+            }),
+            notice: Mutex::new(Notice { signals: Vec::new(), past: Past::nothing(), event: None }),
+            tiles: Tiles::new(),
+            stop: AtomicBool::new(false),
+            seats: AtomicU64::new(0),
+            failure: OnceLock::new(),
+        }
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Task> {
+        self.task.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Task> {
+        self.task.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Queue {
+    /// Starts a recording whose waits are over. On an error nothing was started.
+    pub(super) fn start(
+        &self,
+        blocks: &Arc<Blocks>,
+        table: &[BindingEntry<'_>],
+        ticket: TicketRef<'_>,
+    ) -> Result<()> {
+        let threads = self.executor.worker_count().min(SEATS_MAX) as u32;
+        let is_wide = threads > 1 && !blocks.is_narrow();
+        let spares = if is_wide { &self.wide } else { &self.narrow };
+        let mut process = spares.take();
+        let Some(execution) = process.renew::<Execution>() else {
+            weft_sync::bail!(Internal, "a spare process is in use");
+        };
+        let begun = execution.begin(self, blocks, table, ticket, if is_wide { threads } else { 1 });
+        let has_work = match begun {
+            Ok(has_work) => has_work,
+            Err(status) => {
+                execution.clear();
+                spares.put(process);
+                return Err(status);
+            }
+        };
+        if !has_work {
+            execution.write().let_go();
+            execution.finish(self, None);
+            execution.clear();
+            spares.put(process);
+            return Ok(());
+        }
+        self.scope.begin();
+        spares.put(Arc::clone(&process));
+        self.executor.schedule_soon(&process);
+        Ok(())
+    }
+
+    fn scratch(&self, blocks: &Blocks, seats: u32) -> Result<Option<HostBlock>> {
+        if blocks.local_memory_bytes == 0 {
+            return Ok(None);
+        }
+        let bytes = scratch_stride(blocks).saturating_mul(seats as usize);
+        self.memory.scratch(bytes).map(Some).while_doing(|| "providing local memory")
+    }
+}
+
+fn scratch_stride(blocks: &Blocks) -> usize {
+    (blocks.local_memory_bytes as usize).next_multiple_of(SCRATCH_ALIGNMENT)
+}
+
+impl Execution {
+    /// Everything that can fail, before anybody sees it. Whether there is anything to run.
+    fn begin(
+        &mut self,
+        queue: &Queue,
+        blocks: &Arc<Blocks>,
+        table: &[BindingEntry<'_>],
+        ticket: TicketRef<'_>,
+        workers: u32,
+    ) -> Result<bool> {
+        let Execution { task, notice, tiles, stop, seats, failure } = self;
+        let task = task.get_mut().unwrap_or_else(PoisonError::into_inner);
+        tiles.reset();
+        *stop = AtomicBool::new(false);
+        *seats = AtomicU64::new(0);
+        *failure = OnceLock::new();
+        task.operands.look_up(blocks, table)?;
+        // Before the first workgroup: a lack of memory must not show half-way.
+        task.scratch = queue.scratch(blocks, workers)?;
+        task.workers = workers;
+        let has_work = if workers > 1 {
+            task.operands.load_all(blocks);
+            let share = Share { blocks, operands: &task.operands, tiles, stop, workers };
+            share.open_from(0)?
+        } else {
+            !blocks.regions.is_empty()
+        };
+        task.blocks = Some(Arc::clone(blocks));
+        task.queue = Some(queue.retain());
+        let notice = notice.get_mut().unwrap_or_else(PoisonError::into_inner);
+        notice.signals.extend_from_slice(ticket.signals);
+        notice.past = ticket.past.clone();
+        notice.event = ticket.event;
+        if let Some(event) = &mut notice.event
+            && event.ready_ns == 0
+        {
+            event.ready_ns = weft_hal::profile::now_ns();
+        }
+        Ok(has_work)
+    }
+
+    fn drain_alone(&self) -> Drained {
+        let mut task = self.write();
+        let Task { queue: Some(queue), blocks: Some(blocks), operands, scratch, .. } = &mut *task else {
+            return Drained::Finished;
+        };
+        // SAFETY: `begin` looked the operands up for this recording, and provided scratch of this size; the write lock
+        // makes both ours.
+        let outcome =
+            unsafe { run_alone(blocks, operands, Scratch(base_of(scratch.as_ref(), 0)), 0, &queue.closing) };
+        match outcome {
+            Ok(true) => Drained::Finished,
+            Ok(false) => Drained::Failed(closed()),
+            Err(status) => Drained::Failed(status.while_doing("executing a command buffer")),
+        }
+    }
+
+    fn drain_together(&self, task: &Task, worker: &WorkerContext<'_>) -> Drained {
+        let (Some(queue), Some(blocks)) = (&task.queue, &task.blocks) else { return Drained::Finished };
+        let Some(seat) = Seat::take(&self.seats, task.workers) else { return Drained::Nothing };
+        // Before the look for tiles: what is opened after it moves the epoch.
+        let epoch = worker.process().retention_epoch();
+        let stop = if queue.is_closing() { &queue.closing } else { &self.stop };
+        let share =
+            Share { blocks, operands: &task.operands, tiles: &self.tiles, stop, workers: task.workers };
+        let stride = scratch_stride(blocks) * seat.number as usize;
+        let scratch = Scratch(base_of(task.scratch.as_ref(), stride));
+        let call = |count| {
+            worker.process().advance_retention();
+            worker.call_for(count);
+        };
+        // SAFETY: `begin` looked the operands up for this recording, loaded all blocks, and provided scratch of this
+        // size for each seat, of which one thread at a time has this one.
+        let end = unsafe { share.work(scratch, seat.number, call) };
+        match end {
+            Ok(ShareEnd::Over) => Drained::Finished,
+            Ok(ShareEnd::Slice) => Drained::Worked,
+            Ok(ShareEnd::Idle { .. }) if queue.is_closing() => Drained::Failed(closed()),
+            Ok(ShareEnd::Idle { wide_ahead: true, .. }) => {
+                Drained::KeepWarm(KeepWarm { epoch, retainers_max: task.workers - 1 })
+            }
+            Ok(ShareEnd::Idle { .. }) => Drained::Nothing,
+            Err(status) => {
+                self.stop.store(true, Ordering::Relaxed);
+                Drained::Failed(status.while_doing("executing a command buffer"))
+            }
+        }
+    }
+}
+
+fn base_of(block: Option<&HostBlock>, offset: usize) -> *mut c_void {
+    block.map_or(std::ptr::null_mut(), |block| block.base().as_ptr().wrapping_add(offset).cast())
+}
+
+impl Work for Execution {
+    fn drain(&self, worker: &WorkerContext<'_>) -> Drained {
+        let task = self.read();
+        if task.workers > 1 {
+            return self.drain_together(&task, worker);
+        }
+        drop(task);
+        self.drain_alone()
+    }
+
+    fn completed(&self, outcome: Result<()>) {
+        if let Err(status) = outcome {
+            // Rule 4 of the queue: said when nobody is inside.
+            drop(self.failure.set(status));
+            return;
+        }
+        let queue = {
+            let task = self.read();
+            let Some(queue) = task.queue.clone() else { return };
+            if task.workers > 1 {
+                queue
+            } else {
+                // Nobody else is inside, so memory goes back before anybody hears of the end.
+                drop(task);
+                self.write().let_go();
+                queue
+            }
+        };
+        self.finish(&queue, None);
+    }
+
+    fn released(&self) {
+        self.write().let_go();
+        let Some(queue) = self.read().queue.clone() else { return };
+        if let Some(status) = self.failure.get() {
+            self.finish(&queue, Some(status.clone()));
+        }
+        self.clear();
+        queue.scope.end();
+    }
+}
+
+impl Execution {
+    /// Says that it is over.
+    fn finish(&self, queue: &Queue, failure: Option<Status>) {
+        let mut notice = lock(&self.notice);
+        let Notice { signals, past, event } = &mut *notice;
+        // Under the lock of this execution alone, which nobody else takes before it is released.
+        queue.end(TicketRef { signals, past, event: event.take() }, failure);
+        signals.clear();
+    }
+
+    /// As it was before it began, but for its room.
+    fn clear(&self) {
+        let mut task = self.write();
+        task.let_go();
+        task.queue = None;
+        let mut notice = lock(&self.notice);
+        notice.signals.clear();
+        notice.event = None;
+    }
+}
+
+impl Task {
+    /// Lets go of memory and code.
+    fn let_go(&mut self) {
+        self.operands.release();
+        self.scratch = None;
+        self.blocks = None;
+    }
+}
+
+/// Rule 4: a number that no other thread inside has.
+struct Seat<'a> {
+    seats: &'a AtomicU64,
+    number: u32,
+}
+
+impl Seat<'_> {
+    fn take(seats: &AtomicU64, count: u32) -> Option<Seat<'_>> {
+        let mut taken = seats.load(Ordering::Relaxed);
+        loop {
+            let number = taken.trailing_ones();
+            if number >= count {
+                return None;
+            }
+            // Acquire pairs with the Release in `drop`: what the last one on this seat did to its scratch is over.
+            match seats.compare_exchange_weak(taken, taken | 1 << number, Ordering::Acquire, Ordering::Relaxed) {
+                Ok(_) => return Some(Seat { seats, number }),
+                Err(found) => taken = found,
+            }
+        }
+    }
+}
+
+impl Drop for Seat<'_> {
+    fn drop(&mut self) {
+        self.seats.fetch_and(!(1 << self.number), Ordering::Release);
+    }
+}

@@ -1,0 +1,240 @@
+//! What operations do when their time has come.
+//!
+//! What lives here: [`Job`], everything that an operation needs later, retained; and the bodies of the short ones, which
+//! the device also calls directly. What does not: recordings (`execution.rs`), validation (`weft-hal`).
+//!
+//! Host calls and file transfers may take long, and they may wait for other operations of this queue. So each is a
+//! process of its own, and the control process goes on.
+
+#![allow(unsafe_code, reason = "moves bytes between checked, pinned ranges")]
+
+use std::sync::Arc;
+
+use weft_hal::{
+    Alloca, Allocator, BindingEntry, Buffer, BufferParams, BufferRange, File, HostCall, HostCallContext, HostCallEnd,
+    HostCallFlags, Pattern, Pinned, fill_bytes,
+};
+use weft_sync::atomic::{Mutex, lock};
+use weft_sync::{Result, WhileDoing};
+use weft_task::{Drained, Process, ProcessOptions, Work, WorkerContext};
+
+use super::{Caller, Queue, Ticket, TicketRef};
+use crate::block::Blocks;
+
+/// A range that is retained.
+pub(crate) struct OwnedRange {
+    buffer: Arc<Buffer>,
+    offset: u64,
+    length: u64,
+}
+
+impl OwnedRange {
+    pub(crate) fn new(range: &BufferRange<'_>) -> OwnedRange {
+        OwnedRange { buffer: range.buffer.retain(), offset: range.offset, length: range.length }
+    }
+
+    fn borrow(&self) -> BufferRange<'_> {
+        BufferRange { buffer: &self.buffer, offset: self.offset, length: self.length }
+    }
+}
+
+/// An entry of a table that is retained.
+pub(crate) struct OwnedEntry {
+    buffer: Option<Arc<Buffer>>,
+    offset: u64,
+    length: u64,
+}
+
+/// An allocation that is done later.
+pub(crate) struct Request {
+    buffer: Arc<Buffer>,
+    allocator: Arc<Allocator>,
+    params: BufferParams,
+    size: u64,
+}
+
+impl Request {
+    pub(crate) fn new(buffer: &Arc<Buffer>, allocator: &Arc<Allocator>, alloca: &Alloca<'_>) -> Request {
+        let (buffer, allocator) = (Arc::clone(buffer), Arc::clone(allocator));
+        Request { buffer, allocator, params: alloca.params, size: alloca.size }
+    }
+}
+
+/// What is done later.
+pub(crate) enum Job {
+    Barrier,
+    Alloca(Request),
+    Dealloca(Arc<Buffer>),
+    Fill(OwnedRange, Pattern),
+    Update(Box<[u8]>, OwnedRange),
+    Copy(OwnedRange, OwnedRange),
+    Read(Arc<File>, u64, OwnedRange),
+    Write(OwnedRange, Arc<File>, u64),
+    Recording(Arc<Blocks>, Box<[OwnedEntry]>),
+    HostCall(HostCall, Caller),
+}
+
+impl Job {
+    pub(crate) fn recording(blocks: &Arc<Blocks>, table: &[BindingEntry<'_>]) -> Job {
+        let entries = table.iter().map(|entry| OwnedEntry {
+            buffer: entry.buffer.map(Buffer::retain),
+            offset: entry.offset,
+            length: entry.length,
+        });
+        Job::Recording(Arc::clone(blocks), entries.collect())
+    }
+
+    /// The job will not be done. `closing`: nobody can do it later either.
+    pub(super) fn abandon(self, closing: bool) {
+        if let Job::Dealloca(buffer) = self {
+            if closing { buffer.decommit() } else { buffer.withdraw_dealloca() }
+        }
+    }
+
+    /// Does it and says so.
+    pub(super) fn run(self, queue: &Queue, mut ticket: Ticket) {
+        let outcome = match self {
+            Job::Barrier => Ok(()),
+            Job::Alloca(Request { buffer, allocator, params, size }) => {
+                commit(&buffer, &allocator, &params, size)
+            }
+            Job::Dealloca(buffer) => {
+                buffer.decommit();
+                Ok(())
+            }
+            Job::Fill(target, pattern) => fill(&target.borrow(), pattern),
+            Job::Update(bytes, target) => update(&bytes, &target.borrow()),
+            Job::Copy(source, target) => copy(&source.borrow(), &target.borrow()),
+            Job::Recording(blocks, entries) => {
+                let table: Vec<_> = entries
+                    .iter()
+                    .map(|entry| BindingEntry {
+                        buffer: entry.buffer.as_deref(),
+                        offset: entry.offset,
+                        length: entry.length,
+                    })
+                    .collect();
+                let event = ticket.event.take();
+                let to = TicketRef { signals: &ticket.signals, past: &ticket.past, event };
+                match queue.start(&blocks, &table, to) {
+                    Ok(()) => return,
+                    Err(status) => Err(status),
+                }
+            }
+            Job::Read(..) | Job::Write(..) | Job::HostCall(..) => return queue.start_long(self, ticket),
+        };
+        let event = ticket.event.take();
+        queue.end(TicketRef { signals: &ticket.signals, past: &ticket.past, event }, outcome.err());
+    }
+
+    /// The body of the long ones. `Ok(false)`: somebody else signals.
+    fn run_long(self, ticket: &Ticket, queue: &Queue) -> Result<bool> {
+        match self {
+            Job::Read(file, offset, target) => read(&file, offset, &target.borrow()).map(|()| true),
+            Job::Write(source, file, offset) => write(&source.borrow(), &file, offset).map(|()| true),
+            Job::HostCall(call, caller) => call_host(call, caller, ticket, queue),
+            _ => Ok(true),
+        }
+    }
+}
+
+/// What blocks or takes long, as a process.
+struct Long(Mutex<Option<(Job, Ticket, Arc<Queue>)>>);
+
+impl Work for Long {
+    fn drain(&self, _worker: &WorkerContext<'_>) -> Drained {
+        let taken = lock(&self.0).take();
+        if let Some((job, mut ticket, queue)) = taken {
+            let outcome = job.run_long(&ticket, &queue);
+            let event = ticket.event.take();
+            let to = TicketRef { signals: &ticket.signals, past: &ticket.past, event };
+            match outcome {
+                Ok(true) => queue.end(to, None),
+                Ok(false) => queue.end(TicketRef { signals: &[], ..to }, None),
+                Err(status) => queue.end(to, Some(status)),
+            }
+            queue.scope.end();
+        }
+        Drained::Finished
+    }
+}
+
+impl Queue {
+    fn start_long(&self, job: Job, ticket: Ticket) {
+        self.scope.begin();
+        let long = Long(Mutex::new(Some((job, ticket, self.retain()))));
+        self.executor.schedule(&Process::new(long, ProcessOptions::default()));
+    }
+}
+
+fn call_host(call: HostCall, caller: Caller, ticket: &Ticket, queue: &Queue) -> Result<bool> {
+    let context =
+        HostCallContext { device: caller.device, affinity: caller.affinity, signal: &ticket.signals };
+    let HostCall { function, arguments, flags } = call;
+    if flags.contains(HostCallFlags::NON_BLOCKING) {
+        let to = TicketRef { signals: &ticket.signals, past: &ticket.past, event: None };
+        queue.end(to, None);
+        // Nobody waits for the outcome any more.
+        let _ = function(&HostCallContext { signal: &[], ..context }, arguments);
+        return Ok(false);
+    }
+    let end = function(&context, arguments).while_doing(|| "calling a host function")?;
+    Ok(end == HostCallEnd::Done)
+}
+
+/// Gives a queue-allocated buffer its memory.
+pub(crate) fn commit(
+    buffer: &Buffer,
+    allocator: &Allocator,
+    params: &BufferParams,
+    size: u64,
+) -> Result<()> {
+    let block = allocator.allocate_block(params, size).while_doing(|| "allocating on a queue")?;
+    buffer.commit(block)
+}
+
+/// The pinned bytes of a checked range.
+#[inline]
+fn pin<'a>(range: &BufferRange<'a>) -> Result<Pinned<'a>> {
+    range.buffer.pin()?.narrow(range.offset, range.length)
+}
+
+pub(crate) fn fill(target: &BufferRange<'_>, pattern: Pattern) -> Result<()> {
+    let target = pin(target).while_doing(|| "filling a buffer")?;
+    // SAFETY: the range is checked and pinned, and the front checked that it may be written.
+    unsafe { fill_bytes(target.base(), target.length(), pattern) };
+    Ok(())
+}
+
+pub(crate) fn update(source: &[u8], target: &BufferRange<'_>) -> Result<()> {
+    let target = pin(target).while_doing(|| "updating a buffer")?;
+    assert_eq!(target.length(), source.len(), "the front sized the range for the source");
+    // SAFETY: the range is checked and pinned, may be written, and is as long as the source; `copy` allows overlap.
+    unsafe { std::ptr::copy(source.as_ptr(), target.base(), source.len()) };
+    Ok(())
+}
+
+pub(crate) fn copy(source: &BufferRange<'_>, target: &BufferRange<'_>) -> Result<()> {
+    let pinned = pin(source).and_then(|source| Ok((source, pin(target)?)));
+    let (source, target) = pinned.while_doing(|| "copying between buffers")?;
+    assert_eq!(source.length(), target.length(), "the front made the ranges equally long");
+    // SAFETY: both ranges are checked and pinned, and equally long; the target may be written. `copy` allows overlap
+    // through aliasing imports.
+    unsafe { std::ptr::copy(source.base(), target.base(), source.length()) };
+    Ok(())
+}
+
+fn read(file: &File, offset: u64, target: &BufferRange<'_>) -> Result<()> {
+    let target = pin(target).while_doing(|| "reading a file")?;
+    // SAFETY: the range is checked, pinned, initialised and may be written; the submitter orders other users of it before
+    // or after this operation.
+    let bytes = unsafe { std::slice::from_raw_parts_mut(target.base(), target.length()) };
+    file.read_exact(offset, bytes).while_doing(|| "reading a file")
+}
+
+fn write(source: &BufferRange<'_>, file: &File, offset: u64) -> Result<()> {
+    let source = pin(source).while_doing(|| "writing a file")?;
+    // SAFETY: the range is checked, pinned and initialised; the submitter orders writers of it before or after.
+    let bytes = unsafe { std::slice::from_raw_parts(source.base(), source.length()) };
+    file.write_all(offset, bytes).while_doing(|| "writing a file")
+}

@@ -1,0 +1,326 @@
+//! A queue that is a process.
+//!
+//! | file            | what lives there                                                        |
+//! |-----------------|-------------------------------------------------------------------------|
+//! | `mod.rs`        | the queue: submission, the control process, closing                     |
+//! | `operation.rs`  | an operation that waits for semaphores                                  |
+//! | `job.rs`        | what operations do when their time has come, the short ones all of it   |
+//! | `execution.rs`  | recordings that run: one process each                                   |
+//! | `past.rs`       | what an operation comes after, and what its signals say about that      |
+//!
+//! 1. **What can be done at once is done by whoever submits**: with all waits reached, a short operation ends before the
+//!    call returns, and a recording is handed to the executor without a detour.
+//! 2. **Nobody blocks for a semaphore.** An operation registers with those that it waits for; the one that brings the
+//!    last one puts it on the ready list and schedules the *control process*, which does what rule 1 does.
+//! 3. **A recording is a process of its own**, so the executor's slots, its last-one-out rule and its overflow list are
+//!    all the machinery there is for running several at once. Processes are used again: a submission allocates nothing
+//!    once enough of them exist.
+//! 4. Signals of success fire with the last tile; resources go when the last thread has left. Signals of failure fire
+//!    only then: nobody is in a kernel any more.
+//! 5. Signals fire inside of [`Executor::offering`]: what becomes ready by them is left to the thread that fires them.
+//! 6. **Closing** fails what waits with CANCELLED (deallocations are done first), stops recordings at the next tile, and
+//!    waits until nothing is in flight.
+
+mod execution;
+pub(crate) mod job;
+mod operation;
+mod past;
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, OnceLock, Weak};
+
+use weft_hal::profile::{Profiler, QueueEvent};
+use weft_hal::{BindingEntry, Buffer, DeviceId, Submission, fail_all};
+use weft_sync::atomic::{AtomicBool, Mutex, Ordering, lock};
+use weft_sync::{Axis, Code, CompletionCounter, Deadline, Point, Result, Status};
+use weft_task::{Drained, Executor, Process, ProcessOptions, Scope, ScopeOptions, Work, WorkerContext};
+
+use crate::block::Blocks;
+use crate::host_memory::HostMemory;
+pub(crate) use job::{Job, OwnedRange};
+use operation::Operation;
+use past::Past;
+
+/// What all queues of a device share.
+pub(crate) struct QueueOptions {
+    pub(crate) executor: Executor,
+    pub(crate) axis: Axis,
+    pub(crate) memory: HostMemory,
+    pub(crate) profiler: Arc<Profiler>,
+}
+
+/// One queue.
+pub(crate) struct Queue {
+    this: Weak<Queue>,
+    pub(crate) executor: Executor,
+    axis: Axis,
+    completions: CompletionCounter,
+    memory: HostMemory,
+    pub(crate) profiler: Arc<Profiler>,
+    /// Operations whose waits are over.
+    ready: Mutex<VecDeque<Arc<Operation>>>,
+    /// Operations that wait, by number: for closing.
+    waiting: Mutex<HashMap<u64, Arc<Operation>>>,
+    control: OnceLock<Arc<Process>>,
+    /// Processes for recordings: for one thread, and for several.
+    narrow: execution::Spares,
+    wide: execution::Spares,
+    scope: Arc<Scope>,
+    closing: AtomicBool,
+}
+
+/// An operation on its way: everything that is not its work.
+pub(crate) struct Ticket {
+    pub(crate) signals: Vec<Point>,
+    pub(crate) past: Past,
+    pub(crate) event: Option<Box<QueueEvent>>,
+}
+
+impl Queue {
+    pub(crate) fn new(options: QueueOptions) -> Arc<Queue> {
+        let QueueOptions { executor, axis, memory, profiler } = options;
+        let queue = Arc::new_cyclic(|this| Queue {
+            this: Weak::clone(this),
+            executor,
+            axis,
+            completions: CompletionCounter::new(),
+            memory,
+            profiler,
+            ready: Mutex::new(VecDeque::new()),
+            waiting: Mutex::new(HashMap::new()),
+            control: OnceLock::new(),
+            narrow: execution::Spares::new(false),
+            wide: execution::Spares::new(true),
+            scope: Arc::new(Scope::new("queue", ScopeOptions::default())),
+            closing: AtomicBool::new(false),
+        });
+        let control = Control(Weak::clone(&queue.this));
+        let control = Process::new(control, ProcessOptions::default());
+        assert!(queue.control.set(control).is_ok(), "a new queue has no control process");
+        queue
+    }
+
+    /// Its timeline.
+    pub(crate) fn axis(&self) -> Axis {
+        self.axis
+    }
+
+    /// Epochs of its timeline that were completed.
+    pub(crate) fn completed(&self) -> u64 {
+        self.completions.completed()
+    }
+
+    /// Another owner of this queue.
+    fn retain(&self) -> Arc<Queue> {
+        self.this.upgrade().expect("a borrowed queue is alive")
+    }
+
+    pub(crate) fn is_closing(&self) -> bool {
+        // Relaxed: whoever submits while the device goes away has no order with it.
+        self.closing.load(Ordering::Relaxed)
+    }
+
+    /// Submits a short operation: done now if its waits are over, by a worker otherwise. `later` makes the job for that.
+    ///
+    /// Errors of work that is done now fail the signals, as they would later, and are returned as well.
+    pub(crate) fn submit_short(
+        &self,
+        submission: &Submission<'_>,
+        event: Option<Box<QueueEvent>>,
+        now: impl FnOnce() -> Result<()>,
+        later: impl FnOnce() -> Result<Job>,
+    ) -> Result<()> {
+        match self.look(submission) {
+            Look::Failed => Ok(()),
+            Look::Reached => {
+                let past = Past::of(submission);
+                let outcome = now();
+                let ticket = TicketRef { signals: submission.signal, past: &past, event };
+                self.end(ticket, outcome.as_ref().err().cloned());
+                outcome
+            }
+            Look::Pending => self.defer(submission, event, later()?),
+        }
+    }
+
+    /// Submits something that a worker does.
+    pub(crate) fn submit_job(
+        &self,
+        submission: &Submission<'_>,
+        event: Option<Box<QueueEvent>>,
+        job: Job,
+    ) -> Result<()> {
+        match self.look(submission) {
+            Look::Failed => Ok(()),
+            Look::Reached => {
+                let operation = Operation::new(self, submission, event, job);
+                self.scope.begin();
+                self.push_ready(operation);
+                Ok(())
+            }
+            Look::Pending => self.defer(submission, event, job),
+        }
+    }
+
+    /// Submits a recording. `table` was checked by the front.
+    pub(crate) fn submit_recording(
+        &self,
+        submission: &Submission<'_>,
+        event: Option<Box<QueueEvent>>,
+        blocks: &Arc<Blocks>,
+        table: &[BindingEntry<'_>],
+    ) -> Result<()> {
+        match self.look(submission) {
+            Look::Failed => Ok(()),
+            Look::Reached => {
+                let ticket = TicketRef { signals: submission.signal, past: &Past::of(submission), event };
+                self.start(blocks, table, ticket)
+            }
+            Look::Pending => self.defer(submission, event, Job::recording(blocks, table)),
+        }
+    }
+
+    /// Submits a deallocation, which the front has claimed for this caller.
+    pub(crate) fn submit_dealloca(
+        &self,
+        submission: &Submission<'_>,
+        event: Option<Box<QueueEvent>>,
+        buffer: &Buffer,
+    ) -> Result<()> {
+        match self.look(submission) {
+            Look::Failed => {
+                // The buffer stays usable and may be deallocated later.
+                buffer.withdraw_dealloca();
+                Ok(())
+            }
+            Look::Reached => {
+                let past = Past::of(submission);
+                buffer.decommit();
+                self.end(TicketRef { signals: submission.signal, past: &past, event }, None);
+                Ok(())
+            }
+            Look::Pending => self.defer(submission, event, Job::Dealloca(buffer.retain())),
+        }
+    }
+
+    fn look(&self, submission: &Submission<'_>) -> Look {
+        let mut look = Look::Reached;
+        for point in submission.wait {
+            match point.semaphore.is_reached(point.value) {
+                Ok(true) => {}
+                Ok(false) => look = Look::Pending,
+                Err(status) => {
+                    fail_all(submission.signal, status);
+                    return Look::Failed;
+                }
+            }
+        }
+        if self.is_closing() {
+            fail_all(submission.signal, closed());
+            return Look::Failed;
+        }
+        look
+    }
+
+    fn defer(&self, submission: &Submission<'_>, event: Option<Box<QueueEvent>>, job: Job) -> Result<()> {
+        self.scope.begin();
+        let operation = Operation::new(self, submission, event, job);
+        lock(&self.waiting).insert(operation.number(), Arc::clone(&operation));
+        operation.wait_for(submission.wait);
+        // Closing may have looked before this one was listed.
+        if self.is_closing() {
+            operation.fail(closed());
+        }
+        Ok(())
+    }
+
+    /// An operation has nothing to wait for any more.
+    fn push_ready(&self, operation: Arc<Operation>) {
+        lock(&self.ready).push_back(operation);
+        self.executor.schedule_soon(self.control());
+    }
+
+    fn control(&self) -> &Arc<Process> {
+        self.control.get().expect("set when the queue was made")
+    }
+
+    /// The end of an operation, of which nobody touches the memory any more: says so to everybody.
+    fn end(&self, ticket: TicketRef<'_>, failure: Option<Status>) {
+        let TicketRef { signals, past, event } = ticket;
+        if let Some(mut event) = event {
+            event.end_ns = weft_hal::profile::now_ns();
+            event.failure = failure.as_ref().map(Status::code);
+            self.profiler.record_queue_event(*event);
+        }
+        let outcome = match failure {
+            None => {
+                let epoch = self.completions.complete();
+                self.executor.offering(|| past.signal(signals, self.axis, epoch))
+            }
+            Some(status) => Err(status),
+        };
+        if let Err(status) = outcome {
+            self.executor.offering(|| fail_all(signals, status));
+        }
+    }
+
+    /// Rule 6.
+    pub(crate) fn close(&self) {
+        self.closing.store(true, Ordering::SeqCst);
+        let waiting: Vec<_> = lock(&self.waiting).drain().map(|(_, operation)| operation).collect();
+        for operation in waiting {
+            operation.fail(closed());
+        }
+        self.executor.schedule(self.control());
+        if self.executor.is_inside() {
+            // The last handle was dropped by a worker, which cannot wait for itself. What is in flight holds the queue.
+            return;
+        }
+        // Without a deadline: recordings stop at the next tile.
+        let idle = self.scope.wait_idle(Deadline::NEVER);
+        debug_assert!(idle.is_ok());
+    }
+}
+
+/// What an operation says when it is over, by reference.
+pub(crate) struct TicketRef<'a> {
+    pub(crate) signals: &'a [Point],
+    pub(crate) past: &'a Past,
+    pub(crate) event: Option<Box<QueueEvent>>,
+}
+
+enum Look {
+    Reached,
+    Pending,
+    /// A wait has failed, and so have the signals.
+    Failed,
+}
+
+#[cold]
+fn closed() -> Status {
+    Status::new(Code::Cancelled, "the device was closed")
+}
+
+/// Does what has become ready, one operation a drain.
+struct Control(Weak<Queue>);
+
+impl Work for Control {
+    fn drain(&self, _worker: &WorkerContext<'_>) -> Drained {
+        let Some(queue) = self.0.upgrade() else { return Drained::Finished };
+        let operation = lock(&queue.ready).pop_front();
+        match operation {
+            Some(operation) => {
+                operation.run();
+                Drained::Worked
+            }
+            None => Drained::Nothing,
+        }
+    }
+}
+
+/// For host calls: which device and queue they come from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Caller {
+    pub(crate) device: DeviceId,
+    pub(crate) affinity: weft_hal::QueueAffinity,
+}
