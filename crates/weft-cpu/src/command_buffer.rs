@@ -12,6 +12,7 @@
 
 use std::sync::Arc;
 
+use weft_hal::profile::{Profiler, RecordingId};
 use weft_hal::{
     BufferRange, CommandRecorder, Dispatch, Executable, Operand, Pattern, Place, Recording, WHOLE_BUFFER,
     WorkgroupCount,
@@ -22,6 +23,7 @@ use crate::dispatch::{Geometry, GeometryRequest};
 use crate::executable::{CpuExecutable, EntryPoint};
 use crate::host_memory::HostMemory;
 use crate::numbering::Numbering;
+use crate::profiled::Watch;
 use crate::replay::Callee;
 
 /// Commands ready for replay.
@@ -39,6 +41,10 @@ pub(crate) struct Program {
     pub(crate) kernels: Vec<Kernel>,
     /// Most local memory that any dispatch needs.
     pub(crate) local_memory_bytes: u32,
+    /// Commands that were recorded, also those that left no trace.
+    pub(crate) recorded_count: u32,
+    /// For profiles.
+    pub(crate) id: RecordingId,
 }
 
 /// A program that is being recorded.
@@ -95,16 +101,19 @@ pub(crate) enum Command {
     Fill {
         target: Range,
         pattern: Pattern,
+        index: u32,
     },
     Update {
         target: Range,
         start: usize,
         length: usize,
+        index: u32,
     },
     /// As many bytes as the source range has.
     Copy {
         source: Range,
         target: Range,
+        index: u32,
     },
 }
 
@@ -119,13 +128,31 @@ pub(crate) struct DispatchCommand {
     pub(crate) bindings_start: u32,
     /// Index in `kernels`.
     pub(crate) kernel: u32,
+    /// Position among all commands that were recorded, for profiles.
+    pub(crate) index: u32,
     pub(crate) constant_count: u16,
     pub(crate) binding_count: u8,
     /// The kernel has demands on binding lengths.
     pub(crate) checks_lengths: bool,
 }
 
-impl Recording for Program {}
+impl Recording for Program {
+    fn id(&self) -> u64 {
+        self.id.get()
+    }
+}
+
+impl Program {
+    /// The program behind a recording. INVALID_ARGUMENT for a recording of another kind of device.
+    #[inline]
+    pub(crate) fn of(recording: &dyn Recording) -> Result<&Program> {
+        let any: &dyn std::any::Any = recording;
+        match any.downcast_ref() {
+            Some(program) => Ok(program),
+            None => bail!(InvalidArgument, "the command buffer was recorded for another kind of device"),
+        }
+    }
+}
 
 impl ProgramBuilder {
     /// What was recorded so far.
@@ -138,7 +165,14 @@ impl ProgramBuilder {
         self.program
     }
 
-    /// Forgets all commands, keeps the room for them.
+    /// The position of the next command among all.
+    pub(crate) fn count(&mut self) -> u32 {
+        let index = self.program.recorded_count;
+        self.program.recorded_count = index.saturating_add(1);
+        index
+    }
+
+    /// Forgets all commands, keeps the room for them and their count.
     fn clear(&mut self) {
         self.sources.clear();
         self.kernels.clear();
@@ -154,7 +188,8 @@ impl ProgramBuilder {
 
     pub(crate) fn fill(&mut self, target: &Place<'_>, pattern: Pattern) -> Result<()> {
         let target = self.range(target)?;
-        self.program.commands.push(Command::Fill { target, pattern });
+        let index = self.count();
+        self.program.commands.push(Command::Fill { target, pattern, index });
         Ok(())
     }
 
@@ -162,13 +197,15 @@ impl ProgramBuilder {
         let target = self.range(target)?;
         let start = self.program.bytes.len();
         self.program.bytes.extend_from_slice(source);
-        self.program.commands.push(Command::Update { target, start, length: source.len() });
+        let index = self.count();
+        self.program.commands.push(Command::Update { target, start, length: source.len(), index });
         Ok(())
     }
 
     pub(crate) fn copy(&mut self, source: &Place<'_>, target: &Place<'_>) -> Result<()> {
         let (source, target) = (self.range(source)?, self.range(target)?);
-        self.program.commands.push(Command::Copy { source, target });
+        let index = self.count();
+        self.program.commands.push(Command::Copy { source, target, index });
         Ok(())
     }
 
@@ -201,6 +238,7 @@ impl ProgramBuilder {
             constants_start: checked_index(self.program.constants.len())?,
             bindings_start: self.push_bindings(dispatch.bindings)?,
             kernel,
+            index: self.count(),
             // The front compared both with the function's own, which are bytes.
             constant_count: dispatch.constants.len() as u16,
             binding_count: dispatch.bindings.len() as u8,
@@ -297,7 +335,12 @@ pub(crate) struct DeferredRecorder {
 
 impl CommandRecorder for DeferredRecorder {
     fn barrier(&mut self) -> Result<()> {
+        self.skip();
         Ok(())
+    }
+
+    fn skip(&mut self) {
+        self.builder.count();
     }
 
     fn fill(&mut self, target: &Place<'_>, pattern: Pattern) -> Result<()> {
@@ -326,16 +369,21 @@ pub(crate) struct InlineRecorder {
     /// Holds one command at a time.
     builder: ProgramBuilder,
     memory: HostMemory,
+    /// If the device was being profiled when recording began.
+    profiler: Option<Arc<Profiler>>,
 }
 
 impl InlineRecorder {
-    pub(crate) fn new(memory: HostMemory) -> InlineRecorder {
-        InlineRecorder { builder: ProgramBuilder::default(), memory }
+    pub(crate) fn new(memory: HostMemory, profiler: Option<Arc<Profiler>>) -> InlineRecorder {
+        InlineRecorder { builder: ProgramBuilder::default(), memory, profiler }
     }
 
     fn run(&mut self, record: impl FnOnce(&mut ProgramBuilder) -> Result<()>) -> Result<()> {
         let recorded = record(&mut self.builder);
-        let outcome = recorded.and_then(|()| self.builder.program().run(&[], &self.memory));
+        let program = self.builder.program();
+        let watch = self.profiler.as_deref();
+        let watch = watch.map(|profiler| Watch::while_recording(profiler, program.id.get()));
+        let outcome = recorded.and_then(|()| program.run(&[], &self.memory, watch.as_ref()));
         self.builder.clear();
         outcome
     }
@@ -353,7 +401,12 @@ impl Kernel {
 
 impl CommandRecorder for InlineRecorder {
     fn barrier(&mut self) -> Result<()> {
+        self.skip();
         Ok(())
+    }
+
+    fn skip(&mut self) {
+        self.builder.count();
     }
 
     fn fill(&mut self, target: &Place<'_>, pattern: Pattern) -> Result<()> {
@@ -373,6 +426,7 @@ impl CommandRecorder for InlineRecorder {
     }
 
     fn finish(self: Box<Self>) -> Result<Box<dyn Recording>> {
-        Ok(Box::new(Program::default()))
+        let Program { id, recorded_count, .. } = self.builder.finish();
+        Ok(Box::new(Program { id, recorded_count, ..Program::default() }))
     }
 }

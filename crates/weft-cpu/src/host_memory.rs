@@ -91,6 +91,12 @@ impl HostMemory {
         self.take(bytes, HOST_ALIGNMENT, None)
     }
 
+    /// Bytes that are set aside for a request of so many.
+    pub(crate) fn reserved_bytes(&self, size: u64) -> u64 {
+        let class = usize::try_from(size).ok().and_then(class_of);
+        class.map_or(size, |class| class_bytes(class) as u64)
+    }
+
     /// Bytes that are kept for later, in blocks of 4 KiB and more.
     pub fn kept_bytes(&self) -> u64 {
         self.pool.kept_bytes.load(Ordering::Relaxed)

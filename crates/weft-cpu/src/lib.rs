@@ -12,12 +12,15 @@ pub mod imports;
 pub mod loader;
 pub mod native;
 mod numbering;
+mod profiled;
 mod queue_ops;
 mod replay;
 mod sync_device;
+mod worker_spans;
 
 // Where kernels run: weft-task's workers wear the same mode for good.
 pub use weft_task::float_mode;
 
 pub use host_memory::HostMemory;
 pub use sync_device::{LOCAL_SYNC, SyncDeviceOptions, open_sync_device};
+pub use worker_spans::WorkerSpans;

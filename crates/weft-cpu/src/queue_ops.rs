@@ -6,10 +6,10 @@
 #![allow(unsafe_code, reason = "moves bytes between checked, pinned ranges")]
 
 use weft_hal::{
-    BindingEntry, Buffer, BufferRange, DeviceId, Dispatch, ExecuteFlags, File, HostCall, HostCallContext,
-    Pattern, Pinned, Recording, Submission, fill_bytes,
+    BindingEntry, Buffer, BufferRange, DeviceId, Dispatch, File, HostCall, HostCallContext, Pattern, Pinned,
+    Submission, fill_bytes,
 };
-use weft_sync::{Result, WhileDoing, bail};
+use weft_sync::{Result, WhileDoing};
 
 use crate::command_buffer::{Program, ProgramBuilder};
 use crate::host_memory::HostMemory;
@@ -108,23 +108,16 @@ pub(crate) fn dispatch(
     let mut builder = ProgramBuilder::default();
     // Recording finds errors in the arguments, which leave the signals untouched.
     builder.dispatch(dispatch)?;
-    submission.run(|| builder.program().run(&[], memory).while_doing(|| "dispatching")).map(drop)
+    submission.run(|| builder.program().run(&[], memory, None).while_doing(|| "dispatching")).map(drop)
 }
 
 pub(crate) fn execute(
     submission: &Submission<'_>,
     memory: &HostMemory,
-    recording: &dyn Recording,
+    program: &Program,
     table: &[BindingEntry<'_>],
-    flags: ExecuteFlags,
 ) -> Result<()> {
-    // All that is borrowed lives until the call returns, and by then the work is done.
-    let _ = flags;
-    let any: &dyn std::any::Any = recording;
-    let Some(program) = any.downcast_ref::<Program>() else {
-        bail!(InvalidArgument, "the command buffer was recorded for another kind of device");
-    };
-    submission.run(|| program.run(table, memory).while_doing(|| "executing a command buffer")).map(drop)
+    submission.run(|| program.run(table, memory, None).while_doing(|| "executing a command buffer")).map(drop)
 }
 
 pub(crate) fn barrier(submission: &Submission<'_>) -> Result<()> {

@@ -28,6 +28,7 @@ use crate::dispatch::{KernelFailure, LocalMemory, Operands, check_binding_pointe
 use crate::executable::EntryPoint;
 use crate::float_mode::FlushedDenormals;
 use crate::host_memory::HostMemory;
+use crate::profiled::Watch;
 
 /// A kernel's machine code and its first argument.
 ///
@@ -144,7 +145,7 @@ impl Bindings {
 
 /// First byte and number of bytes of a range. Fact 2 makes both lie within the source.
 #[inline]
-fn bytes_of(range: &Range, slots: &[Pinned<'_>]) -> (*mut u8, usize) {
+pub(crate) fn bytes_of(range: &Range, slots: &[Pinned<'_>]) -> (*mut u8, usize) {
     let slot = &slots[range.source as usize];
     let rest = slot.length() - range.offset as usize;
     (
@@ -156,21 +157,26 @@ fn bytes_of(range: &Range, slots: &[Pinned<'_>]) -> (*mut u8, usize) {
 impl Program {
     /// Runs all commands in order, until the first failure. `table` fits the slots in use.
     #[inline]
-    pub(crate) fn run<'a>(&'a self, table: &[BindingEntry<'a>], memory: &HostMemory) -> Result<()> {
+    pub(crate) fn run<'a>(
+        &'a self,
+        table: &[BindingEntry<'a>],
+        memory: &HostMemory,
+        watch: Option<&Watch<'_>>,
+    ) -> Result<()> {
         if self.commands.is_empty() {
             return Ok(());
         }
         match self.sources.len() {
             count if count <= SOURCES_FEW => {
-                self.run_in(table, memory, &mut [const { Pinned::EMPTY }; SOURCES_FEW])
+                self.run_in(table, memory, watch, &mut [const { Pinned::EMPTY }; SOURCES_FEW])
             }
             count if count <= SOURCES_INLINE => {
-                self.run_in(table, memory, &mut [const { Pinned::EMPTY }; SOURCES_INLINE])
+                self.run_in(table, memory, watch, &mut [const { Pinned::EMPTY }; SOURCES_INLINE])
             }
             count => {
                 let mut slots = Vec::with_capacity(count);
                 slots.resize_with(count, || Pinned::EMPTY);
-                self.run_in(table, memory, &mut slots)
+                self.run_in(table, memory, watch, &mut slots)
             }
         }
     }
@@ -180,6 +186,7 @@ impl Program {
         &'a self,
         table: &[BindingEntry<'a>],
         memory: &HostMemory,
+        watch: Option<&Watch<'_>>,
         slots: &mut [Pinned<'a>],
     ) -> Result<()> {
         resolve(&self.sources, table, slots)?;
@@ -190,29 +197,38 @@ impl Program {
         };
         let local_base = scratch.as_ref().map_or(std::ptr::null_mut(), |block| block.base().as_ptr().cast());
         let _float_mode = FlushedDenormals::enter();
-        self.run_commands(slots, local_base)
+        match watch {
+            None => self.run_commands(&self.commands, slots, local_base),
+            Some(watch) => watch.run_commands(self, slots, local_base),
+        }
     }
 
-    fn run_commands(&self, slots: &[Pinned<'_>], local_base: *mut c_void) -> Result<()> {
+    /// Runs some of the program's commands.
+    pub(crate) fn run_commands(
+        &self,
+        commands: &[Command],
+        slots: &[Pinned<'_>],
+        local_base: *mut c_void,
+    ) -> Result<()> {
         let mut bindings = Bindings::new();
-        for command in &self.commands {
+        for command in commands {
             match command {
                 Command::Dispatch(dispatch) => {
                     self.run_dispatch(dispatch, &mut bindings, slots, local_base)?
                 }
-                Command::Fill { target, pattern } => {
+                Command::Fill { target, pattern, .. } => {
                     let (base, length) = bytes_of(target, slots);
                     // SAFETY: facts 1, 2 and 3 of the header.
                     unsafe { fill_bytes(base, length, *pattern) };
                 }
-                Command::Update { target, start, length } => {
+                Command::Update { target, start, length, .. } => {
                     let (base, _) = bytes_of(target, slots);
                     let bytes = &self.bytes[*start..*start + *length];
                     // SAFETY: facts 1, 2 and 3; the target range was recorded with this length. The program's bytes are
                     // not a buffer, so they do not overlap.
                     unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), base, bytes.len()) };
                 }
-                Command::Copy { source, target } => {
+                Command::Copy { source, target, .. } => {
                     let (source, length) = bytes_of(source, slots);
                     let (target, available) = bytes_of(target, slots);
                     if available < length {
@@ -277,7 +293,7 @@ fn kernel_failure(kernel: &Kernel, failure: KernelFailure) -> Status {
 }
 
 /// Reads indirect counts, once a dispatch, and checks them as direct ones were when they were recorded.
-fn read_counts((base, length): (*mut u8, usize)) -> Result<[u32; 3]> {
+pub(crate) fn read_counts((base, length): (*mut u8, usize)) -> Result<[u32; 3]> {
     if length < size_of::<[u32; 3]>() {
         return Err(too_short(size_of::<[u32; 3]>() as u64, length));
     }

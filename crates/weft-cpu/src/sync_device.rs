@@ -9,6 +9,7 @@
 
 use std::sync::Arc;
 
+use weft_hal::profile::{OperationKind, Profiler};
 use weft_hal::{
     Alloca, Allocator, AllocatorBackend, AllocatorWrapper, BindingEntry, Buffer, BufferRange,
     CommandBufferMode, CommandBufferParams, CommandRecorder, Device, DeviceBackend, DeviceId, Dispatch,
@@ -16,10 +17,10 @@ use weft_hal::{
 };
 use weft_sync::Result;
 
-use crate::command_buffer::{DeferredRecorder, InlineRecorder};
+use crate::command_buffer::{DeferredRecorder, InlineRecorder, Program};
 use crate::host_memory::HostMemory;
 use crate::loader::{LoaderOptions, Loaders};
-use crate::queue_ops;
+use crate::{profiled, queue_ops};
 
 /// What programs know the device as.
 pub const LOCAL_SYNC: &str = "local-sync";
@@ -45,6 +46,7 @@ impl Default for SyncDeviceOptions {
 struct SyncDevice {
     memory: HostMemory,
     loaders: Arc<Loaders>,
+    profiler: Arc<Profiler>,
 }
 
 /// Makes a local-sync device.
@@ -54,12 +56,34 @@ pub fn open_sync_device(options: &SyncDeviceOptions) -> Result<Arc<Device>> {
     for wrapper in &options.allocator_wrappers {
         allocator = wrapper.apply(allocator)?;
     }
-    let backend = SyncDevice { memory, loaders: Arc::clone(&options.loaders) };
+    let profiler = Arc::new(Profiler::new());
+    let backend = SyncDevice { memory, loaders: Arc::clone(&options.loaders), profiler };
     let allocator = Allocator::new(DeviceId::unique(), allocator);
     Ok(Device::new(LOCAL_SYNC, allocator, Box::new(backend)))
 }
 
+impl SyncDevice {
+    /// Does `work`, with records if the device is being profiled.
+    #[inline]
+    fn watched(
+        &self,
+        submission: &Submission<'_>,
+        operation: OperationKind,
+        bytes: u64,
+        work: impl FnOnce(&Submission<'_>) -> Result<()>,
+    ) -> Result<()> {
+        match self.profiler.submitted(submission, operation, 1, bytes) {
+            None => work(submission),
+            Some(event) => profiled::watch(&self.profiler, submission, event, 0, |at, _| work(at)),
+        }
+    }
+}
+
 impl DeviceBackend for SyncDevice {
+    fn profiler(&self) -> Option<&Arc<Profiler>> {
+        Some(&self.profiler)
+    }
+
     fn query_i64(&self, category: &str, key: &str) -> Option<i64> {
         match (category, key) {
             ("hal.dispatch", "concurrency") => Some(1),
@@ -78,7 +102,8 @@ impl DeviceBackend for SyncDevice {
 
     fn create_recorder(&self, params: &CommandBufferParams) -> Result<Box<dyn CommandRecorder>> {
         if params.mode.contains(CommandBufferMode::ALLOW_INLINE_EXECUTION) {
-            return Ok(Box::new(InlineRecorder::new(self.memory.clone())));
+            let profiler = self.profiler.is_active().then(|| Arc::clone(&self.profiler));
+            return Ok(Box::new(InlineRecorder::new(self.memory.clone(), profiler)));
         }
         Ok(Box::new(DeferredRecorder::default()))
     }
@@ -91,21 +116,33 @@ impl DeviceBackend for SyncDevice {
         &self,
         submission: &Submission<'_>,
         allocator: &Allocator,
-        alloca: &Alloca,
+        alloca: &Alloca<'_>,
     ) -> Result<Arc<Buffer>> {
-        submission.run_alloca(allocator, alloca)
+        match self.profiler.submitted(submission, OperationKind::Alloca, 1, alloca.size) {
+            None => submission.run_alloca(allocator, alloca),
+            Some(event) => {
+                profiled::alloca(&self.profiler, submission, event, &self.memory, (allocator, alloca))
+            }
+        }
     }
 
     fn dealloca(&self, submission: &Submission<'_>, buffer: &Buffer) -> Result<()> {
-        queue_ops::dealloca(submission, buffer)
+        match self.profiler.submitted(submission, OperationKind::Dealloca, 1, buffer.byte_length()) {
+            None => queue_ops::dealloca(submission, buffer),
+            Some(event) => profiled::dealloca(&self.profiler, submission, event, &self.memory, buffer),
+        }
     }
 
     fn fill(&self, submission: &Submission<'_>, target: BufferRange<'_>, pattern: Pattern) -> Result<()> {
-        queue_ops::fill(submission, target, pattern)
+        self.watched(submission, OperationKind::Fill, target.length, |at| {
+            queue_ops::fill(at, target, pattern)
+        })
     }
 
     fn update(&self, submission: &Submission<'_>, source: &[u8], target: BufferRange<'_>) -> Result<()> {
-        queue_ops::update(submission, source, target)
+        self.watched(submission, OperationKind::Update, target.length, |at| {
+            queue_ops::update(at, source, target)
+        })
     }
 
     fn copy(
@@ -114,7 +151,7 @@ impl DeviceBackend for SyncDevice {
         source: BufferRange<'_>,
         target: BufferRange<'_>,
     ) -> Result<()> {
-        queue_ops::copy(submission, source, target)
+        self.watched(submission, OperationKind::Copy, target.length, |at| queue_ops::copy(at, source, target))
     }
 
     fn read(
@@ -124,7 +161,9 @@ impl DeviceBackend for SyncDevice {
         offset: u64,
         target: BufferRange<'_>,
     ) -> Result<()> {
-        queue_ops::read(submission, file, offset, target)
+        self.watched(submission, OperationKind::Read, target.length, |at| {
+            queue_ops::read(at, file, offset, target)
+        })
     }
 
     fn write(
@@ -134,11 +173,16 @@ impl DeviceBackend for SyncDevice {
         file: &Arc<File>,
         offset: u64,
     ) -> Result<()> {
-        queue_ops::write(submission, source, file, offset)
+        self.watched(submission, OperationKind::Write, source.length, |at| {
+            queue_ops::write(at, source, file, offset)
+        })
     }
 
     fn dispatch(&self, submission: &Submission<'_>, dispatch: &Dispatch<'_>) -> Result<()> {
-        queue_ops::dispatch(submission, &self.memory, dispatch)
+        match self.profiler.submitted(submission, OperationKind::Dispatch, 1, 0) {
+            None => queue_ops::dispatch(submission, &self.memory, dispatch),
+            Some(event) => profiled::dispatch(&self.profiler, submission, event, &self.memory, dispatch),
+        }
     }
 
     fn execute(
@@ -148,14 +192,25 @@ impl DeviceBackend for SyncDevice {
         table: &[BindingEntry<'_>],
         flags: ExecuteFlags,
     ) -> Result<()> {
-        queue_ops::execute(submission, &self.memory, recording, table, flags)
+        // All that is borrowed lives until the call returns, and by then the work is done.
+        let _ = flags;
+        let program = Program::of(recording)?;
+        match self.profiler.submitted(submission, OperationKind::Execute, program.recorded_count, 0) {
+            None => queue_ops::execute(submission, &self.memory, program, table),
+            Some(event) => {
+                profiled::execute(&self.profiler, submission, event, &self.memory, (program, table))
+            }
+        }
     }
 
     fn barrier(&self, submission: &Submission<'_>) -> Result<()> {
-        queue_ops::barrier(submission)
+        self.watched(submission, OperationKind::Barrier, 0, queue_ops::barrier)
     }
 
     fn host_call(&self, submission: &Submission<'_>, device: DeviceId, call: HostCall) -> Result<()> {
-        queue_ops::host_call(submission, device, call)
+        match self.profiler.submitted(submission, OperationKind::HostCall, 1, 0) {
+            None => queue_ops::host_call(submission, device, call),
+            Some(event) => profiled::host_call(&self.profiler, submission, event, device, call),
+        }
     }
 }

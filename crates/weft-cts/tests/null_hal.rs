@@ -11,6 +11,7 @@ weft_cts::subject_tests! { null_hal = weft_cts::subject::null_hal;
     indirect: weft_cts::hal::indirect::INDIRECT, for_each_indirect_case;
     lifecycle: weft_cts::hal::lifecycle::LIFECYCLE, for_each_lifecycle_case;
     ordering: weft_cts::hal::ordering::ORDERING, for_each_ordering_case;
+    profile: weft_cts::hal::profile::PROFILE, for_each_profile_case;
     queue: weft_cts::hal::queue::QUEUE, for_each_queue_case;
     scheduling: weft_cts::hal::scheduling::SCHEDULING, for_each_scheduling_case;
     semaphore: weft_cts::hal::semaphore::SEMAPHORE, for_each_semaphore_case;

@@ -12,6 +12,7 @@ pub mod indirect;
 pub mod kernels;
 pub mod lifecycle;
 pub mod ordering;
+pub mod profile;
 pub mod queue;
 pub mod scheduling;
 pub mod semaphore;

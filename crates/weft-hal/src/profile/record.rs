@@ -249,8 +249,8 @@ pub struct MemoryEvent {
     pub submission: u64,
     /// Ordinal of the queue.
     pub queue: u32,
-    /// Which of the device's pools.
-    pub pool: u32,
+    /// Tells pools that exist at the same time apart; 0 is what the device uses when none is named.
+    pub pool: u64,
     /// Tells allocations that exist at the same time apart.
     pub allocation: u64,
     /// Bytes that were asked for.
