@@ -199,7 +199,7 @@ pub const WORKERS: Group = Group {
             Kind::Count(0),
             "How many microseconds an idle worker looks for work before it sleeps.",
         ),
-        flag("task_worker_stack_size", Kind::Count(131_072), "Bytes of stack of a worker, at least 32768."),
+        flag("task_worker_stack_size", Kind::Count(1 << 20), "Bytes of stack of a worker, at least 32768."),
         flag(
             "task_worker_local_memory",
             Kind::Count(0),

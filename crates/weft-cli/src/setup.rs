@@ -8,7 +8,7 @@ use std::sync::Arc;
 use weft::hal::{AllocatorWrapper, Device};
 use weft::sync::{Result, Status, WhileDoing, bail};
 use weft::vm::{BytecodeModule, Module};
-use weft::{CheckLog, DeviceOptions, Function, Program, Session};
+use weft::{CheckLog, Deadline, DeviceOptions, Function, Program, Session};
 
 use crate::failure::{Outcome, complain};
 use crate::flags::Flags;
@@ -135,6 +135,7 @@ pub fn print_statistics(session: &Session, flags: &Flags, used_devices: bool) ->
         return Ok(());
     }
     for device in session.devices()? {
+        device.wait_idle(Deadline::NEVER)?;
         let statistics = device.allocator().statistics();
         // Statistics are an addition: a closed standard error does not fail the run.
         let _ = write!(

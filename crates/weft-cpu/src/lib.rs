@@ -3,6 +3,7 @@
 //! Internal to weft: no promises between versions. Start at the `weft` crate.
 
 pub mod abi;
+mod block;
 mod command_buffer;
 pub mod dispatch;
 pub mod executable;
@@ -16,6 +17,8 @@ mod profiled;
 mod queue_ops;
 mod replay;
 mod sync_device;
+mod task_device;
+mod task_queue;
 mod worker_spans;
 
 // Where kernels run: weft-task's workers wear the same mode for good.
@@ -23,4 +26,5 @@ pub use weft_task::float_mode;
 
 pub use host_memory::HostMemory;
 pub use sync_device::{LOCAL_SYNC, SyncDeviceOptions, open_sync_device};
+pub use task_device::{LOCAL_TASK, TASK_QUEUES_MAX, TaskDeviceOptions, open_task_device};
 pub use worker_spans::WorkerSpans;

@@ -313,7 +313,11 @@ impl DeviceBackend for TaskDevice {
     }
 
     fn lending(&self, body: &mut dyn FnMut()) {
-        self.queues[0].executor.offering(body);
+        self.queues[0].executor.lending(body);
+    }
+
+    fn wait_idle(&self, deadline: Deadline) -> Result<()> {
+        self.queues.iter().try_for_each(|queue| queue.wait_idle(deadline))
     }
 
     fn flush(&self) {

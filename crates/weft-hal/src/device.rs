@@ -61,7 +61,12 @@ pub trait DeviceBackend: Send + Sync + 'static {
 
     /// Makes a transient buffer and sees to it that it is committed, with memory of the pool if one is named, else from
     /// `allocator` or pools of the device, before the signals are reached.
-    fn alloca(&self, at: &Submission<'_>, allocator: &Arc<Allocator>, alloca: &Alloca<'_>) -> Result<Arc<Buffer>>;
+    fn alloca(
+        &self,
+        at: &Submission<'_>,
+        allocator: &Arc<Allocator>,
+        alloca: &Alloca<'_>,
+    ) -> Result<Arc<Buffer>>;
 
     /// Decommits a transient buffer, whose deallocation was claimed; withdraws the claim if that fails.
     fn dealloca(&self, submission: &Submission<'_>, buffer: &Buffer) -> Result<()>;
@@ -129,6 +134,12 @@ pub trait DeviceBackend: Send + Sync + 'static {
 
     /// Sees to it that what was left to a wait is begun without it.
     fn flush(&self) {}
+
+    /// Waits until nothing that was submitted is in flight, and nothing of it holds memory.
+    fn wait_idle(&self, deadline: Deadline) -> Result<()> {
+        let _ = deadline;
+        Ok(())
+    }
 }
 
 /// A device: queues, memory, executables.
@@ -240,6 +251,12 @@ impl Device {
             }
         });
         result.expect("a device runs the body once")
+    }
+
+    /// Waits until nothing that was submitted is in flight any more, and nothing of it holds memory: signals may come a
+    /// moment before that. DEADLINE_EXCEEDED if it takes longer. For statistics and orderly ends; nobody else has to.
+    pub fn wait_idle(&self, deadline: Deadline) -> Result<()> {
+        self.backend.wait_idle(deadline)
     }
 
     /// Waits for any of the points; no points are reached already.

@@ -28,6 +28,7 @@ mod dispatch;
 pub mod elision;
 mod frontier;
 mod gather;
+mod lending;
 pub mod list;
 pub mod notification;
 pub mod park;
@@ -46,7 +47,8 @@ pub use frontier::{
     Causality, ENTRIES_MAX, Entry, Frontier, FrontierBox, FrontierBuf, Overflow, WIRE_BYTES_MAX, WireError,
 };
 pub use gather::{Gathering, on_all_reached, on_any_reached};
-pub use semaphore::{ExportTarget, Import, Link, Semaphore, Timepoint};
+pub use lending::{Lender, lending_to};
+pub use semaphore::{ExportTarget, Import, Link, Semaphore, Timepoint, Watch};
 pub use status::{Code, Result, Status, WhileDoing};
 pub use time::{Deadline, Instant};
 pub use tracker::{Tracker, TrackerOptions, WaitId};

@@ -9,6 +9,7 @@
 
 use crate::atomic::{spin_loop, yield_now};
 use crate::dispatch::is_inside_callback;
+use crate::lending::{self, Lender};
 use crate::pending::Action;
 use crate::semaphore::{Registration, Semaphore};
 use crate::sleeper::{Sleeper, Wake};
@@ -183,7 +184,7 @@ fn pass_the_time<P: AsPoint>(points: &[P], mode: Mode, deadline: Deadline, idle:
         );
     }
     let spin_until = match idle {
-        Idle::Block => return block(points, mode, deadline),
+        Idle::Block => return lend_or_block(points, mode, deadline),
         Idle::Yield => deadline.min(Deadline::after(YIELD_TIME)),
         Idle::Active => deadline,
     };
@@ -210,6 +211,32 @@ fn spin<P: AsPoint>(points: &[P], mode: Mode, deadline: Deadline) -> Result<Opti
         }
         // With more threads than processors, the one that is waited for may need this one.
         yield_now();
+    }
+}
+
+/// Blocks, unless somebody can use the thread meanwhile.
+fn lend_or_block<P: AsPoint>(points: &[P], mode: Mode, deadline: Deadline) -> Result<usize> {
+    if let Some(lender) = lending::current() {
+        if mode == Mode::All && deadline.remaining().is_none() && lend(points, &*lender) {
+            // Reached, or failed: then this look says with what.
+            if let Some(index) = look(points, mode)? {
+                return Ok(index);
+            }
+        }
+        lender.before_sleep();
+    }
+    block(points, mode, deadline)
+}
+
+fn lend<P: AsPoint>(points: &[P], lender: &dyn Lender) -> bool {
+    match points.len() {
+        0 => true,
+        count if count <= ENTRIES_INLINE => {
+            let list: [_; ENTRIES_INLINE] =
+                std::array::from_fn(|index| points[index.min(count - 1)].as_point());
+            lender.use_until(&list[..count])
+        }
+        _ => lender.use_until(&points.iter().map(AsPoint::as_point).collect::<Vec<_>>()),
     }
 }
 

@@ -15,9 +15,10 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
 use weft_sync::atomic::Ordering;
-use weft_sync::{Code, Result, Status, bail};
+use weft_sync::{Code, Lender, Result, Status, bail, lending_to};
 
 use crate::counters::Counters;
+use crate::guest::Borrower;
 use crate::float_mode::flush_denormals_on_this_thread;
 use crate::inside;
 use crate::local_memory::LocalMemory;
@@ -62,6 +63,7 @@ pub struct Executor {
 /// What the handles share: the threads.
 struct Owner {
     shared: Arc<Shared>,
+    borrower: Arc<dyn Lender>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -70,7 +72,8 @@ impl Executor {
     pub fn new(options: &ExecutorOptions) -> Result<Executor> {
         let shared = Arc::new(Shared::new(settings(options)?));
         let workers = shared.settings.workers;
-        let mut owner = Owner { shared, threads: Vec::with_capacity(workers) };
+        let borrower = Arc::new(Borrower(Arc::clone(&shared)));
+        let mut owner = Owner { shared, borrower, threads: Vec::with_capacity(workers) };
         for index in 0..workers {
             let thread = start(&owner.shared, index, options)?;
             owner.threads.push(thread);
@@ -137,6 +140,12 @@ impl Executor {
         let shared = self.shared();
         let _end = End(shared, Some(inside::Offering::open(shared.id)));
         body()
+    }
+
+    /// As [`Executor::offering`]; and every wait of `body` for semaphores that has no deadline, in whatever crate, lends
+    /// the thread to this executor.
+    pub fn lending<R>(&self, body: impl FnOnce() -> R) -> R {
+        lending_to(Arc::clone(&self.owner.borrower), || self.offering(body))
     }
 
     /// Ends a process that is not over yet with `CANCELLED`: here if it is suspended, else as soon as a worker looks.

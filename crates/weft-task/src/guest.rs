@@ -17,7 +17,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use weft_sync::atomic::{Ordering, lock};
-use weft_sync::{Code, Deadline, Point, Result, Semaphore, Status, wait_all};
+use weft_sync::{AsPoint, Code, Deadline, Lender, Result, Semaphore, Status, wait_all};
 
 use crate::executor::Executor;
 use crate::float_mode::FlushedDenormals;
@@ -54,14 +54,7 @@ impl Executor {
     /// # weft_sync::Result::Ok(())
     /// ```
     pub fn lend(&self) -> Option<Guest<'_>> {
-        if inside::executor() != 0 {
-            return None;
-        }
-        let shared = self.shared();
-        let bytes = shared.settings.local_memory_bytes[0];
-        let guest = Guest::new(shared, || LocalMemory::new(bytes))?;
-        inside::enter(shared.id);
-        Some(guest)
+        lend_to(self.shared())
     }
 
     /// Blocks until a semaphore has reached `value`, and works meanwhile if it can. Answers like [`Semaphore::wait`].
@@ -71,12 +64,12 @@ impl Executor {
         }
         match self.lend() {
             Some(guest) => guest.wait(semaphore, value, deadline),
-            None => self.wait_plainly(&[Point { semaphore: Arc::clone(semaphore), value }], deadline),
+            None => self.wait_plainly(&[(semaphore, value)], deadline),
         }
     }
 
     /// Blocks until all points are reached, and works meanwhile if it can. Answers like [`wait_all`].
-    pub fn wait_all(&self, points: &[Point], deadline: Deadline) -> Result<()> {
+    pub fn wait_all<P: AsPoint>(&self, points: &[P], deadline: Deadline) -> Result<()> {
         if all_reached(points)? {
             return Ok(());
         }
@@ -88,7 +81,7 @@ impl Executor {
 
     /// Without a seat. What was left to this thread needs somebody else now.
     #[cold]
-    fn wait_plainly(&self, points: &[Point], deadline: Deadline) -> Result<()> {
+    fn wait_plainly<P: AsPoint>(&self, points: &[P], deadline: Deadline) -> Result<()> {
         let shared = self.shared();
         if inside::take_left_work(shared.id) {
             shared.wake_from_outside(1);
@@ -178,24 +171,22 @@ impl Guest<'_> {
 
     /// Works and sleeps until a semaphore has reached `value`. Answers like [`Semaphore::wait`].
     pub fn wait(&self, semaphore: &Arc<Semaphore>, value: u64, deadline: Deadline) -> Result<()> {
-        self.wait_all(&[Point { semaphore: Arc::clone(semaphore), value }], deadline)
+        self.wait_all(&[(semaphore, value)], deadline)
     }
 
     /// Works and sleeps until all points are reached. Answers like [`wait_all`].
-    pub fn wait_all(&self, points: &[Point], deadline: Deadline) -> Result<()> {
+    pub fn wait_all<P: AsPoint>(&self, points: &[P], deadline: Deadline) -> Result<()> {
         let ended = || !matches!(all_reached(points), Ok(false));
         let mut met = ended() || self.work_off(deadline, ended);
         if !met {
             // Nothing to do, so they come from elsewhere, and have to say so.
-            let announce = |point: &Point| {
-                let bell = self.bell();
-                point.semaphore.on_reached(point.value, move |_| bell.ring())
+            let announce = |point| {
+                let ((semaphore, value), bell) = (AsPoint::as_point(point), self.bell());
+                semaphore.watch(value, move |_| bell.ring())
             };
-            let timepoints: Vec<_> = points.iter().map(announce).collect();
+            let watches: Vec<_> = points.iter().map(announce).collect();
             met = self.run_until(deadline, ended);
-            for timepoint in timepoints {
-                timepoint.cancel();
-            }
+            drop(watches);
         }
         if met && all_reached(points)? {
             return Ok(());
@@ -220,11 +211,39 @@ impl Guest<'_> {
     }
 }
 
+fn lend_to(shared: &Arc<Shared>) -> Option<Guest<'_>> {
+    if inside::executor() != 0 {
+        return None;
+    }
+    let bytes = shared.settings.local_memory_bytes[0];
+    let guest = Guest::new(shared, || LocalMemory::new(bytes))?;
+    inside::enter(shared.id);
+    Some(guest)
+}
+
+/// What waits on a thread that lends itself ([`Executor::lending`]) turn to.
+pub(crate) struct Borrower(pub(crate) Arc<Shared>);
+
+impl Lender for Borrower {
+    fn use_until(&self, points: &[(&Semaphore, u64)]) -> bool {
+        let Some(guest) = lend_to(&self.0) else { return false };
+        // A failure of a point ends it too; the wait finds out which.
+        guest.wait_all(points, Deadline::NEVER).is_ok() || all_reached(points).is_err()
+    }
+
+    fn before_sleep(&self) {
+        if inside::executor() != self.0.id && inside::take_left_work(self.0.id) {
+            self.0.wake_from_outside(1);
+        }
+    }
+}
+
 /// Whether all points are reached; the failure of the first one that failed.
-fn all_reached(points: &[Point]) -> Result<bool> {
+fn all_reached<P: AsPoint>(points: &[P]) -> Result<bool> {
     let mut all = true;
     for point in points {
-        all &= point.semaphore.is_reached(point.value)?;
+        let (semaphore, value) = point.as_point();
+        all &= semaphore.is_reached(value)?;
     }
     Ok(all)
 }

@@ -10,7 +10,7 @@ use crate::topology::TopologyRequest;
 /// use weft_task::TaskOptions;
 /// let options = TaskOptions::default();
 /// assert!(options.spin.is_zero());
-/// assert_eq!(options.stack_bytes, 128 << 10);
+/// assert_eq!(options.stack_bytes, 1 << 20);
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TaskOptions {
@@ -31,8 +31,9 @@ impl Default for TaskOptions {
         TaskOptions {
             topology: TopologyRequest::default(),
             spin: Duration::ZERO,
-            // Kernels of compiled programs keep tiles on the stack.
-            stack_bytes: 128 << 10,
+            // Kernels of compiled programs keep tiles on the stack, and interpreted ones run the interpreter there. Only
+            // what is touched costs memory.
+            stack_bytes: 1 << 20,
             local_memory_bytes: 0,
             abort_on_failure: false,
         }

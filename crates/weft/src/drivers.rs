@@ -7,10 +7,10 @@ use crate::vmvx::default_loaders;
 use std::fmt;
 use std::sync::Arc;
 use weft_cpu::loader::{LoaderOptions, Loaders};
-use weft_cpu::{SyncDeviceOptions, open_sync_device};
+use weft_cpu::{SyncDeviceOptions, TaskDeviceOptions, open_sync_device, open_task_device};
 use weft_hal::{AllocatorWrapper, Device, open_null_device};
 use weft_sync::{Result, WhileDoing, bail};
-use weft_task::TaskOptions;
+use weft_task::{Executor, ExecutorOptions, TaskOptions};
 
 /// A kind of device.
 #[derive(Clone, Copy, Debug)]
@@ -30,6 +30,11 @@ const DRIVERS: &[Driver] = &[
         name: "local-sync",
         description: "Local execution using a lightweight inline synchronous queue",
         open: open_local_sync,
+    },
+    Driver {
+        name: "local-task",
+        description: "Local execution on worker threads, with queues that block nobody",
+        open: open_local_task,
     },
     Driver {
         name: "null",
@@ -72,6 +77,32 @@ fn open_local_sync(options: &DeviceOptions) -> Result<Arc<Device>> {
     open_sync_device(&SyncDeviceOptions {
         loaders: Arc::clone(&options.loaders),
         allocator_wrappers: options.allocator_wrappers.clone(),
+    })
+}
+
+/// One executor and one queue for each topology: one, or one a node.
+fn open_local_task(options: &DeviceOptions) -> Result<Arc<Device>> {
+    let task = &options.task;
+    let topologies = task.topology.machine().and_then(|machine| task.topology.resolve(&machine))?;
+    let mut executors = Vec::with_capacity(topologies.len());
+    let mut worker_base_index = 0;
+    for topology in topologies {
+        let workers = topology.len();
+        let executor = ExecutorOptions {
+            topology: Some(topology),
+            spin: task.spin,
+            stack_bytes: task.stack_bytes,
+            local_memory_bytes: task.local_memory_bytes,
+            worker_base_index,
+            ..ExecutorOptions::default()
+        };
+        executors.push(Executor::new(&executor)?);
+        worker_base_index += workers;
+    }
+    open_task_device(&TaskDeviceOptions {
+        loaders: Arc::clone(&options.loaders),
+        allocator_wrappers: options.allocator_wrappers.clone(),
+        ..TaskDeviceOptions::on(executors)
     })
 }
 

@@ -169,6 +169,16 @@ impl Function {
         arguments: Vec<Value>,
         results: &mut Vec<Value>,
     ) -> Result<()> {
+        let session = self.program.session();
+        session.lending(|| self.invoke_lent(options, arguments, results))
+    }
+
+    fn invoke_lent(
+        &self,
+        options: &InvokeOptions,
+        arguments: Vec<Value>,
+        results: &mut Vec<Value>,
+    ) -> Result<()> {
         if !self.is_asynchronous {
             return self.run(options, arguments, None, results).map_err(|status| self.annotate(status));
         }

@@ -71,6 +71,15 @@ impl Session {
         Ok(&self.devices()?[self.0.lead_device])
     }
 
+    /// Runs `body`, a call of a program: what it submits to the lead device may be left to its own waits.
+    pub(crate) fn lending<R>(&self, body: impl FnOnce() -> R) -> R {
+        match self.0.devices.get() {
+            Some(Ok(devices)) => devices[self.0.lead_device].lending(body),
+            // Nothing was opened, so nothing is submitted to it.
+            _ => body(),
+        }
+    }
+
     /// The type registry and limits of the programs.
     pub fn instance(&self) -> &Arc<Instance> {
         &self.0.instance

@@ -30,15 +30,21 @@ impl Case {
         fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
     }
 
-    fn run(&self, more: &[String]) -> Done {
-        // The expectations were recorded with this device first.
-        let mut arguments = vec!["run".to_owned(), "--device=local-sync".to_owned()];
+    /// On the device that `device` names; a case may name another one after that.
+    fn run_on(&self, device: &[&str], more: &[String]) -> Done {
+        let mut arguments = vec!["run".to_owned()];
+        arguments.extend(device.iter().map(|&flag| flag.to_owned()));
         for (key, flag) in [("module", "module"), ("function", "function"), ("input", "input")] {
             arguments.extend(self.list(key).iter().map(|value| format!("--{flag}={value}")));
         }
         arguments.extend(self.list("flag").iter().cloned());
         arguments.extend(more.iter().cloned());
         weft(&arguments.iter().map(String::as_str).collect::<Vec<_>>())
+    }
+
+    /// On the device with which the expectations were recorded.
+    fn run(&self, more: &[String]) -> Done {
+        self.run_on(&["--device=local-sync"], more)
     }
 }
 
@@ -106,8 +112,30 @@ fn is_equal(actual: &str, expected: &str, tolerance: &str) -> bool {
 /// [hal-module 68] [hal-module 75]
 #[test]
 fn every_case_prints_what_the_reference_prints() {
+    check_corpus(&["--device=local-sync"]);
+}
+
+/// The same programs on workers, one of them, as many as there are processors, and many more.
+///
+/// [hal-module 68]
+#[test]
+fn every_case_prints_the_same_on_one_worker() {
+    check_corpus(&["--device=local-task", "--task_topology_group_count=1"]);
+}
+
+#[test]
+fn every_case_prints_the_same_on_two_workers() {
+    check_corpus(&["--device=local-task", "--task_topology_group_count=2"]);
+}
+
+#[test]
+fn every_case_prints_the_same_on_eight_workers() {
+    check_corpus(&["--device=local-task", "--task_topology_group_count=8"]);
+}
+
+fn check_corpus(device: &[&str]) {
     for_each_case(|case| {
-        let done = case.run(&["--print_statistics".into()]);
+        let done = case.run_on(device, &["--print_statistics".into()]);
         let code = case.text("expect_exit").and_then(|code| code.parse().ok());
         if done.code != code {
             return Some(format!("exit {:?}, expected {code:?}\n{}{}", done.code, done.out, done.err));

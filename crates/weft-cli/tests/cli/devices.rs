@@ -35,12 +35,17 @@ fn unknown_devices_are_refused() {
     let with = |flag: &str| run("tool_benchmarks", "doubled", &[flag]);
     let done = with("--device=bogus").failure(1, "NOT_FOUND; no driver 'bogus' registered");
     assert!(done.err.contains("local-sync") && done.out.is_empty());
-    with("--device=local-task").failure(1, "NOT_FOUND; no driver 'local-task' registered");
     with("--device=").failure(1, "NOT_FOUND; no driver '' registered");
     with("--device=local-sync://path").failure(1, "NOT_FOUND");
     with("--device_lead_allocator=9").failure(1, "OUT_OF_RANGE");
     with("--device_allocator=foo").failure(1, "INVALID_ARGUMENT; unrecognized allocator 'foo'");
-    for flag in ["--device=local-sync", "--device=local-sync://", "--device=local-sync://?key=value"] {
+    for flag in [
+        "--device=local-sync",
+        "--device=local-sync://",
+        "--device=local-sync://?key=value",
+        "--device=local-task",
+        "--device=local-task://",
+    ] {
         with(flag).success();
     }
     for flag in ["--device_allocator=caching", "--device_allocator=debug"] {

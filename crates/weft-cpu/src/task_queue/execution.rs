@@ -281,18 +281,11 @@ impl Work for Execution {
             drop(self.failure.set(status));
             return;
         }
-        let queue = {
-            let task = self.read();
-            let Some(queue) = task.queue.clone() else { return };
-            if task.workers > 1 {
-                queue
-            } else {
-                // Nobody else is inside, so memory goes back before anybody hears of the end.
-                drop(task);
-                self.write().let_go();
-                queue
-            }
-        };
+        let Some(queue) = self.read().queue.clone() else { return };
+        // If nobody else is inside, memory goes back before anybody hears of the end; else with the last one out.
+        if let Ok(mut task) = self.task.try_write() {
+            task.let_go();
+        }
         self.finish(&queue, None);
     }
 
@@ -352,7 +345,12 @@ impl Seat<'_> {
                 return None;
             }
             // Acquire pairs with the Release in `drop`: what the last one on this seat did to its scratch is over.
-            match seats.compare_exchange_weak(taken, taken | 1 << number, Ordering::Acquire, Ordering::Relaxed) {
+            match seats.compare_exchange_weak(
+                taken,
+                taken | 1 << number,
+                Ordering::Acquire,
+                Ordering::Relaxed,
+            ) {
                 Ok(_) => return Some(Seat { seats, number }),
                 Err(found) => taken = found,
             }

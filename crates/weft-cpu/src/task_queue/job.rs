@@ -11,8 +11,8 @@
 use std::sync::Arc;
 
 use weft_hal::{
-    Alloca, Allocator, BindingEntry, Buffer, BufferParams, BufferRange, File, HostCall, HostCallContext, HostCallEnd,
-    HostCallFlags, Pattern, Pinned, fill_bytes,
+    Alloca, Allocator, BindingEntry, Buffer, BufferParams, BufferRange, File, HostCall, HostCallContext,
+    HostCallEnd, HostCallFlags, Pattern, Pinned, fill_bytes,
 };
 use weft_sync::atomic::{Mutex, lock};
 use weft_sync::{Result, WhileDoing};
@@ -183,12 +183,7 @@ fn call_host(call: HostCall, caller: Caller, ticket: &Ticket, queue: &Queue) -> 
 }
 
 /// Gives a queue-allocated buffer its memory.
-pub(crate) fn commit(
-    buffer: &Buffer,
-    allocator: &Allocator,
-    params: &BufferParams,
-    size: u64,
-) -> Result<()> {
+pub(crate) fn commit(buffer: &Buffer, allocator: &Allocator, params: &BufferParams, size: u64) -> Result<()> {
     let block = allocator.allocate_block(params, size).while_doing(|| "allocating on a queue")?;
     buffer.commit(block)
 }

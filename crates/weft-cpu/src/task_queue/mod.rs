@@ -264,6 +264,12 @@ impl Queue {
         }
     }
 
+    /// Waits until nothing is in flight.
+    pub(crate) fn wait_idle(&self, deadline: Deadline) -> Result<()> {
+        self.executor.begin_left_work();
+        self.scope.wait_idle(deadline)
+    }
+
     /// Rule 6.
     pub(crate) fn close(&self) {
         self.closing.store(true, Ordering::SeqCst);

@@ -41,8 +41,7 @@ impl Past {
     pub(crate) fn gather(&mut self, points: &[Point]) {
         for Point { semaphore, value } in points {
             let known = semaphore.complete_frontier::<ENTRIES>(*value);
-            self.is_complete &=
-                known.is_some_and(|known| self.frontier.merge(known.as_frontier()).is_ok());
+            self.is_complete &= known.is_some_and(|known| self.frontier.merge(known.as_frontier()).is_ok());
         }
     }
 

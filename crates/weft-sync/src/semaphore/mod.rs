@@ -14,8 +14,8 @@ mod timepoint;
 pub use external::{ExportTarget, Import};
 pub(crate) use link::Forward;
 pub use link::Link;
-pub use timepoint::Timepoint;
 pub(crate) use timepoint::Withdrawal;
+pub use timepoint::{Timepoint, Watch};
 
 use crate::atomic::{AtomicU32, AtomicU64, Mutex, MutexGuard, Ordering, lock};
 use crate::dispatch::dispatch;

@@ -79,6 +79,38 @@ struct Place {
     ticket: u64,
 }
 
+/// A callback that is registered for as long as this lives; from [`Semaphore::watch`].
+#[must_use = "the callback is withdrawn when this is dropped"]
+#[derive(Debug)]
+pub struct Watch<'a> {
+    semaphore: &'a Semaphore,
+    /// The value and the ticket of what is registered.
+    place: Option<(u64, u64)>,
+}
+
+impl Drop for Watch<'_> {
+    fn drop(&mut self) {
+        if let Some((value, ticket)) = self.place {
+            drop(self.semaphore.unregister(value, ticket));
+        }
+    }
+}
+
+impl Semaphore {
+    /// As [`Semaphore::on_reached`], for as long as the result lives. A callback that runs already is not waited for.
+    pub fn watch(&self, value: u64, callback: impl FnOnce(Result<()>) + Send + 'static) -> Watch<'_> {
+        let place = match self.register(value, Action::Call(Callback::new(callback))) {
+            Registration::Pending(ticket) => Some((value, ticket)),
+            Registration::Known(outcome, Action::Call(callback)) => {
+                call_now(|outcome| callback.call(outcome), outcome);
+                None
+            }
+            Registration::Known(..) => unreachable!("a callback was registered"),
+        };
+        Watch { semaphore: self, place }
+    }
+}
+
 impl Timepoint {
     fn fired(callback: impl FnOnce(Result<()>) + Send + 'static, outcome: Result<()>) -> Timepoint {
         call_now(callback, outcome);
