@@ -94,11 +94,15 @@ impl Transient {
         }
     }
 
-    /// Tells the block what it dies after, for when it is dropped.
-    pub(crate) fn set_death(&self, death: Option<&Frontier>) {
-        if let Some(block) = lock(&self.block).as_mut() {
+    /// Step 3, and tells the block what it dies after, for when step 4 drops it. Only the first word counts.
+    pub(crate) fn decommit_after(&self, death: Option<&Frontier>) {
+        // Relaxed: who may deallocate was decided by `claim_dealloca`; this is for misuse, which must not lose a death.
+        if self.state.load(Ordering::Relaxed) & DECOMMITTED == 0
+            && let Some(block) = lock(&self.block).as_mut()
+        {
             block.set_death(death);
         }
+        self.decommit();
     }
 
     /// Step 4.

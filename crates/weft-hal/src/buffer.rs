@@ -286,11 +286,11 @@ impl Buffer {
     }
 
     /// As [`Buffer::decommit`], and tells the pool that the bytes come from what has to be complete before they may be used
-    /// again; `None` if all use of them is over. They go back with that, now or with the last pin.
+    /// again; `None` if all use of them is over. They go back with that, now or with the last pin. Only the first call
+    /// counts.
     pub fn decommit_after(&self, death: Option<&Frontier>) {
         if let Some(transient) = self.transient_backing() {
-            transient.set_death(death);
-            transient.decommit();
+            transient.decommit_after(death);
         }
     }
 

@@ -451,13 +451,13 @@ impl Pool {
         }
     }
 
-    /// Gives slabs back of which nothing is reserved and whose last uses are known to be over.
+    /// Gives slabs back of which nothing is reserved and whose last uses are known to be over. What their provider keeps
+    /// is for its own owner to trim.
     pub fn trim(&self) {
         let is_reached = |axis, epoch| self.query_epoch(axis, epoch);
         if self.backend.trim(&Requester { past: None, is_reached: &is_reached }) {
             self.notify();
         }
-        self.source.slabs.trim();
     }
 
     /// Forgets what free memory died after, taint included. For an owner who knows that all use of what came back so far is

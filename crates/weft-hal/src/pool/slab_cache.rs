@@ -230,13 +230,13 @@ impl Shared {
                 break Ok(slab);
             }
             if let Some(status) = state.failure.take() {
-                // The others who wait are served by the refill that goes on.
-                self.ask_for_refill(&mut state);
                 break Err(status);
             }
             state = wait(&self.arrival, state);
         };
         state.waiting -= 1;
+        // For this slab, or after this error: the others who wait are served by the refill that goes on.
+        self.ask_for_refill(&mut state);
         outcome
     }
 

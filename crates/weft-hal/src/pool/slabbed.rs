@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use weft_sync::atomic::{Mutex, lock};
 use weft_sync::reuse::{Acquired, Death, Request, Requester, Reservation, Statistics};
-use weft_sync::{Frontier, FrontierBuf, Result};
+use weft_sync::{Frontier, FrontierBuf, Result, bail};
 
 use super::backend::{Answer, BackendStatistics, Grant, Place, PoolBackend, Remedy};
 use super::budget::Budget;
@@ -62,9 +62,12 @@ struct Book<A> {
     slabs: Vec<Option<HostBlock>>,
     /// How many are taking a slab now.
     growing: u32,
+    /// Refusals that the algebra counted a second time, in the search after a growth.
+    misses_twice: u64,
 }
 
 impl<A> Book<A> {
+    /// Numbers are dense: a new one is the lowest that was never used.
     fn install(&mut self, number: u32, slab: HostBlock) {
         let number = number as usize;
         if number >= self.slabs.len() {
@@ -82,7 +85,7 @@ impl<A: Algebra<DEATH>, const DEATH: usize> Slabbed<A, DEATH> {
         budget: u64,
         provider: Arc<dyn SlabProvider>,
     ) -> Slabbed<A, DEATH> {
-        let book = Book { algebra, slabs: Vec::new(), growing: 0 };
+        let book = Book { algebra, slabs: Vec::new(), growing: 0, misses_twice: 0 };
         Slabbed {
             book: Mutex::new(book),
             ledger: Mutex::new(Ledger::new()),
@@ -123,6 +126,9 @@ impl<A: Algebra<DEATH>, const DEATH: usize> Slabbed<A, DEATH> {
         book.growing -= 1;
         match slab {
             Ok(slab) => {
+                if book.slabs.try_reserve(1).is_err() {
+                    bail!(ResourceExhausted, "no memory to keep account of {} slabs", book.slabs.len() + 1);
+                }
                 let number = book.algebra.add_slab()?;
                 if let Some(slab) = slab.take() {
                     book.install(number, slab);
@@ -193,7 +199,9 @@ impl<A: Algebra<DEATH>, const DEATH: usize> PoolBackend for Slabbed<A, DEATH> {
         added.inspect_err(|_| self.budget.refund(self.shape.bytes))?;
         let mut book = lock(&self.book);
         self.settle(&mut book);
+        let before = book.algebra.statistics().misses;
         let mut answer = self.search(&mut book, &request, requester)?;
+        book.misses_twice += book.algebra.statistics().misses - before;
         if let Answer::Memory(_, place) = &mut answer {
             place.has_grown = true;
         }
@@ -214,8 +222,9 @@ impl<A: Algebra<DEATH>, const DEATH: usize> PoolBackend for Slabbed<A, DEATH> {
 
     fn statistics(&self) -> BackendStatistics {
         let (slabs, misses) = {
-            let statistics = lock(&self.book).algebra.statistics();
-            (statistics.slabs, statistics.misses)
+            let book = lock(&self.book);
+            let statistics = book.algebra.statistics();
+            (statistics.slabs, statistics.misses - book.misses_twice)
         };
         let ledger = lock(&self.ledger);
         BackendStatistics {
