@@ -115,7 +115,7 @@ impl DeviceBackend for SyncDevice {
     fn alloca(
         &self,
         submission: &Submission<'_>,
-        allocator: &Allocator,
+        allocator: &Arc<Allocator>,
         alloca: &Alloca<'_>,
     ) -> Result<Arc<Buffer>> {
         match self.profiler.submitted(submission, OperationKind::Alloca, 1, alloca.size) {
