@@ -29,6 +29,12 @@ pub trait BlockHome: Send + Sync {
     fn set_death(&self, block: &RawBlock, death: Option<&Frontier>) {
         let _ = (block, death);
     }
+
+    /// Both at once.
+    fn reclaim_after(&self, block: RawBlock, death: Option<&Frontier>) {
+        self.set_death(&block, death);
+        self.reclaim(block);
+    }
 }
 
 /// The plain values of a block: an address range and a number for its home.
@@ -45,7 +51,8 @@ pub struct RawBlock {
 /// Exclusive owner of a range of host bytes.
 pub struct HostBlock {
     raw: RawBlock,
-    home: Arc<dyn BlockHome>,
+    /// `None` only while it is being dropped.
+    home: Option<Arc<dyn BlockHome>>,
     is_writable: bool,
 }
 
@@ -61,7 +68,7 @@ impl HostBlock {
     /// `raw.base` is valid for reads and writes of `raw.length` initialised bytes from now until `home.reclaim(raw)` is
     /// called.
     pub unsafe fn new(raw: RawBlock, home: Arc<dyn BlockHome>) -> HostBlock {
-        HostBlock { raw, home, is_writable: true }
+        HostBlock { raw, home: Some(home), is_writable: true }
     }
 
     /// As [`HostBlock::new`], over memory that may be read-only.
@@ -70,7 +77,7 @@ impl HostBlock {
     /// `raw.base` is valid for reads of `raw.length` initialised bytes from now until `home.reclaim(raw)` is called. No
     /// buffer that grants WRITE is made of it.
     pub unsafe fn read_only(raw: RawBlock, home: Arc<dyn BlockHome>) -> HostBlock {
-        HostBlock { raw, home, is_writable: false }
+        HostBlock { raw, home: Some(home), is_writable: false }
     }
 
     /// First byte.
@@ -88,16 +95,30 @@ impl HostBlock {
     /// Says what has to be complete before the bytes may be used again, once the block is dropped; `None` if all use of
     /// them is over. The last word counts.
     pub fn set_death(&mut self, death: Option<&Frontier>) {
-        self.home.set_death(&self.raw, death);
+        if let Some(home) = &self.home {
+            home.set_death(&self.raw, death);
+        }
+    }
+
+    /// [`HostBlock::set_death`], and drops the block.
+    pub fn release_after(mut self, death: Option<&Frontier>) {
+        if let Some(home) = self.home.take() {
+            home.reclaim_after(self.raw, death);
+        }
     }
 
     pub(crate) fn raw(&self) -> &RawBlock {
         &self.raw
     }
 
+    /// Has its home know it by another token, which the home understands as well.
+    pub(crate) fn set_token(&mut self, token: u64) {
+        self.raw.token = token;
+    }
+
     /// Whether it returns to the home at this address.
     pub(crate) fn is_from(&self, home: *const ()) -> bool {
-        std::ptr::eq(Arc::as_ptr(&self.home).cast(), home)
+        self.home.as_ref().is_some_and(|it| std::ptr::eq(Arc::as_ptr(it).cast(), home))
     }
 
     /// Makes every page present, by writing into each what it holds.
@@ -145,7 +166,9 @@ impl HostBlock {
 
 impl Drop for HostBlock {
     fn drop(&mut self) {
-        self.home.reclaim(self.raw);
+        if let Some(home) = self.home.take() {
+            home.reclaim(self.raw);
+        }
     }
 }
 

@@ -49,6 +49,7 @@ pub(super) enum Answer {
 pub(super) struct BackendStatistics {
     pub reserved_bytes: u64,
     pub live: u64,
+    pub releases: u64,
     pub committed_bytes: u64,
     pub budget_bytes: u64,
     pub slabs: u64,
@@ -64,6 +65,9 @@ pub(super) trait PoolBackend: Send + Sync {
 
     /// What the reservation dies after when its last holder goes. Without this it goes back as it was.
     fn set_death(&self, token: u64, death: Option<&Frontier>);
+
+    /// `set_death` and `unpin`.
+    fn unpin_after(&self, token: u64, death: Option<&Frontier>) -> bool;
 
     /// One holder fewer; whether the reservation came back.
     fn unpin(&self, token: u64) -> bool;

@@ -12,6 +12,7 @@ use weft_sync::Frontier;
 
 use super::Pool;
 use super::backend::Place;
+use super::ledger::used;
 use crate::host_block::{BlockHome, HostBlock, RawBlock};
 
 /// The one owner of a reservation, which keeps its pool alive. Dropping it untouched gives it back as it was.
@@ -63,15 +64,15 @@ impl PooledBlock {
 
     /// Gives the reservation back, from something ordered after `death`; `None` if all use of it is over. A frontier that
     /// the pool cannot keep taints the memory until it is given back with one that it can.
-    pub fn release(mut self, death: Option<&Frontier>) {
-        self.block.set_death(death);
+    pub fn release(self, death: Option<&Frontier>) {
+        self.block.release_after(death);
     }
 
     /// The memory, for a buffer that is committed with it. Its reservation goes back when it is dropped: after what
     /// [`HostBlock::set_death`] is told, else with nothing to wait for. Only for memory that may be used now.
     #[must_use]
     pub fn into_host_block(mut self) -> HostBlock {
-        self.block.set_death(None);
+        self.block.set_token(used(self.handle()));
         self.block
     }
 
@@ -100,7 +101,15 @@ fn lend(pool: &Arc<Pool>, raw: RawBlock) -> HostBlock {
 
 impl BlockHome for Pool {
     fn reclaim(&self, block: RawBlock) {
-        self.put_back(block.token);
+        if self.backend.unpin(block.token) {
+            self.notify();
+        }
+    }
+
+    fn reclaim_after(&self, block: RawBlock, death: Option<&Frontier>) {
+        if self.backend.unpin_after(block.token, death) {
+            self.notify();
+        }
     }
 
     fn set_death(&self, block: &RawBlock, death: Option<&Frontier>) {

@@ -6,13 +6,22 @@
 //!    as it was) and its pins. Its owner is one pin; each borrowed view of it is another.
 //! 2. The last pin puts the slot on a list. Nothing else happens then, so giving memory back is short, allocates nothing
 //!    and never waits for somebody who searches or takes more memory. Who asks for memory next works through the list.
-//! 3. A token names a slot and how often it was used before, so a token of a reservation that is gone is noticed.
+//! 3. Who is handed the bytes to use gets a token that says so ([`used`]): such a reservation never goes back as it was.
+//!    That costs no look at the slot.
+//! 4. A token names a slot and how often it was used before, so a token of a reservation that is gone is noticed.
 
 use weft_sync::reuse::Death;
 use weft_sync::{Frontier, Result, bail};
 
 /// No slot.
-pub(super) const NONE: u32 = u32::MAX;
+const NONE: u32 = u32::MAX;
+/// Slots are numbered below this, and tokens have the bit if the bytes were used.
+const USED: u32 = 1 << 31;
+
+/// The token of the same reservation whose bytes are going to be used.
+pub(super) fn used(token: u64) -> u64 {
+    token | u64::from(USED)
+}
 
 /// How a reservation goes back.
 #[derive(Clone, Copy, Debug)]
@@ -41,6 +50,15 @@ pub(super) struct Ledger<T, const DEATH: usize> {
     returned_last: u32,
     live: u64,
     reserved_bytes: u64,
+    releases: u64,
+}
+
+/// A reservation that came back.
+pub(super) struct Returned<T, const DEATH: usize> {
+    pub content: T,
+    pub fate: Fate<DEATH>,
+    /// There is another one.
+    pub has_next: bool,
 }
 
 impl<T, const DEATH: usize> Ledger<T, DEATH> {
@@ -52,6 +70,7 @@ impl<T, const DEATH: usize> Ledger<T, DEATH> {
             returned_last: NONE,
             live: 0,
             reserved_bytes: 0,
+            releases: 0,
         }
     }
 
@@ -65,12 +84,17 @@ impl<T, const DEATH: usize> Ledger<T, DEATH> {
         self.reserved_bytes
     }
 
+    /// Reservations that have come back.
+    pub fn releases(&self) -> u64 {
+        self.releases
+    }
+
     /// Makes sure that one more reservation can be entered.
     pub fn make_room(&mut self) -> Result<()> {
         if self.spare != NONE {
             return Ok(());
         }
-        if self.slots.len() >= NONE as usize || self.slots.try_reserve(1).is_err() {
+        if self.slots.len() >= (USED - 1) as usize || self.slots.try_reserve(1).is_err() {
             bail!(ResourceExhausted, "no memory to keep account of {} reservations", self.slots.len() + 1);
         }
         self.spare = self.slots.len() as u32;
@@ -97,7 +121,7 @@ impl<T, const DEATH: usize> Ledger<T, DEATH> {
     }
 
     fn slot(&mut self, token: u64) -> (u32, &mut Slot<T, DEATH>) {
-        let index = (token as u32).wrapping_sub(1);
+        let index = (token as u32 & !USED).wrapping_sub(1);
         let slot = self.slots.get_mut(index as usize);
         let slot = slot.filter(|slot| slot.generation == (token >> 32) as u32 && slot.pins > 0);
         (index, slot.expect("a block names the reservation that it holds"))
@@ -117,6 +141,9 @@ impl<T, const DEATH: usize> Ledger<T, DEATH> {
     /// One holder fewer. The last one puts the reservation on the list; whether this was the last one.
     pub fn unpin(&mut self, token: u64) -> bool {
         let (index, slot) = self.slot(token);
+        if token as u32 & USED != 0 && matches!(slot.fate, Fate::AsBefore) {
+            slot.fate = Fate::After(Death::NONE);
+        }
         slot.pins -= 1;
         if slot.pins > 0 {
             return false;
@@ -130,22 +157,22 @@ impl<T, const DEATH: usize> Ledger<T, DEATH> {
         self.returned_last = index;
         self.live -= 1;
         self.reserved_bytes -= length;
+        self.releases += 1;
         true
     }
 
-    /// Takes the whole list; returns its first slot.
-    pub fn detach_returned(&mut self) -> u32 {
-        self.returned_last = NONE;
-        std::mem::replace(&mut self.returned_first, NONE)
-    }
-
-    /// Takes a reservation from a slot of a detached list; returns it, its fate, and the slot after it.
-    pub fn take_returned(&mut self, index: u32) -> (T, Fate<DEATH>, u32) {
-        let slot = &mut self.slots[index as usize];
+    /// Takes the first reservation of the list, whose slot is then spare.
+    pub fn take_returned(&mut self) -> Option<Returned<T, DEATH>> {
+        let index = self.returned_first;
+        let slot = self.slots.get_mut(index as usize)?;
         let content = slot.content.take().expect("a slot is on the list once");
-        let next = std::mem::replace(&mut slot.next, self.spare);
+        self.returned_first = std::mem::replace(&mut slot.next, self.spare);
         self.spare = index;
-        (content, slot.fate, next)
+        let has_next = self.returned_first != NONE;
+        if !has_next {
+            self.returned_last = NONE;
+        }
+        Some(Returned { content, fate: self.slots[index as usize].fate, has_next })
     }
 }
 
@@ -165,13 +192,35 @@ mod tests {
         ledger.pin(tokens[0]);
         assert_eq!((ledger.unpin(tokens[0]), ledger.live()), (false, 3));
         assert_eq!((ledger.unpin(tokens[2]), ledger.unpin(tokens[0]), ledger.live()), (true, true, 1));
-        let first = ledger.detach_returned();
-        let (content, _, second) = ledger.take_returned(first);
-        assert_eq!((content, ledger.take_returned(second).0), (2, 0));
-        assert_eq!(ledger.detach_returned(), NONE);
+        let [first, second] = [0, 1].map(|_| ledger.take_returned().unwrap());
+        assert_eq!((first.content, first.has_next, second.content, second.has_next), (2, true, 0, false));
+        assert!(ledger.take_returned().is_none() && ledger.releases() == 2);
         ledger.make_room().unwrap();
         let again = ledger.enter(7, 10);
         assert_eq!(again as u32, tokens[0] as u32);
         assert_ne!(again, tokens[0], "a token of a reservation that is gone names none");
+    }
+
+    /// What was handed out to be used comes back as used, and as what it died after if that was said; untouched memory as
+    /// it was.
+    #[test]
+    fn fates() {
+        let mut ledger = Ledger::<u8, 1>::new();
+        for (is_used, is_told) in [(false, false), (true, false), (false, true), (true, true)] {
+            ledger.make_room().unwrap();
+            let token = ledger.enter(0, 10);
+            let death = weft_sync::FrontierBuf::single(weft_sync::Machine::LOCAL.queue(0, 0), 3);
+            if is_told {
+                ledger.set_death(token, Some(&death));
+            }
+            assert!(ledger.unpin(if is_used { used(token) } else { token }));
+            match ledger.take_returned().unwrap().fate {
+                Fate::AsBefore => assert!(!is_used && !is_told),
+                Fate::After(it) => {
+                    assert!(is_used || is_told);
+                    assert_eq!(it.frontier().unwrap().is_empty(), !is_told);
+                }
+            }
+        }
     }
 }

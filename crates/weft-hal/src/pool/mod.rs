@@ -190,7 +190,6 @@ pub struct PoolStatistics {
 
 #[derive(Default)]
 struct Counters {
-    releases: AtomicU64,
     reused: AtomicU64,
     fresh: AtomicU64,
     exhausted: AtomicU64,
@@ -428,10 +427,17 @@ impl Pool {
 
     /// What it has and has done.
     pub fn statistics(&self) -> PoolStatistics {
-        let BackendStatistics { reserved_bytes, live, committed_bytes, budget_bytes, slabs, misses } =
-            self.backend.statistics();
+        let BackendStatistics {
+            reserved_bytes,
+            live,
+            releases,
+            committed_bytes,
+            budget_bytes,
+            slabs,
+            misses,
+        } = self.backend.statistics();
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let Counters { releases, reused, fresh, exhausted, over_budget, waits } = &self.counters;
+        let Counters { reused, fresh, exhausted, over_budget, waits } = &self.counters;
         let (reused, fresh, waits) = (read(reused), read(fresh), read(waits));
         PoolStatistics {
             reserved_bytes,
@@ -441,7 +447,7 @@ impl Pool {
             live,
             slabs,
             reservations: reused + fresh + waits,
-            releases: read(releases),
+            releases,
             reused,
             misses,
             fresh,
@@ -465,14 +471,6 @@ impl Pool {
     pub fn assume_quiet(&self) {
         self.backend.assume_quiet();
         self.notify();
-    }
-
-    /// The last holder of a reservation may be gone.
-    fn put_back(&self, token: u64) {
-        if self.backend.unpin(token) {
-            Self::count(&self.counters.releases);
-            self.notify();
-        }
     }
 }
 

@@ -77,6 +77,10 @@ impl PoolBackend for PassThrough {
         lock(&self.ledger).set_death(token, death);
     }
 
+    fn unpin_after(&self, token: u64, _death: Option<&Frontier>) -> bool {
+        self.unpin(token)
+    }
+
     fn unpin(&self, token: u64) -> bool {
         let Slab { block, bytes } = {
             let mut ledger = lock(&self.ledger);
@@ -84,8 +88,7 @@ impl PoolBackend for PassThrough {
                 return false;
             }
             // Under the same lock, so the list has this one only.
-            let first = ledger.detach_returned();
-            ledger.take_returned(first).0
+            ledger.take_returned().expect("it was just put there").content
         };
         drop(block); // under no lock: a home may do anything
         self.slabs.fetch_sub(1, Ordering::Relaxed);
@@ -98,6 +101,7 @@ impl PoolBackend for PassThrough {
         BackendStatistics {
             reserved_bytes: ledger.reserved_bytes(),
             live: ledger.live(),
+            releases: ledger.releases(),
             committed_bytes: self.budget.charged(),
             budget_bytes: self.budget.limit(),
             slabs: self.slabs.load(Ordering::Relaxed),

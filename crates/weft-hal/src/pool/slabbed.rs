@@ -22,7 +22,7 @@ use weft_sync::{Frontier, FrontierBuf, Result, bail};
 
 use super::backend::{Answer, BackendStatistics, Grant, Place, PoolBackend, Remedy};
 use super::budget::Budget;
-use super::ledger::{Fate, Ledger, NONE};
+use super::ledger::{Fate, Ledger};
 use super::slab::{SlabProvider, take_slab};
 use crate::host_block::HostBlock;
 
@@ -34,10 +34,22 @@ pub(super) trait Algebra<const DEATH: usize>: Send {
     fn restore(&mut self, reservation: Reservation) -> Result<()>;
     fn assume_quiet(&mut self);
     fn statistics(&self) -> Statistics;
+    #[inline]
+    fn misses(&self) -> Misses {
+        let Statistics { misses, tainted_misses, .. } = self.statistics();
+        Misses { all: misses, tainted: tainted_misses }
+    }
     /// Adds one slab and says its number.
     fn add_slab(&mut self) -> Result<u32>;
     /// Gives up slabs of which nothing is reserved and that `requester` may touch.
     fn remove_idle_slabs(&mut self, requester: &Requester<'_>, each: &mut dyn FnMut(u32));
+}
+
+/// How often free memory was refused, and how often of that because it is tainted.
+#[derive(Clone, Copy)]
+pub(super) struct Misses {
+    all: u64,
+    tainted: u64,
 }
 
 /// The slabs of a pool.
@@ -105,18 +117,25 @@ impl<A: Algebra<DEATH>, const DEATH: usize> Slabbed<A, DEATH> {
         Ok(made)
     }
 
-    /// Rule 3.
-    fn settle(&self, book: &mut Book<A>) {
-        let mut index = lock(&self.ledger).detach_returned();
-        while index != NONE {
-            // A statement of its own, so that the ledger is free while neighbours are joined.
-            let (reservation, fate, next) = lock(&self.ledger).take_returned(index);
-            let taken = match fate {
-                Fate::AsBefore => book.algebra.restore(reservation),
-                Fate::After(death) => book.algebra.release(reservation, death),
+    /// Rule 3; and makes room for one more reservation. Ends, for only who has the book enters new ones.
+    fn settle(&self, book: &mut Book<A>) -> Result<()> {
+        loop {
+            let returned = {
+                let mut ledger = lock(&self.ledger);
+                match ledger.take_returned() {
+                    Some(returned) => returned, // its slot is the room
+                    None => return ledger.make_room(),
+                }
+            };
+            // The ledger is free while neighbours are joined.
+            let taken = match returned.fate {
+                Fate::AsBefore => book.algebra.restore(returned.content),
+                Fate::After(death) => book.algebra.release(returned.content, death),
             };
             taken.expect("the ledger only has reservations of this algebra");
-            index = next;
+            if !returned.has_next {
+                return Ok(());
+            }
         }
     }
 
@@ -140,8 +159,7 @@ impl<A: Algebra<DEATH>, const DEATH: usize> Slabbed<A, DEATH> {
     }
 
     fn search(&self, book: &mut Book<A>, request: &Request, requester: &Requester<'_>) -> Result<Answer> {
-        lock(&self.ledger).make_room()?;
-        let before = book.algebra.statistics();
+        let before = book.algebra.misses();
         let (reservation, grant) = match book.algebra.acquire(request, requester)? {
             Acquired::Ready(reservation) => (reservation, Grant::Ready),
             Acquired::Fresh(reservation) => (reservation, Grant::Fresh),
@@ -150,7 +168,7 @@ impl<A: Algebra<DEATH>, const DEATH: usize> Slabbed<A, DEATH> {
                 (reservation, Grant::NeedsWait(frontier))
             }
             Acquired::Exhausted { could_grow, .. } => {
-                let remedy = Self::remedy(book, &before);
+                let remedy = Self::remedy(book, before);
                 return Ok(Answer::Exhausted { growth_required: could_grow, remedy });
             }
             Acquired::OverBudget => unreachable!("the algebra is made without a budget"),
@@ -164,12 +182,11 @@ impl<A: Algebra<DEATH>, const DEATH: usize> Slabbed<A, DEATH> {
     }
 
     /// What could change a refusal that was just given.
-    fn remedy(book: &Book<A>, before: &Statistics) -> Remedy {
-        let now = book.algebra.statistics();
-        let stale = (now.misses - before.misses) > (now.tainted_misses - before.tainted_misses);
-        if stale {
+    fn remedy(book: &Book<A>, before: Misses) -> Remedy {
+        let now = book.algebra.misses();
+        if now.all - before.all > now.tainted - before.tainted {
             Remedy::Epoch
-        } else if now.live > 0 || book.growing > 0 {
+        } else if book.algebra.statistics().live > 0 || book.growing > 0 {
             Remedy::Release
         } else {
             Remedy::Nothing
@@ -181,7 +198,7 @@ impl<A: Algebra<DEATH>, const DEATH: usize> PoolBackend for Slabbed<A, DEATH> {
     fn acquire(&self, request: &Request, requester: &Requester<'_>) -> Result<Answer> {
         let request = Request { size: request.size.next_multiple_of(self.shape.granularity), ..*request };
         let mut book = lock(&self.book);
-        self.settle(&mut book);
+        self.settle(&mut book)?;
         let answer = self.search(&mut book, &request, requester)?;
         let Answer::Exhausted { growth_required: true, remedy } = answer else { return Ok(answer) };
         if !request.can_grow {
@@ -198,10 +215,10 @@ impl<A: Algebra<DEATH>, const DEATH: usize> PoolBackend for Slabbed<A, DEATH> {
         drop(slab); // under no lock: it is still there if the book has no room for it
         added.inspect_err(|_| self.budget.refund(self.shape.bytes))?;
         let mut book = lock(&self.book);
-        self.settle(&mut book);
-        let before = book.algebra.statistics().misses;
+        self.settle(&mut book)?;
+        let before = book.algebra.misses().all;
         let mut answer = self.search(&mut book, &request, requester)?;
-        book.misses_twice += book.algebra.statistics().misses - before;
+        book.misses_twice += book.algebra.misses().all - before;
         if let Answer::Memory(_, place) = &mut answer {
             place.has_grown = true;
         }
@@ -214,6 +231,12 @@ impl<A: Algebra<DEATH>, const DEATH: usize> PoolBackend for Slabbed<A, DEATH> {
 
     fn set_death(&self, token: u64, death: Option<&Frontier>) {
         lock(&self.ledger).set_death(token, death);
+    }
+
+    fn unpin_after(&self, token: u64, death: Option<&Frontier>) -> bool {
+        let mut ledger = lock(&self.ledger);
+        ledger.set_death(token, death);
+        ledger.unpin(token)
     }
 
     fn unpin(&self, token: u64) -> bool {
@@ -230,6 +253,7 @@ impl<A: Algebra<DEATH>, const DEATH: usize> PoolBackend for Slabbed<A, DEATH> {
         BackendStatistics {
             reserved_bytes: ledger.reserved_bytes(),
             live: ledger.live(),
+            releases: ledger.releases(),
             committed_bytes: self.budget.charged(),
             budget_bytes: self.budget.limit(),
             slabs,
@@ -241,7 +265,8 @@ impl<A: Algebra<DEATH>, const DEATH: usize> PoolBackend for Slabbed<A, DEATH> {
         let mut freed = Vec::new();
         {
             let mut book = lock(&self.book);
-            self.settle(&mut book);
+            // Without room for one more reservation, all that came back is worked in nevertheless.
+            let _ = self.settle(&mut book);
             let Book { algebra, slabs, .. } = &mut *book;
             algebra.remove_idle_slabs(requester, &mut |slab| freed.extend(slabs[slab as usize].take()));
         }
@@ -251,7 +276,7 @@ impl<A: Algebra<DEATH>, const DEATH: usize> PoolBackend for Slabbed<A, DEATH> {
 
     fn assume_quiet(&self) {
         let mut book = lock(&self.book);
-        self.settle(&mut book);
+        let _ = self.settle(&mut book); // as in `trim`
         book.algebra.assume_quiet();
     }
 }
