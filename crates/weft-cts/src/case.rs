@@ -22,6 +22,8 @@ bitflags::bitflags! {
         const PARALLEL = 1 << 6;
         /// Signals say what they are ordered after.
         const FRONTIERS = 1 << 7;
+        /// Queues take memory from pools in queue order.
+        const POOLS = 1 << 8;
     }
 }
 

@@ -7,7 +7,7 @@ use crate::case::Case;
 use crate::subject::Subject;
 
 /// A case that takes longer is stuck: each is meant to take milliseconds.
-const TIME_LIMIT: Duration = Duration::from_secs(60);
+const TIME_LIMIT: Duration = Duration::from_secs(30);
 
 /// Runs one case of a table on a fresh subject. Skips it, saying so, if the subject lacks what it needs.
 pub fn run(make: fn() -> Subject, table: &'static [Case], name: &str) {
@@ -43,6 +43,34 @@ macro_rules! subject_tests {
                 use weft_cts::family_tests;
                 weft_cts::$each! { family_tests $make, $table; }
             })*
+        }
+    };
+}
+
+/// Makes the tests of a subject in the families for every device, and those that are named:
+/// `every_family! { subject = path::to::maker; family: path::TABLE, for_each_macro; … }`.
+#[macro_export]
+macro_rules! every_family {
+    ($subject:ident = $make:path; $($more:tt)*) => {
+        weft_cts::subject_tests! { $subject = $make; $($more)*
+            buffer: weft_cts::hal::buffer::BUFFER, for_each_buffer_case;
+            causality: weft_cts::hal::causality::CAUSALITY, for_each_causality_case;
+            command: weft_cts::hal::command::COMMAND, for_each_command_case;
+            deferred: weft_cts::hal::deferred::DEFERRED, for_each_deferred_case;
+            dispatch: weft_cts::hal::dispatch::DISPATCH, for_each_dispatch_case;
+            file: weft_cts::hal::file::FILE, for_each_file_case;
+            host_call: weft_cts::hal::host_call::HOST_CALL, for_each_host_call_case;
+            indirect: weft_cts::hal::indirect::INDIRECT, for_each_indirect_case;
+            lending: weft_cts::hal::lending::LENDING, for_each_lending_case;
+            lifecycle: weft_cts::hal::lifecycle::LIFECYCLE, for_each_lifecycle_case;
+            ordering: weft_cts::hal::ordering::ORDERING, for_each_ordering_case;
+            pool: weft_cts::hal::pool::POOL, for_each_pool_case;
+            queue: weft_cts::hal::queue::QUEUE, for_each_queue_case;
+            scheduling: weft_cts::hal::scheduling::SCHEDULING, for_each_scheduling_case;
+            semaphore: weft_cts::hal::semaphore::SEMAPHORE, for_each_semaphore_case;
+            table: weft_cts::hal::table::TABLE, for_each_table_case;
+            transfer: weft_cts::hal::transfer::TRANSFER, for_each_transfer_case;
+            transient: weft_cts::hal::transient::TRANSIENT, for_each_transient_case;
         }
     };
 }

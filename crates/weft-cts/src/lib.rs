@@ -8,6 +8,7 @@
 pub mod case;
 pub mod hal;
 pub mod harness;
+mod plain;
 pub mod subject;
 
 pub use case::{Caps, Case};

@@ -1,10 +1,11 @@
 //! What cases run on: a device, fresh for each case, and shorthands for using it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
 use weft_cpu::loader::{Bundled, LoaderOptions, Loaders};
-use weft_cpu::{SyncDeviceOptions, open_sync_device};
+use weft_cpu::{SyncDeviceOptions, TaskDeviceOptions, open_sync_device, open_task_device};
 use weft_hal::{
     AllocaFlags, AllocatorWrapper, BindingEntry, Buffer, BufferParams, BufferUsage, CachingMode,
     CommandBuffer, CommandBufferMode, CommandBufferParams, CommandCategory, DeallocaFlags, Device, Dispatch,
@@ -12,6 +13,7 @@ use weft_hal::{
     Region, Submission, WorkgroupCount, open_null_device,
 };
 use weft_sync::{Code, Deadline, Point, Result, Semaphore, Status};
+use weft_task::{Executor, ExecutorOptions};
 
 use crate::case::Caps;
 use crate::hal::kernels;
@@ -28,6 +30,8 @@ pub struct Subject {
     pub kernels: Arc<Executable>,
     /// Threads that may run kernels of one queue at the same time.
     pub workers: u32,
+    /// Waits lend their thread to the device, and have no deadline.
+    pub lends: bool,
     open: Arc<Opener>,
 }
 
@@ -36,7 +40,7 @@ type Opener = dyn Fn(&[&str]) -> Arc<Device> + Send + Sync;
 
 /// The inline device.
 pub fn local_sync() -> Subject {
-    let has = Caps::WORK | Caps::INLINE | Caps::WRAPPERS | Caps::REUSE;
+    let has = Caps::WORK | Caps::INLINE | Caps::WRAPPERS | Caps::REUSE | Caps::POOLS;
     Subject::over("local_sync", has, 1, Arc::new(open_local_sync))
 }
 
@@ -51,7 +55,97 @@ pub fn null_hal() -> Subject {
         .collect();
     let kernels = prepare(&device, "null", text.join("\n").as_bytes());
     let open = Arc::new(|_wrappers: &[&str]| open_null_device());
-    Subject { name: "null_hal", has: Caps::INLINE, device, kernels, workers: 1, open }
+    Subject { name: "null_hal", has: Caps::INLINE, device, kernels, workers: 1, lends: false, open }
+}
+
+/// The plain asynchronous device with two queues.
+pub fn plain() -> Subject {
+    let has = Caps::WORK | Caps::ASYNC | Caps::QUEUES | Caps::FRONTIERS | Caps::WRAPPERS | Caps::REUSE;
+    let open = |wrappers: &[&str]| {
+        crate::plain::open_plain_device(2, loaders(), parsed(wrappers)).expect("the device opens")
+    };
+    Subject::over("plain", has, 1, Arc::new(open))
+}
+
+/// How a local-task subject is made.
+struct TaskShape {
+    name: &'static str,
+    workers: u32,
+    queues: u32,
+    inline_transfer_bytes: u64,
+    lends: bool,
+}
+
+/// One worker, one queue.
+pub fn task_1() -> Subject {
+    local_task(TaskShape { name: "task_1", ..TaskShape::PLAIN })
+}
+
+/// Two workers, one queue.
+pub fn task_2() -> Subject {
+    local_task(TaskShape { name: "task_2", workers: 2, ..TaskShape::PLAIN })
+}
+
+/// Eight workers, one queue; every transfer is cut into tiles.
+pub fn task_8_tiled() -> Subject {
+    local_task(TaskShape { name: "task_8_tiled", workers: 8, inline_transfer_bytes: 0, ..TaskShape::PLAIN })
+}
+
+/// Two workers for each of two queues.
+pub fn task_2_queues() -> Subject {
+    local_task(TaskShape { name: "task_2_queues", workers: 2, queues: 2, ..TaskShape::PLAIN })
+}
+
+/// One worker for each of two queues; one byte is too large a transfer for one thread.
+pub fn task_1_queues_tiled() -> Subject {
+    let shape =
+        TaskShape { name: "task_1_queues_tiled", queues: 2, inline_transfer_bytes: 1, ..TaskShape::PLAIN };
+    local_task(shape)
+}
+
+/// One worker and threads that wait by helping; no transfer is cut.
+pub fn task_1_lending() -> Subject {
+    let shape = TaskShape {
+        name: "task_1_lending",
+        lends: true,
+        inline_transfer_bytes: u64::MAX,
+        ..TaskShape::PLAIN
+    };
+    local_task(shape)
+}
+
+/// Two workers and threads that wait by helping.
+pub fn task_2_lending() -> Subject {
+    local_task(TaskShape { name: "task_2_lending", workers: 2, lends: true, ..TaskShape::PLAIN })
+}
+
+impl TaskShape {
+    const PLAIN: TaskShape =
+        TaskShape { name: "task", workers: 1, queues: 1, inline_transfer_bytes: 256 << 10, lends: false };
+}
+
+fn local_task(shape: TaskShape) -> Subject {
+    let TaskShape { name, workers, queues, inline_transfer_bytes, lends } = shape;
+    let mut has = Caps::WORK | Caps::ASYNC | Caps::FRONTIERS | Caps::WRAPPERS | Caps::REUSE;
+    has.set(Caps::QUEUES, queues > 1);
+    has.set(Caps::PARALLEL, workers > 1);
+    let open = move |wrappers: &[&str]| {
+        // Queues of devices that are open at the same time are told apart by it.
+        static NEXT: AtomicU8 = AtomicU8::new(0);
+        let executor = || {
+            let options = ExecutorOptions { workers: workers as usize, ..ExecutorOptions::default() };
+            Executor::new(&options).expect("the executor starts")
+        };
+        let options = TaskDeviceOptions {
+            inline_transfer_bytes,
+            loaders: loaders(),
+            allocator_wrappers: parsed(wrappers),
+            device_index: NEXT.fetch_add(1, Ordering::Relaxed),
+            ..TaskDeviceOptions::on((0..queues).map(|_| executor()).collect())
+        };
+        open_task_device(&options).expect("the device opens")
+    };
+    Subject { lends, ..Subject::over(name, has, workers, Arc::new(open)) }
 }
 
 fn open_local_sync(wrappers: &[&str]) -> Arc<Device> {
@@ -166,7 +260,7 @@ impl Subject {
     fn over(name: &'static str, has: Caps, workers: u32, open: Arc<Opener>) -> Subject {
         let device = open(&[]);
         let kernels = prepare(&device, "weft-native", kernels::LIBRARY.as_bytes());
-        Subject { name, has, device, kernels, workers, open }
+        Subject { name, has, device, kernels, workers, lends: false, open }
     }
 
     /// Another device of the same kind, with these allocator wrappers.
@@ -184,6 +278,7 @@ impl Subject {
             name: self.name,
             has: self.has,
             workers: self.workers,
+            lends: self.lends,
             open: Arc::clone(&self.open),
         }
     }
@@ -203,28 +298,29 @@ impl Subject {
         submit: impl FnOnce(&Submission<'_>) -> Result<T>,
     ) -> Result<T> {
         let signal = [point(&semaphore(0), 1)];
-        match submit(&Submission { wait, signal: &signal, ..NOW }) {
-            Ok(value) => self.device.wait_all(&signal, soon()).map(|()| value),
-            Err(status) => {
-                match signal[0].semaphore.query() {
-                    Ok(value) => assert_eq!(value, 0, "refused, and signalled all the same: {status}"),
-                    Err(told) => {
-                        assert!(
-                            self.has.contains(Caps::INLINE),
-                            "refused, and failed all the same: {status}"
-                        );
-                        assert_eq!(told.code(), status.code(), "{told}");
-                    }
-                }
-                Err(status)
+        let submit_and_wait = || {
+            let value = submit(&Submission { wait, signal: &signal, ..NOW })?;
+            self.device.wait_all(&signal, self.deadline()).map(|()| value)
+        };
+        let outcome = if self.lends { self.device.lending(submit_and_wait) } else { submit_and_wait() };
+        if let Err(status) = &outcome {
+            match signal[0].semaphore.query() {
+                Ok(value) => assert_eq!(value, 0, "refused, and signalled all the same: {status}"),
+                Err(told) => assert_eq!(told.code(), status.code(), "{told}"),
             }
         }
+        outcome
+    }
+
+    /// Of waits for what must come. A thread that lends itself has none; the time limit of the case is what ends it.
+    fn deadline(&self) -> Deadline {
+        if self.lends { Deadline::NEVER } else { soon() }
     }
 
     /// The points are reached.
     #[track_caller]
     pub fn reaches(&self, points: &[Point]) {
-        self.device.wait_all(points, soon()).expect("the points are reached in time");
+        self.device.wait_all(points, self.deadline()).expect("the points are reached in time");
     }
 
     /// The fence is reached.
@@ -233,15 +329,12 @@ impl Subject {
         self.reaches(fence.points());
     }
 
-    /// An operation that was accepted fails: all its signals say so, and an inline device returns it too.
+    /// An operation that was accepted fails: all its signals say so, and a device that works inside the call returns it
+    /// too.
     #[track_caller]
     pub fn fails<T>(&self, submitted: Result<T>, signals: &[Point], code: Code) {
-        match submitted {
-            Ok(_) => {}
-            Err(status) => {
-                assert!(self.has.contains(Caps::INLINE), "refused instead of failing later: {status}");
-                assert_eq!(status.code(), code, "{status}");
-            }
+        if let Err(status) = submitted {
+            assert_eq!(status.code(), code, "{status}");
         }
         for point in signals {
             fails_with(point.semaphore.wait(point.value, soon()), code);

@@ -180,7 +180,7 @@ fn transients_are_recorded_before_they_exist(subject: &Subject) {
     let barrier = || commands.barrier(ExecutionStage::all(), ExecutionStage::all()).unwrap();
     commands.fill(&whole(&buffer), 1, 1).unwrap();
     barrier();
-    commands.copy(&whole(&source), &Operand::direct(&buffer, 64, 64)).unwrap();
+    commands.copy(&Operand::direct(&source, 0, 64), &Operand::direct(&buffer, 64, 64)).unwrap();
     commands.update(&[5; 4], &Operand::direct(&buffer, 128, 4)).unwrap();
     barrier();
     let operands = [Operand::direct(&buffer, 64, 64)];

@@ -36,7 +36,7 @@ crate::cases! { $ LIFECYCLE for_each_lifecycle_case {
 const END_PATIENCE: Duration = Duration::from_secs(20);
 
 /// Drops the last handle of the device on a thread of its own; the receiver hears when that is over.
-fn begin_end(subject: Subject) -> mpsc::Receiver<()> {
+pub(super) fn begin_end(subject: Subject) -> mpsc::Receiver<()> {
     let Subject { device, kernels, .. } = subject;
     assert_eq!(Arc::strong_count(&device), 1, "this is the last handle");
     let (ended, hears) = mpsc::channel();
@@ -50,13 +50,13 @@ fn begin_end(subject: Subject) -> mpsc::Receiver<()> {
 }
 
 #[track_caller]
-fn end(subject: Subject) {
+pub(super) fn end(subject: Subject) {
     begin_end(subject).recv_timeout(END_PATIENCE).expect("the device ends in time");
 }
 
 /// Each point was reached or its timeline failed with CANCELLED: nobody is left waiting.
 #[track_caller]
-fn all_were_told(points: &[Point]) -> (usize, usize) {
+pub(super) fn all_were_told(points: &[Point]) -> (usize, usize) {
     let (mut reached, mut cancelled) = (0, 0);
     for point in points {
         match point.semaphore.query() {

@@ -262,7 +262,7 @@ fn a_wait_that_failed_among_others_fails_once(subject: &Subject) {
         let told = Arc::new(std::sync::Mutex::new(Vec::new()));
         let signal = [point(&semaphore(0), 1)];
         let note = Arc::clone(&told);
-        let watch = signal[0].semaphore.on_reached(1, move |outcome| note.lock().unwrap().push(outcome));
+        drop(signal[0].semaphore.on_reached(1, move |outcome| note.lock().unwrap().push(outcome)));
         let held = Arc::new(());
         let mine = Arc::clone(&held);
         let call = host_call(HostCallFlags::empty(), move |_| {
@@ -280,10 +280,10 @@ fn a_wait_that_failed_among_others_fails_once(subject: &Subject) {
         }
         subject.fails(Ok(()), &signal, Code::Aborted);
         eventually("the operation is gone", || Arc::strong_count(&held) == 1);
-        let told = told.lock().unwrap();
+        eventually("the callback ran", || !told.lock().unwrap().is_empty());
+        let told = std::mem::take(&mut *told.lock().unwrap());
         assert_eq!(told.len(), 1);
         fails_with(told[0].clone(), Code::Aborted);
-        drop(watch);
     }
 }
 

@@ -115,15 +115,14 @@ impl Again {
         let next = semaphore(0);
         let this = Arc::clone(self);
         // The callback owns the next step, and the semaphore owns the callback until it is reached.
-        let watch = next.on_reached(1, move |outcome| match outcome {
+        drop(next.on_reached(1, move |outcome| match outcome {
             Ok(()) => this.submit(),
             Err(status) => this.end.fail(status),
-        });
+        }));
         let signal = [point(&next, 1)];
         let at = Submission { signal: &signal, ..NOW };
         let submitted = device.queue_execute(&at, Some(&self.commands), None, ExecuteFlags::empty());
         submitted.expect("it is accepted");
-        std::mem::forget(watch);
     }
 }
 
@@ -255,10 +254,10 @@ fn failures_are_told_when_all_have_left(subject: &Subject) {
     let signal = [point(&semaphore(0), 1)];
     let inside = Arc::new(AtomicU64::new(u64::MAX));
     let (note, watched) = (Arc::clone(&inside), Arc::clone(&gate));
-    let watch = signal[0].semaphore.on_reached(1, move |outcome| {
+    drop(signal[0].semaphore.on_reached(1, move |outcome| {
         assert!(outcome.is_err());
         note.store(u64::from(watched.inside()), Ordering::SeqCst);
-    });
+    }));
     let commands = subject.commands(CommandBufferMode::ONE_SHOT, 0);
     // The workgroup that fails is in a grid of its own, beside one whose workgroups stay inside.
     let visit = subject.dispatch("visit_and_fail", [1, 1, 1], &constants, &operands);
@@ -273,7 +272,6 @@ fn failures_are_told_when_all_have_left(subject: &Subject) {
     gate.open();
     subject.fails(Ok(()), &signal, Code::Internal);
     eventually("the callback ran", || inside.load(Ordering::SeqCst) == 0);
-    drop(watch);
     // The same workers go on.
     let visit = subject.dispatch("visit", [8, 1, 1], &constants[..1], &[]);
     subject.run(|at| subject.device.queue_dispatch(at, &visit)).unwrap();
