@@ -3,6 +3,7 @@
 //! case vmvx_bytecode_add: add(5xf32=1 2 3 4 5; 5xf32=10 20 30 40 50)
 //! case vmvx_bytecode_add_long: add(200xf32=0.5; 200xf32=0.25)
 //! case vmvx_bytecode_add_none: add(0xf32; 0xf32)
+//! case vmvx_bytecode_any: any(3x5xf32=1 2 3 4 5 6 7 8 9 10 11 12 13 14 15; 5x2xf32=1 -1 2 -2 3 -3 4 -4 5 -5)
 //! case vmvx_bytecode_matmul: matmul(2x3xf32=1 2 3 4 5 6; 3x4xf32=1 0 2 0 0 1 0 2 1 1 1 1)
 //! case vmvx_bytecode_collatz: collatz(6xi32=1 2 3 7 27 97)
 //! case vmvx_bytecode_bytes: bytes(7xi8=1 -2 3 -128 127 0 9)
@@ -67,5 +68,16 @@ module @vmvx_bytecode {
       linalg.yield %value : f32
     } -> tensor<4xf32>
     return %r : tensor<4xf32>
+  }
+  func.func @any(%a: tensor<?x?xf32>, %b: tensor<?x?xf32>) -> tensor<?x?xf32> {
+    %c0 = arith.constant 0 : index
+    %c1 = arith.constant 1 : index
+    %zero = arith.constant 0.0 : f32
+    %m = tensor.dim %a, %c0 : tensor<?x?xf32>
+    %n = tensor.dim %b, %c1 : tensor<?x?xf32>
+    %empty = tensor.empty(%m, %n) : tensor<?x?xf32>
+    %filled = linalg.fill ins(%zero : f32) outs(%empty : tensor<?x?xf32>) -> tensor<?x?xf32>
+    %r = linalg.matmul ins(%a, %b : tensor<?x?xf32>, tensor<?x?xf32>) outs(%filled : tensor<?x?xf32>) -> tensor<?x?xf32>
+    return %r : tensor<?x?xf32>
   }
 }

@@ -7,6 +7,7 @@
 //! error: OUT_OF_RANGE
 //! case vmvx_microkernels_rows: rows(130x5xf32=1.5; 130x5xf32=0.25)
 //! case vmvx_microkernels_fill: fill(3x7xf32=1)
+//! case vmvx_microkernels_any: any(3x5xf32=1 2 3 4 5 6 7 8 9 10 11 12 13 14 15; 5x2xf32=1 -1 2 -2 3 -3 4 -4 5 -5)
 //! tolerance: 1e-6 1e-6
 //! case vmvx_microkernels_functions: functions(6xf32=0.25 1 2 4.5 9 0.001)
 module @vmvx_microkernels {
@@ -66,5 +67,16 @@ module @vmvx_microkernels {
     %n = arith.negf %a : tensor<6xf32>
     %5 = math.absf %n : tensor<6xf32>
     return %0, %1, %2, %3, %4, %5 : tensor<6xf32>, tensor<6xf32>, tensor<6xf32>, tensor<6xf32>, tensor<6xf32>, tensor<6xf32>
+  }
+  func.func @any(%a: tensor<?x?xf32>, %b: tensor<?x?xf32>) -> tensor<?x?xf32> {
+    %c0 = arith.constant 0 : index
+    %c1 = arith.constant 1 : index
+    %zero = arith.constant 0.0 : f32
+    %m = tensor.dim %a, %c0 : tensor<?x?xf32>
+    %n = tensor.dim %b, %c1 : tensor<?x?xf32>
+    %empty = tensor.empty(%m, %n) : tensor<?x?xf32>
+    %filled = linalg.fill ins(%zero : f32) outs(%empty : tensor<?x?xf32>) -> tensor<?x?xf32>
+    %r = linalg.matmul ins(%a, %b : tensor<?x?xf32>, tensor<?x?xf32>) outs(%filled : tensor<?x?xf32>) -> tensor<?x?xf32>
+    return %r : tensor<?x?xf32>
   }
 }
