@@ -231,6 +231,19 @@ pub const DIAGNOSTICS: Group = Group {
     ],
 };
 
+/// Looking at one call.
+pub const TRACE: Group = Group {
+    title: "trace",
+    flags: &[flag(
+        "trace",
+        Kind::Text(""),
+        "Writes what happened during the call to this file, for https://ui.perfetto.dev or\n\
+         chrome://tracing: queues with their submissions, what ran for them (dispatches by name, with\n\
+         tiles), workers, semaphores as they are signalled, device memory. Loading, inputs and outputs are\n\
+         not part of it. Measuring costs something: the times of very short dispatches are too long.",
+    )],
+};
+
 /// `weft bench`.
 pub const BENCH: Group = Group {
     title: "measuring",
@@ -369,8 +382,11 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("hip_", "configures a GPU driver, which weft does not have"),
     ("vulkan_", "configures a GPU driver, which weft does not have"),
     ("parameter", "gives access to parameter archives, which this version does not have"),
-    ("device_profiling_", "asks for profiles, which this version does not make"),
-    ("print_device_statistics", "asks for profiles, which this version does not make"),
+    (
+        "device_profiling_",
+        "asks for profile bundles, which this version does not write; see weft run --trace",
+    ),
+    ("print_device_statistics", "asks for profiles, which this version does not print; see weft run --trace"),
     ("device_replay_", "asks for recordings, which this version does not make"),
     ("device_capture_", "asks for recordings, which this version does not make"),
     ("instrument_file", "asks for instrumentation, which this version does not have"),

@@ -24,6 +24,7 @@ mod run;
 mod setup;
 mod task_flags;
 mod text_sink;
+mod trace;
 mod worker_table;
 
 use std::io::{BufWriter, Write};
@@ -55,7 +56,8 @@ const COMMANDS: &[Command] = &[
                 examples:\n  \
                   weft run --module=mlp.vmfb --input=\"1x4xf32=1 2 3 4\"\n  \
                   weft run --module=mlp.vmfb --input=@image.npy --output=@scores.npy\n  \
-                  weft run --module=mlp.vmfb --input=@image.npy --expected_output=@scores.npy",
+                  weft run --module=mlp.vmfb --input=@image.npy --expected_output=@scores.npy\n  \
+                  weft run --module=mlp.vmfb --input=@image.npy --trace=mlp.json",
         groups: &[
             &table::BASIC,
             &table::MODULES,
@@ -64,6 +66,7 @@ const COMMANDS: &[Command] = &[
             &table::DEVICES,
             &table::WORKERS,
             &table::DIAGNOSTICS,
+            &table::TRACE,
         ],
         run: run::run,
     },

@@ -14,6 +14,7 @@ use crate::failure::{Failure, Outcome};
 use crate::flags::Flags;
 use crate::inputs::{Input, Reader, argument_kinds};
 use crate::results::Shown;
+use crate::trace::Trace;
 use crate::{outputs, setup};
 
 /// Runs the command.
@@ -49,7 +50,11 @@ fn call(flags: &Flags, session: &weft::Session, out: &mut dyn Write) -> Outcome<
     // Whoever watches sees what is running, however long it takes.
     out.flush()?;
     let mut results = Vec::new();
-    function.invoke(arguments, &mut results)?;
+    let trace = Trace::begin(session, flags, used_devices)?;
+    let outcome = function.invoke(arguments, &mut results);
+    let traced = trace.map_or(Ok(()), |trace| trace.finish(function.name(), &outcome));
+    // Of two failures the call's is the one to know about.
+    outcome.and(traced)?;
     show(out, flags, &function, results, &mut reader)?;
     Ok(used_devices)
 }

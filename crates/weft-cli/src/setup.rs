@@ -52,7 +52,8 @@ pub fn session(flags: &Flags) -> Outcome<Session> {
     let wrappers = flags.list("device_allocator");
     let parsed = wrappers.iter().map(|text| AllocatorWrapper::parse(text)).collect::<Result<_>>();
     let allocator_wrappers = parsed.while_doing(|| "reading --device_allocator=")?;
-    let options = DeviceOptions { allocator_wrappers, task, ..DeviceOptions::default() };
+    let observe_workers = flags.has("trace") && !flags.text("trace").is_empty();
+    let options = DeviceOptions { allocator_wrappers, task, observe_workers, ..DeviceOptions::default() };
     Ok(session.device_options(options).build()?)
 }
 

@@ -1,10 +1,11 @@
 //! What the workers of an executor tell the profile of its device: drains, visits and sleeps, as worker events.
 //!
-//! An executor gets one of these as its observer when it is made, since later it takes none. It costs each span a call
-//! and a load; with a session of worker events, a look at the clock at both ends.
+//! An executor gets one of these as its observer when it is made, since later it takes none; the device, and with it the
+//! profiler, comes later. It costs each span a call and a load; with a session of worker events, a look at the clock at
+//! both ends.
 
 use std::cell::RefCell;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use weft_hal::profile::{ProfileFamilies, Profiler, WorkerActivity, WorkerEvent, now_ns};
 use weft_task::{Observer, Span};
@@ -22,27 +23,33 @@ thread_local! {
 /// use std::sync::Arc;
 /// use weft_cpu::WorkerSpans;
 /// use weft_hal::profile::Profiler;
-/// let profiler = Arc::new(Profiler::new());
-/// let observer: Arc<dyn weft_task::Observer> = Arc::new(WorkerSpans::new(profiler, 0));
+/// let spans = Arc::new(WorkerSpans::new(0));
+/// let observer: Arc<dyn weft_task::Observer> = spans.clone(); // for the options of the executor
+/// spans.attach(Arc::new(Profiler::new())); // of the device that the executor serves
 /// observer.begin(1, weft_task::Span::Sleep);
 /// observer.end(1, weft_task::Span::Sleep); // nobody asked: nothing is kept
 /// ```
 #[derive(Debug)]
 pub struct WorkerSpans {
-    profiler: Arc<Profiler>,
+    profiler: OnceLock<Arc<Profiler>>,
     executor: u32,
 }
 
 impl WorkerSpans {
     /// For the executor with this ordinal among those of the device.
-    pub fn new(profiler: Arc<Profiler>, executor: u32) -> WorkerSpans {
-        WorkerSpans { profiler, executor }
+    pub fn new(executor: u32) -> WorkerSpans {
+        WorkerSpans { profiler: OnceLock::new(), executor }
+    }
+
+    /// From now on this profiler is told. The first one stays.
+    pub fn attach(&self, profiler: Arc<Profiler>) {
+        let _ = self.profiler.set(profiler);
     }
 }
 
 impl Observer for WorkerSpans {
     fn begin(&self, _worker: usize, span: Span) {
-        if self.profiler.is_on(ProfileFamilies::WORKER_EVENTS) {
+        if self.profiler.get().is_some_and(|profiler| profiler.is_on(ProfileFamilies::WORKER_EVENTS)) {
             // A thread that is being torn down has no spans any more; that loses the last one.
             let _ = BEGUN.try_with(|begun| begun.borrow_mut().push((span, now_ns())));
         }
@@ -50,13 +57,13 @@ impl Observer for WorkerSpans {
 
     fn end(&self, worker: usize, span: Span) {
         let start_ns = BEGUN.try_with(|begun| ended(&mut begun.borrow_mut(), span));
-        let Ok(Some(start_ns)) = start_ns else { return };
+        let (Ok(Some(start_ns)), Some(profiler)) = (start_ns, self.profiler.get()) else { return };
         let activity = match span {
             Span::Immediate(process) => WorkerActivity::Drain(process.0 as u64),
             Span::Compute(process) => WorkerActivity::Compute(process.0 as u64),
             Span::Sleep => WorkerActivity::Sleep,
         };
-        self.profiler.record_worker(WorkerEvent {
+        profiler.record_worker(WorkerEvent {
             executor: self.executor,
             worker: u32::try_from(worker).unwrap_or(u32::MAX),
             activity,

@@ -264,6 +264,11 @@ impl Device {
         if points.is_empty() { Ok(()) } else { wait_any(points, deadline).map(drop) }
     }
 
+    /// What takes the device's records, for those who add some: executors' observers, say. `None` if it makes none.
+    pub fn profiler(&self) -> Option<&Arc<Profiler>> {
+        self.backend.profiler()
+    }
+
     /// Begins a profiling session; see [`crate::profile`]. FAILED_PRECONDITION if there is one; nothing happens if the
     /// options ask for nothing.
     pub fn profiling_begin(&self, options: &ProfileOptions) -> Result<()> {

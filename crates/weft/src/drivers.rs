@@ -7,10 +7,10 @@ use crate::vmvx::default_loaders;
 use std::fmt;
 use std::sync::Arc;
 use weft_cpu::loader::{LoaderOptions, Loaders};
-use weft_cpu::{SyncDeviceOptions, TaskDeviceOptions, open_sync_device, open_task_device};
+use weft_cpu::{SyncDeviceOptions, TaskDeviceOptions, WorkerSpans, open_sync_device, open_task_device};
 use weft_hal::{AllocatorWrapper, Device, open_null_device};
 use weft_sync::{Result, WhileDoing, bail};
-use weft_task::{Executor, ExecutorOptions, TaskOptions};
+use weft_task::{Executor, ExecutorOptions, Observer, TaskOptions};
 
 /// A kind of device.
 #[derive(Clone, Copy, Debug)]
@@ -52,6 +52,8 @@ pub struct DeviceOptions {
     pub allocator_wrappers: Vec<AllocatorWrapper>,
     /// Workers of the devices that have some.
     pub task: TaskOptions,
+    /// Workers tell profiles what they do when, which costs each of their steps a call even without a profile.
+    pub observe_workers: bool,
 }
 
 impl Default for DeviceOptions {
@@ -60,6 +62,7 @@ impl Default for DeviceOptions {
             loaders: Arc::new(default_loaders(LoaderOptions::default())),
             allocator_wrappers: Vec::new(),
             task: TaskOptions::default(),
+            observe_workers: false,
         }
     }
 }
@@ -85,25 +88,33 @@ fn open_local_task(options: &DeviceOptions) -> Result<Arc<Device>> {
     let task = &options.task;
     let topologies = task.topology.machine().and_then(|machine| task.topology.resolve(&machine))?;
     let mut executors = Vec::with_capacity(topologies.len());
+    let mut observers = Vec::new();
     let mut worker_base_index = 0;
     for topology in topologies {
         let workers = topology.len();
+        let observer = options.observe_workers.then(|| Arc::new(WorkerSpans::new(executors.len() as u32)));
+        observers.extend(observer.clone());
         let executor = ExecutorOptions {
             topology: Some(topology),
             spin: task.spin,
             stack_bytes: task.stack_bytes,
             local_memory_bytes: task.local_memory_bytes,
             worker_base_index,
+            observer: observer.map(|observer| observer as Arc<dyn Observer>),
             ..ExecutorOptions::default()
         };
         executors.push(Executor::new(&executor)?);
         worker_base_index += workers;
     }
-    open_task_device(&TaskDeviceOptions {
+    let device = open_task_device(&TaskDeviceOptions {
         loaders: Arc::clone(&options.loaders),
         allocator_wrappers: options.allocator_wrappers.clone(),
         ..TaskDeviceOptions::on(executors)
-    })
+    })?;
+    if let Some(profiler) = device.profiler() {
+        observers.iter().for_each(|observer| observer.attach(Arc::clone(profiler)));
+    }
+    Ok(device)
 }
 
 /// All drivers.

@@ -12,6 +12,8 @@ mod dump;
 mod flags;
 mod hostile;
 mod inputs;
+mod json;
 mod outputs;
 mod program;
+mod trace;
 mod workers;

@@ -105,8 +105,8 @@ impl Profiler {
         self.families.load(Ordering::Relaxed) != 0
     }
 
-    /// The event of an operation that is being submitted; none if nobody wants any. Its last two times and its failure
-    /// are for the device to fill in, before [`Profiler::record_queue_event`].
+    /// The event of an operation that is being submitted; none if nobody wants any. Its end and its failure, and when it was
+    /// ready unless that was at once, are for the device to fill in, before [`Profiler::record_queue_event`].
     #[inline]
     pub fn submitted(
         &self,
@@ -135,6 +135,7 @@ impl Profiler {
             Ok(false) => WaitStrategy::SoftwareDefer,
             Ok(true) | Err(_) => WaitStrategy::Inline,
         };
+        let submit_ns = now_ns();
         Box::new(QueueEvent {
             operation,
             submission: self.submission.fetch_add(1, Ordering::Relaxed) + 1,
@@ -144,8 +145,9 @@ impl Profiler {
             strategy,
             operation_count,
             payload_bytes,
-            submit_ns: now_ns(),
-            ready_ns: 0,
+            submit_ns,
+            // Until the device knows better: nothing to wait for is "ready at once".
+            ready_ns: submit_ns,
             end_ns: 0,
             failure: None,
         })

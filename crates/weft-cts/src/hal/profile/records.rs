@@ -1,245 +1,21 @@
-//! Profiling: what sessions refuse, what they record, and what becomes of records without room or without a taker.
+//! What is recorded of submissions, of what runs for them, and of memory.
 
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use weft_hal::profile::{
-    CounterSet, ExecutionEvent, MemoryAction, OperationKind, Profile, ProfileChunk, ProfileFamilies,
-    ProfileFilter, ProfileFlags, ProfileLog, ProfileOptions, ProfileRecords, ProfileSession, ProfileSink,
-    WaitStrategy,
-};
+use weft_hal::profile::{MemoryAction, OperationKind, ProfileFilter, ProfileLog, WaitStrategy};
 use weft_hal::{
-    CommandBuffer, CommandBufferMode, Device, ExecutionStage, HostCall, HostCallEnd, HostCallFlags, Operand,
+    CommandBuffer, CommandBufferMode, ExecutionStage, HostCall, HostCallEnd, HostCallFlags, Operand,
     WHOLE_BUFFER,
 };
-use weft_sync::{Code, Result, Status};
+use weft_sync::{Code, Status};
 
-use crate::case::Caps;
+use super::{everything, of_kind, profiled, profiled_with};
 use crate::subject::{NOW, Subject, bytes_of, failed, fails_with, point, region, semaphore, whole, words};
-
-crate::cases! { $ PROFILE for_each_profile_case {
-    devices_without_records_say_so: Caps::NONE;
-    begin_is_validated: Caps::WORK;
-    sessions_do_not_nest: Caps::WORK;
-    options_are_cloned: Caps::WORK;
-    a_sink_may_refuse_a_session: Caps::WORK;
-    fill_and_copy_are_one_event_each: Caps::WORK;
-    dispatches_are_described: Caps::WORK;
-    filters_exclude: Caps::WORK;
-    nothing_comes_after_the_end: Caps::WORK;
-    command_indices_count_everything: Caps::WORK;
-    inline_commands_are_seen: Caps::WORK;
-    executables_are_told_once: Caps::WORK;
-    full_rings_say_so: Caps::WORK;
-    full_rings_may_flush: Caps::WORK;
-    failed_flushes_keep_events: Caps::WORK;
-    sinks_cannot_call_back: Caps::WORK;
-    failures_are_recorded: Caps::WORK;
-    waits_are_described: Caps::WORK;
-    deferred_waits_are_described: Caps::ASYNC;
-    memory_is_followed: Caps::WORK;
-    host_calls_are_recorded: Caps::WORK;
-    results_and_order_stay: Caps::WORK;
-} }
 
 const REUSABLE: CommandBufferMode = CommandBufferMode::empty();
 
-/// Counts what it is told, and fails as it is told.
-#[derive(Default)]
-struct Probe {
-    begun: AtomicU32,
-    written: AtomicU32,
-    ended: AtomicU32,
-    refuses: AtomicU32,
-}
-
-const BEGIN: u32 = 1;
-const WRITE: u32 = 2;
-const END: u32 = 4;
-
-impl Probe {
-    fn touched(&self) -> u32 {
-        [&self.begun, &self.written, &self.ended].map(|count| count.load(Ordering::SeqCst)).iter().sum()
-    }
-
-    fn answer(&self, step: u32, count: &AtomicU32) -> Result<()> {
-        count.fetch_add(1, Ordering::SeqCst);
-        match self.refuses.load(Ordering::SeqCst) & step {
-            0 => Ok(()),
-            _ => Err(Status::new(Code::DataLoss, "the disk is full")),
-        }
-    }
-}
-
-impl ProfileSink for Probe {
-    fn begin(&self, _session: &ProfileSession) -> Result<()> {
-        self.answer(BEGIN, &self.begun)
-    }
-
-    fn write(&self, _session: &ProfileSession, _chunk: &ProfileChunk<'_>) -> Result<()> {
-        self.answer(WRITE, &self.written)
-    }
-
-    fn end(&self, _session: &ProfileSession) -> Result<()> {
-        self.answer(END, &self.ended)
-    }
-}
-
-/// Everything that devices with queues on the host have.
-fn everything(log: &Arc<ProfileLog>) -> ProfileOptions {
-    let sink: Arc<dyn ProfileSink> = Arc::clone(log) as _;
-    ProfileOptions::new(ProfileFamilies::LOCAL, sink)
-}
-
-/// What is recorded while `work` runs.
-fn profiled(subject: &Subject, work: impl FnOnce()) -> Profile {
-    profiled_with(subject, ProfileFilter::default(), work)
-}
-
-fn profiled_with(subject: &Subject, filter: ProfileFilter, work: impl FnOnce()) -> Profile {
-    let log = Arc::new(ProfileLog::default());
-    subject.device.profiling_begin(&ProfileOptions { filter, ..everything(&log) }).unwrap();
-    work();
-    subject.device.profiling_end().unwrap();
-    let profile = log.take();
-    assert!(profile.has_ended);
-    assert_eq!(profile.dropped, 0);
-    profile
-}
-
-fn of_kind(profile: &Profile, operation: OperationKind) -> Vec<&ExecutionEvent> {
-    profile.executions.iter().filter(|event| event.operation == operation).collect()
-}
-
-/// [hal 164] where nothing is recorded, nothing can be asked for.
-fn devices_without_records_say_so(subject: &Subject) {
-    let probe = Arc::new(Probe::default());
-    let options = ProfileOptions::new(ProfileFamilies::QUEUE_EVENTS, probe.clone());
-    if subject.has.contains(Caps::WORK) {
-        subject.device.profiling_begin(&options).unwrap();
-        return subject.device.profiling_end().unwrap();
-    }
-    fails_with(subject.device.profiling_begin(&options), Code::Unimplemented);
-    assert_eq!(probe.touched(), 0);
-    subject.device.profiling_flush().unwrap();
-    subject.device.profiling_end().unwrap();
-}
-
-/// [hal 164] the matrix.
-fn begin_is_validated(subject: &Subject) {
-    use Code::{InvalidArgument, Unimplemented};
-    let probe = Arc::new(Probe::default());
-    let good = ProfileOptions::new(ProfileFamilies::QUEUE_EVENTS, probe.clone());
-    let good = || good.clone();
-    let counters = |names: &[&str]| {
-        let names = names.iter().map(|name| (*name).to_owned()).collect();
-        vec![CounterSet { name: "cycles".to_owned(), counters: names }]
-    };
-    let filtered = |filter| ProfileOptions { filter, ..good() };
-    let families = |families| ProfileOptions { families, ..good() };
-    let counting =
-        |families, names: &[&str]| ProfileOptions { families, counter_sets: counters(names), ..good() };
-    let known = ProfileFamilies::QUEUE_EVENTS;
-    let mut refused = vec![
-        (ProfileOptions { sink: None, ..good() }, InvalidArgument),
-        (ProfileOptions { flags: ProfileFlags::from_bits_retain(2), ..good() }, InvalidArgument),
-        (ProfileOptions { reserved: 1, ..good() }, InvalidArgument),
-        (families(known | ProfileFamilies::from_bits_retain(1 << 11)), InvalidArgument),
-        (families(ProfileFamilies::from_bits_retain(1 << 63)), InvalidArgument),
-        (filtered(ProfileFilter { function: Some(String::new()), ..Default::default() }), InvalidArgument),
-        (filtered(ProfileFilter { command_buffer: Some(0), ..Default::default() }), InvalidArgument),
-        (families(ProfileFamilies::COUNTERS), InvalidArgument),
-        (families(known | ProfileFamilies::COUNTER_RANGES), InvalidArgument),
-        (counting(ProfileFamilies::COUNTERS, &[]), InvalidArgument),
-        (counting(ProfileFamilies::COUNTERS, &["a", ""]), InvalidArgument),
-        (counting(known, &["a", "b", "a"]), InvalidArgument),
-        (counting(ProfileFamilies::COUNTERS, &["a", "b"]), Unimplemented),
-    ];
-    for bit in [2, 3, 6, 8] {
-        refused.push((families(known | ProfileFamilies::from_bits_retain(1 << bit)), Unimplemented));
-    }
-    for (options, code) in &refused {
-        fails_with(subject.device.profiling_begin(options), *code);
-    }
-    fails_with(ProfileFamilies::from_names("queue-events,weather"), InvalidArgument);
-    // Nothing was asked for: nothing happens, with a sink or without.
-    for sink in [None, good().sink] {
-        let nothing = ProfileOptions { families: ProfileFamilies::empty(), sink, ..good() };
-        subject.device.profiling_begin(&nothing).unwrap();
-        subject.device.profiling_end().unwrap();
-    }
-    assert_eq!(probe.touched(), 0);
-    // None of this left a session behind.
-    subject.device.profiling_begin(&good()).unwrap();
-    assert_eq!(probe.touched(), 1);
-    subject.device.profiling_end().unwrap();
-    assert_eq!(probe.touched(), 2);
-}
-
-/// [hal 164]
-fn sessions_do_not_nest(subject: &Subject) {
-    let (first, second) = (Arc::new(Probe::default()), Arc::new(Probe::default()));
-    let queue = ProfileFamilies::QUEUE_EVENTS;
-    for round in 1..=2 {
-        subject.device.profiling_begin(&ProfileOptions::new(queue, first.clone())).unwrap();
-        let again = ProfileOptions::new(queue, second.clone());
-        fails_with(subject.device.profiling_begin(&again), Code::FailedPrecondition);
-        subject.device.profiling_begin(&ProfileOptions::default()).unwrap();
-        subject.device.profiling_end().unwrap();
-        assert_eq!(first.ended.load(Ordering::SeqCst), round);
-        assert_eq!(second.touched(), 0);
-    }
-    // Devices have sessions of their own.
-    let other = subject.separate();
-    subject.device.profiling_begin(&ProfileOptions::new(queue, first)).unwrap();
-    other.device.profiling_begin(&ProfileOptions::new(queue, second)).unwrap();
-    subject.device.profiling_end().unwrap();
-    other.device.profiling_end().unwrap();
-}
-
-/// [hal 164]
-fn options_are_cloned(subject: &Subject) {
-    let log = Arc::new(ProfileLog::default());
-    let mut options = everything(&log);
-    options.filter.function = Some("add*".to_owned());
-    subject.device.profiling_begin(&options).unwrap();
-    options.filter.function = Some("nothing".to_owned());
-    options.sink = None;
-    drop(options);
-    let buffer = subject.buffer(4);
-    let operands = [whole(&buffer)];
-    subject
-        .run(|at| subject.device.queue_dispatch(at, &subject.dispatch("nothing", [1; 3], &[], &[])))
-        .unwrap();
-    subject
-        .run(|at| subject.device.queue_dispatch(at, &subject.dispatch("add_one", [1; 3], &[], &operands)))
-        .unwrap();
-    subject.device.profiling_end().unwrap();
-    let profile = log.take();
-    assert_eq!((profile.queue.len(), profile.executions.len()), (2, 1));
-    assert_eq!(Arc::strong_count(&log), 1, "the session let go of the sink");
-}
-
-/// [hal 164] a session that its sink refuses did not begin.
-fn a_sink_may_refuse_a_session(subject: &Subject) {
-    let probe = Arc::new(Probe::default());
-    let options = ProfileOptions::new(ProfileFamilies::QUEUE_EVENTS, probe.clone());
-    probe.refuses.store(BEGIN, Ordering::SeqCst);
-    fails_with(subject.device.profiling_begin(&options), Code::DataLoss);
-    subject.run(|at| subject.device.queue_barrier(at)).unwrap();
-    subject.device.profiling_end().unwrap();
-    assert_eq!(probe.touched(), 1);
-    probe.refuses.store(END, Ordering::SeqCst);
-    subject.device.profiling_begin(&options).unwrap();
-    fails_with(subject.device.profiling_end(), Code::DataLoss);
-    // It has ended all the same.
-    probe.refuses.store(0, Ordering::SeqCst);
-    subject.device.profiling_begin(&options).unwrap();
-    subject.device.profiling_end().unwrap();
-}
-
 /// [hal 165]
-fn fill_and_copy_are_one_event_each(subject: &Subject) {
+pub(super) fn fill_and_copy_are_one_event_each(subject: &Subject) {
     let (a, b) = (subject.buffer(1024), subject.buffer(1024));
     let profile = profiled(subject, || {
         subject.run(|at| subject.device.queue_fill(at, &region(&a, 0, 512), 7, 1)).unwrap();
@@ -265,7 +41,7 @@ fn fill_and_copy_are_one_event_each(subject: &Subject) {
 }
 
 /// [hal 165]
-fn dispatches_are_described(subject: &Subject) {
+pub(super) fn dispatches_are_described(subject: &Subject) {
     let output = subject.buffer(6 * 4);
     let operands = [whole(&output)];
     let counts = subject.buffer_with(&words(&[2, 3, 1]));
@@ -304,7 +80,7 @@ fn dispatches_are_described(subject: &Subject) {
 }
 
 /// [hal 165]
-fn filters_exclude(subject: &Subject) {
+pub(super) fn filters_exclude(subject: &Subject) {
     let buffer = subject.buffer(64);
     let operands = [whole(&buffer)];
     let record = |commands: &CommandBuffer| {
@@ -346,26 +122,8 @@ fn filters_exclude(subject: &Subject) {
     assert_eq!(kinds(both), [0, 1, 0]);
 }
 
-/// [hal 165]
-fn nothing_comes_after_the_end(subject: &Subject) {
-    let buffer = subject.buffer(64);
-    let log = Arc::new(ProfileLog::default());
-    let fill = || subject.run(|at| subject.device.queue_fill(at, &region(&buffer, 0, 64), 1, 1)).unwrap();
-    fill();
-    subject.device.profiling_begin(&everything(&log)).unwrap();
-    fill();
-    subject.device.profiling_end().unwrap();
-    let profile = log.take();
-    assert!(profile.has_ended && profile.queue.len() == 1 && profile.executions.len() == 1);
-    fill();
-    subject.device.profiling_flush().unwrap();
-    subject.device.profiling_end().unwrap();
-    let after = log.take();
-    assert!(!after.has_ended && after.queue.is_empty() && after.executions.is_empty());
-}
-
 /// [hal 166]
-fn command_indices_count_everything(subject: &Subject) {
+pub(super) fn command_indices_count_everything(subject: &Subject) {
     let buffer = subject.buffer(64);
     let operands = [whole(&buffer)];
     let commands = subject.commands(REUSABLE, 0);
@@ -388,7 +146,7 @@ fn command_indices_count_everything(subject: &Subject) {
 }
 
 /// [hal 165] commands that run while they are recorded belong to no submission, but are not lost.
-fn inline_commands_are_seen(subject: &Subject) {
+pub(super) fn inline_commands_are_seen(subject: &Subject) {
     let buffer = subject.buffer(64);
     let operands = [whole(&buffer)];
     let mut id = 0;
@@ -411,7 +169,7 @@ fn inline_commands_are_seen(subject: &Subject) {
 }
 
 /// [hal 166]
-fn executables_are_told_once(subject: &Subject) {
+pub(super) fn executables_are_told_once(subject: &Subject) {
     let buffer = subject.buffer(64);
     let operands = [whole(&buffer)];
     let dispatch = subject.dispatch("add_one", [1; 3], &[], &operands);
@@ -424,7 +182,7 @@ fn executables_are_told_once(subject: &Subject) {
     // One that is loaded meanwhile is told without being used.
     let params = weft_hal::ExecutableParams {
         format: "weft-native",
-        data: super::kernels::LIBRARY.as_bytes(),
+        data: crate::hal::kernels::LIBRARY.as_bytes(),
         constants: &[],
         caching_mode: weft_hal::CachingMode::empty(),
     };
@@ -444,156 +202,8 @@ fn executables_are_told_once(subject: &Subject) {
     assert_eq!(next.executables.len(), 1);
 }
 
-/// Notes each chunk of queue events: how many, and how many are missing.
-#[derive(Default)]
-struct Chunks(Mutex<Vec<(usize, u64, bool)>>);
-
-impl ProfileSink for Chunks {
-    fn begin(&self, _session: &ProfileSession) -> Result<()> {
-        Ok(())
-    }
-
-    fn write(&self, _session: &ProfileSession, chunk: &ProfileChunk<'_>) -> Result<()> {
-        if let ProfileRecords::Queue(events) = chunk.records {
-            self.0.lock().unwrap().push((events.len(), chunk.dropped, chunk.is_truncated()));
-        }
-        Ok(())
-    }
-
-    fn end(&self, _session: &ProfileSession) -> Result<()> {
-        Ok(())
-    }
-}
-
-fn barriers(subject: &Subject, count: usize) {
-    for _ in 0..count {
-        subject.run(|at| subject.device.queue_barrier(at)).unwrap();
-    }
-}
-
-/// [hal 166]
-fn full_rings_say_so(subject: &Subject) {
-    let chunks = Arc::new(Chunks::default());
-    let options = ProfileOptions {
-        events_max: 4,
-        ..ProfileOptions::new(ProfileFamilies::QUEUE_EVENTS, chunks.clone())
-    };
-    subject.device.profiling_begin(&options).unwrap();
-    barriers(subject, 10);
-    subject.device.profiling_flush().unwrap();
-    barriers(subject, 3);
-    subject.device.profiling_flush().unwrap();
-    subject.device.profiling_flush().unwrap();
-    barriers(subject, 5);
-    subject.device.profiling_end().unwrap();
-    assert_eq!(*chunks.0.lock().unwrap(), [(4, 6, true), (3, 0, false), (4, 1, true)]);
-}
-
-/// [hal 166] the other way to deal with a full ring.
-fn full_rings_may_flush(subject: &Subject) {
-    let chunks = Arc::new(Chunks::default());
-    let options = ProfileOptions {
-        events_max: 4,
-        flags: ProfileFlags::FLUSH_WHEN_FULL,
-        ..ProfileOptions::new(ProfileFamilies::QUEUE_EVENTS, chunks.clone())
-    };
-    subject.device.profiling_begin(&options).unwrap();
-    barriers(subject, 10);
-    subject.device.profiling_end().unwrap();
-    assert_eq!(*chunks.0.lock().unwrap(), [(4, 0, false), (4, 0, false), (2, 0, false)]);
-}
-
-/// A log whose writes fail while it is told so.
-#[derive(Default)]
-struct Unreliable {
-    log: ProfileLog,
-    probe: Probe,
-}
-
-impl ProfileSink for Unreliable {
-    fn begin(&self, session: &ProfileSession) -> Result<()> {
-        self.log.begin(session)
-    }
-
-    fn write(&self, session: &ProfileSession, chunk: &ProfileChunk<'_>) -> Result<()> {
-        self.probe.write(session, chunk)?;
-        self.log.write(session, chunk)
-    }
-
-    fn end(&self, session: &ProfileSession) -> Result<()> {
-        self.log.end(session)
-    }
-}
-
-/// [hal 166]
-fn failed_flushes_keep_events(subject: &Subject) {
-    let sink = Arc::new(Unreliable::default());
-    let options =
-        ProfileOptions { events_max: 6, ..ProfileOptions::new(ProfileFamilies::QUEUE_EVENTS, sink.clone()) };
-    subject.device.profiling_begin(&options).unwrap();
-    barriers(subject, 4);
-    sink.probe.refuses.store(WRITE, Ordering::SeqCst);
-    for _ in 0..2 {
-        fails_with(subject.device.profiling_flush(), Code::DataLoss);
-    }
-    assert!(sink.log.take().queue.is_empty());
-    // They keep their room, too.
-    barriers(subject, 4);
-    sink.probe.refuses.store(0, Ordering::SeqCst);
-    subject.device.profiling_flush().unwrap();
-    let profile = sink.log.take();
-    let submissions: Vec<u64> = profile.queue.iter().map(|event| event.submission).collect();
-    assert_eq!((submissions.len(), profile.dropped), (6, 2));
-    assert!(
-        submissions.windows(2).all(|pair| pair[0] + 1 == pair[1]),
-        "in order, each once: {submissions:?}"
-    );
-    // What cannot be written at the end is lost, and the session is over.
-    barriers(subject, 1);
-    sink.probe.refuses.store(WRITE, Ordering::SeqCst);
-    fails_with(subject.device.profiling_end(), Code::DataLoss);
-    let profile = sink.log.take();
-    assert!(profile.has_ended && profile.queue.is_empty());
-}
-
-/// A sink that does to its own session what only others may.
-struct Meddler {
-    device: Arc<Device>,
-    answers: Mutex<Vec<Option<Code>>>,
-}
-
-impl ProfileSink for Meddler {
-    fn begin(&self, _session: &ProfileSession) -> Result<()> {
-        Ok(())
-    }
-
-    fn write(&self, _session: &ProfileSession, _chunk: &ProfileChunk<'_>) -> Result<()> {
-        let device = &self.device;
-        let asked = [device.profiling_flush(), device.profiling_end(), device.queue_barrier(&NOW)];
-        let codes = asked.map(|answer| answer.err().map(|status| status.code()));
-        self.answers.lock().unwrap().extend(codes);
-        Ok(())
-    }
-
-    fn end(&self, _session: &ProfileSession) -> Result<()> {
-        Ok(())
-    }
-}
-
-/// Sinks are called without locks: they are refused what would wait for themselves, and may use the device.
-fn sinks_cannot_call_back(subject: &Subject) {
-    let meddler = Arc::new(Meddler { device: Arc::clone(&subject.device), answers: Mutex::new(Vec::new()) });
-    let options = ProfileOptions::new(ProfileFamilies::QUEUE_EVENTS, meddler.clone());
-    subject.device.profiling_begin(&options).unwrap();
-    barriers(subject, 1);
-    subject.device.profiling_flush().unwrap();
-    let refused = Some(Code::FailedPrecondition);
-    assert_eq!(*meddler.answers.lock().unwrap(), [refused, refused, None]);
-    subject.device.profiling_end().unwrap();
-}
-
 /// [hal 165] failures have a status; what a failed wait kept from running has no execution.
-fn failures_are_recorded(subject: &Subject) {
+pub(super) fn failures_are_recorded(subject: &Subject) {
     let output = subject.buffer(64);
     let operands = [whole(&output)];
     let wait = [point(&failed(Code::DataLoss), 1)];
@@ -613,7 +223,7 @@ fn failures_are_recorded(subject: &Subject) {
 }
 
 /// [hal 165] waits and signals are counted, and the first of them named.
-fn waits_are_described(subject: &Subject) {
+pub(super) fn waits_are_described(subject: &Subject) {
     let (done, next) = (semaphore(5), semaphore(0));
     let profile = profiled(subject, || {
         let wait = [point(&done, 3), point(&done, 5)];
@@ -631,7 +241,7 @@ fn waits_are_described(subject: &Subject) {
 }
 
 /// [hal 165] a submission that has to wait is put off, and its work begins after it is ready.
-fn deferred_waits_are_described(subject: &Subject) {
+pub(super) fn deferred_waits_are_described(subject: &Subject) {
     let buffer = subject.buffer(64);
     let (gate, done) = (semaphore(0), semaphore(0));
     let profile = profiled(subject, || {
@@ -650,7 +260,7 @@ fn deferred_waits_are_described(subject: &Subject) {
 }
 
 /// The life of a queue allocation, in order, with its submission.
-fn memory_is_followed(subject: &Subject) {
+pub(super) fn memory_is_followed(subject: &Subject) {
     use MemoryAction::{Alloca, Dealloca, Materialize, Release, Reserve};
     let profile = profiled(subject, || {
         let buffer = subject.run(|at| subject.alloca(at, 16)).unwrap();
@@ -672,7 +282,7 @@ fn memory_is_followed(subject: &Subject) {
 }
 
 /// Host calls are submissions with an execution, whoever signals.
-fn host_calls_are_recorded(subject: &Subject) {
+pub(super) fn host_calls_are_recorded(subject: &Subject) {
     let profile = profiled(subject, || {
         for answer in [Ok(HostCallEnd::Done), Err(Status::new(Code::Aborted, "no"))] {
             let function = Box::new(move |_: &weft_hal::HostCallContext<'_>, _| answer);
@@ -689,7 +299,7 @@ fn host_calls_are_recorded(subject: &Subject) {
 
 /// [hal 167] A chain of everything gives the same bytes and reaches its points in the same order, profiled or not; and
 /// once the session is over, nothing is left of it.
-fn results_and_order_stay(subject: &Subject) {
+pub(super) fn results_and_order_stay(subject: &Subject) {
     let chain = || {
         let (input, output) = (subject.buffer(64), subject.buffer(64));
         let operands = [whole(&input)];

@@ -1,0 +1,231 @@
+//! `weft run --trace`: what is written can be read by programs, and shows what happened.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+
+use crate::json::Json;
+use crate::program::{Folder, command, finish, run, weft};
+
+/// A trace that was read back.
+struct Trace(Vec<Json>);
+
+impl Trace {
+    /// Reads a file and checks what holds for every trace.
+    #[track_caller]
+    fn read(path: &str) -> Trace {
+        let text = fs::read_to_string(path).unwrap();
+        let json = Json::parse(&text).unwrap_or_else(|at| panic!("no JSON at byte {at} of {text}"));
+        assert_eq!(json.get("displayTimeUnit").text(), "ns");
+        assert_eq!(json.get("otherData").get("dropped").number(), 0.0);
+        let trace = Trace(json.get("traceEvents").items().to_vec());
+        trace.check_tracks();
+        trace.check_nesting();
+        trace.check_arrows();
+        trace
+    }
+
+    fn of_phase<'a>(&'a self, phase: &'a str) -> impl Iterator<Item = &'a Json> {
+        self.0.iter().filter(move |event| event.get("ph").text() == phase)
+    }
+
+    fn slices<'a>(&'a self, category: &'a str) -> impl Iterator<Item = &'a Json> {
+        self.of_phase("X").filter(move |event| event.get("cat").text() == category)
+    }
+
+    fn names<'a>(events: impl Iterator<Item = &'a Json>) -> Vec<&'a str> {
+        events.map(|event| event.get("name").text()).collect()
+    }
+
+    /// The names of rows and of their groups.
+    fn tracks(&self, kind: &str) -> Vec<&str> {
+        let named = self.of_phase("M").filter(|event| event.get("name").text() == kind);
+        named.map(|event| event.get("args").get("name").text()).collect()
+    }
+
+    /// Every row that is used has a name.
+    fn check_tracks(&self) {
+        let named = |kind: &str| -> BTreeSet<(u64, u64)> {
+            self.of_phase("M").filter(|event| event.get("name").text() == kind).map(track).collect()
+        };
+        let (threads, processes) = (named("thread_name"), named("process_name"));
+        for event in self.0.iter().filter(|event| event.get("ph").text() != "M") {
+            let (process, thread) = track(event);
+            assert!(processes.contains(&(process, 0)), "{event:?}");
+            assert!(event.get("ph").text() == "C" || threads.contains(&(process, thread)), "{event:?}");
+            assert!(event.get("ts").number() >= 0.0);
+        }
+    }
+
+    /// Slices of a row lie beside or within each other: viewers show anything else wrongly.
+    fn check_nesting(&self) {
+        let mut rows: BTreeMap<(u64, u64), Vec<(u64, u64)>> = BTreeMap::new();
+        for slice in self.of_phase("X") {
+            assert!(slice.get("dur").number() > 0.0);
+            rows.entry(track(slice)).or_default().push(times(slice));
+        }
+        for slices in rows.values_mut() {
+            slices.sort_by_key(|&(start, end)| (start, u64::MAX - end));
+            let mut open: Vec<u64> = Vec::new();
+            for &(start, end) in slices.iter() {
+                open.retain(|&outer| outer > start);
+                assert!(open.iter().all(|&outer| end <= outer), "{slices:?}");
+                open.push(end);
+            }
+        }
+    }
+
+    /// Every arrow has a beginning, then an end, each at a slice of its row.
+    fn check_arrows(&self) {
+        let at = |phase| -> BTreeMap<u64, &Json> {
+            self.of_phase(phase).map(|event| (event.get("id").number() as u64, event)).collect()
+        };
+        let (begins, steps, ends) = (at("s"), at("t"), at("f"));
+        assert_eq!(begins.keys().collect::<Vec<_>>(), ends.keys().collect::<Vec<_>>());
+        assert!(steps.keys().all(|id| begins.contains_key(id)));
+        for arrow in begins.values().chain(steps.values()).chain(ends.values()) {
+            let time = nanoseconds(arrow.get("ts"));
+            let mut slices = self.of_phase("X").filter(|slice| track(slice) == track(arrow));
+            assert!(slices.any(|slice| times(slice).0 <= time && time < times(slice).1), "{arrow:?}");
+        }
+        for (id, begin) in &begins {
+            assert!(nanoseconds(begin.get("ts")) <= nanoseconds(ends[id].get("ts")));
+        }
+    }
+}
+
+fn track(event: &Json) -> (u64, u64) {
+    (event.get("pid").number() as u64, event.get("tid").number() as u64)
+}
+
+fn nanoseconds(time: &Json) -> u64 {
+    (time.number() * 1000.0).round() as u64
+}
+
+fn times(slice: &Json) -> (u64, u64) {
+    let start = nanoseconds(slice.get("ts"));
+    (start, start + nanoseconds(slice.get("dur")))
+}
+
+const DIGITS: [&str; 4] =
+    ["run", "--module=../digits/digits.vmfb", "--function=classify", "--input=@../digits/seven.npy"];
+
+/// [hal 166] [hal 167] A call with a trace prints what it prints without. The trace has the queue with its submissions,
+/// what ran by name, arrows, semaphores and memory.
+#[test]
+fn a_trace_shows_the_call() {
+    let folder = Folder::new();
+    let path = folder.path("trace.json");
+    let plain = weft(&DIGITS).success();
+    let traced = weft(&[&DIGITS[..], &[&format!("--trace={path}")]].concat());
+    assert_eq!(traced.err, "");
+    assert_eq!(traced.success(), plain);
+    let trace = Trace::read(&path);
+    assert_eq!(trace.tracks("process_name"), ["caller", "device 0: local-sync"]);
+    assert_eq!(trace.tracks("thread_name"), ["call", "submissions", "queue 0", "calling thread"]);
+    let [call] = trace.slices("call").collect::<Vec<_>>()[..] else { panic!("one call") };
+    assert_eq!((call.get("name").text(), call.get("args").get("status").text()), ("@classify", "OK"));
+
+    let dispatches: Vec<&Json> = trace.slices("dispatch").collect();
+    assert_eq!(dispatches.len(), 8);
+    let mut commands = BTreeSet::new();
+    for (index, dispatch) in dispatches.iter().enumerate() {
+        let (name, args) = (dispatch.get("name").text(), dispatch.get("args"));
+        assert!(name.starts_with(&format!("classify_dispatch_{index}_")), "{name}");
+        assert!(args.get("tiles").number() >= 1.0 && args.get("status").text() == "OK");
+        assert!(commands.insert(args.get("command").number() as u64), "each has a place of its own");
+        let ((start, end), (call_start, call_end)) = (times(dispatch), times(call));
+        assert!(call_start <= start && end <= call_end);
+    }
+    assert!(commands.last() > Some(&8), "barriers count: {commands:?}");
+
+    let submissions = Trace::names(trace.slices("queue"));
+    assert!(submissions.contains(&"execute #3") && submissions.contains(&"alloca #1"), "{submissions:?}");
+    assert_eq!(trace.of_phase("s").count(), submissions.len());
+    let execute = trace.slices("queue").find(|slice| slice.get("name").text() == "execute #3").unwrap();
+    assert_eq!(execute.get("args").get("waits_for").text(), "semaphore 1 = 1, semaphore 2 = 1");
+    let signals = Trace::names(trace.of_phase("i"));
+    assert!(signals.iter().all(|name| name.starts_with("semaphore ")), "{signals:?}");
+    assert!(signals.len() >= submissions.len());
+    let bytes: Vec<f64> = trace.of_phase("C").map(|event| event.get("args").get("bytes").number()).collect();
+    let most = bytes.iter().copied().fold(0.0, f64::max);
+    assert!(bytes.len() >= 3 && most > bytes[0] && most > bytes[bytes.len() - 1], "{bytes:?}");
+}
+
+/// Several devices are several processes of one trace.
+#[test]
+fn a_trace_has_all_devices() {
+    let folder = Folder::new();
+    let path = folder.path("trace.json");
+    let twice = ["--device=local-sync", "--device=local-sync", &format!("--trace={path}")];
+    weft(&[&DIGITS[..], &twice].concat()).success();
+    let processes = ["caller", "device 0: local-sync", "device 1: local-sync"];
+    assert_eq!(Trace::read(&path).tracks("process_name"), processes);
+}
+
+/// Many dispatches, and calls that go on while work is under way.
+#[test]
+fn longer_calls_are_traced() {
+    let folder = Folder::new();
+    let path = folder.path("trace.json");
+    let trace = format!("--trace={path}");
+    let module = "--module=../bench/p3_thousand_dispatches.vmfb";
+    weft(&["run", module, "--function=p3", "--input=4xf32=1", &trace]).success();
+    assert_eq!(Trace::read(&path).slices("dispatch").count(), 1000);
+    run("async_basic", "loop", &["--input=3xi32=1 2 3", "--input=5", &trace]).success();
+    assert!(Trace::read(&path).slices("queue").count() > 5);
+}
+
+/// A device with workers has rows for them.
+#[test]
+fn workers_have_rows() {
+    let folder = Folder::new();
+    let path = folder.path("trace.json");
+    let plain = weft(&DIGITS).success();
+    let flags = ["--device=local-task", "--task_topology_group_count=2", &format!("--trace={path}")];
+    assert_eq!(weft(&[&DIGITS[..], &flags].concat()).success(), plain);
+    let trace = Trace::read(&path);
+    assert_eq!(trace.tracks("process_name"), ["caller", "device 0: local-task"]);
+    assert!(Trace::names(trace.slices("queue")).contains(&"execute #3"));
+    // Who did the work is not certain: a worker, or the thread that waits.
+    let rows = trace.tracks("thread_name");
+    assert!(rows.iter().any(|row| row.starts_with("worker ") || row.starts_with("guest ")), "{rows:?}");
+}
+
+/// What failed is what a trace is wanted for: it is written, and says so.
+#[test]
+fn failed_calls_are_traced() {
+    let folder = Folder::new();
+    let path = folder.path("trace.json");
+    let arguments = ["--input=2xi32=-1 2", &format!("--trace={path}")];
+    run("assertions", "data_positive", &arguments).failure(1, "expected positive data");
+    let trace = Trace::read(&path);
+    let [call] = trace.slices("call").collect::<Vec<_>>()[..] else { panic!("one call") };
+    let status = call.get("args").get("status").text();
+    assert!(status.contains("expected positive data"), "{status}");
+}
+
+/// A program without devices has its call; a device that records nothing is named.
+#[test]
+fn less_is_traced_where_there_is_less() {
+    let folder = Folder::new();
+    let path = folder.path("trace.json");
+    let trace = format!("--trace={path}");
+    run("vm_fibonacci", "fibonacci", &["--input=10", &trace]).success();
+    assert_eq!(Trace::read(&path).tracks("thread_name"), ["call"]);
+    let done = weft(&[&DIGITS[..], &["--device=local-sync", "--device=null", &trace]].concat());
+    assert_eq!(done.err, "weft run: note: a device is not in the trace: null cannot be profiled\n");
+    done.success();
+    assert_eq!(Trace::read(&path).tracks("process_name"), ["caller", "device 0: local-sync"]);
+}
+
+/// A trace that cannot be written is known before anything runs; other commands have no traces.
+#[test]
+fn traces_need_a_place() {
+    let done = weft(&[&DIGITS[..], &["--trace=/nonexistent/trace.json"]].concat());
+    let done = done.failure(1, "cannot write '/nonexistent/trace.json'");
+    assert!(!done.out.contains("result"), "{}", done.out);
+    let mut bench = command(&["bench", "--module=../digits/digits.vmfb", "--trace=x"]);
+    finish(&mut bench).failure(2, "trace");
+    let help = weft(&["run", "--help"]).success();
+    assert!(help.contains("--trace=\"\"") && help.contains("perfetto"));
+}
