@@ -14,14 +14,14 @@ use weft_hal::{
     CommandBufferMode, CommandBufferParams, CommandRecorder, Device, DeviceBackend, DeviceId, Dispatch,
     ExecutableBackend, ExecutableParams, ExecuteFlags, File, HostCall, Pattern, Place, Recording, Submission,
 };
-use weft_sync::{Axis, Deadline, Machine, Point, Result, bail};
+use weft_sync::{Axis, Deadline, Machine, Point, Result, Tracker, TrackerOptions, bail};
 use weft_task::{Executor, ExecutorOptions};
 
 use crate::block::{BlockRecorder, BlockRecording};
 use crate::command_buffer::{InlineRecorder, Program};
 use crate::host_memory::HostMemory;
 use crate::loader::{LoaderOptions, Loaders};
-use crate::task_queue::{Caller, Job, OwnedRange, Queue, QueueOptions, job};
+use crate::task_queue::{Caller, Job, OwnedRange, ParkedPools, PoolRequest, Queue, QueueOptions, job};
 
 /// What programs know the device as.
 pub const LOCAL_TASK: &str = "local-task";
@@ -43,6 +43,8 @@ pub struct TaskDeviceOptions {
     pub machine: Machine,
     /// Which device of the group it is.
     pub device_index: u8,
+    /// What the devices of a group tell each other epochs with; `None`: the device has one of its own.
+    pub tracker: Option<Arc<Tracker>>,
 }
 
 impl TaskDeviceOptions {
@@ -61,6 +63,7 @@ impl TaskDeviceOptions {
             allocator_wrappers: Vec::new(),
             machine: Machine::LOCAL,
             device_index: 0,
+            tracker: None,
         }
     }
 }
@@ -86,15 +89,26 @@ pub fn open_task_device(options: &TaskDeviceOptions) -> Result<Arc<Device>> {
         allocator = wrapper.apply(allocator)?;
     }
     let profiler = Arc::new(Profiler::new());
+    let tracker = match &options.tracker {
+        Some(tracker) => Arc::clone(tracker),
+        None => {
+            Arc::new(Tracker::new(TrackerOptions { axis_capacity: count as u32, machine: options.machine })?)
+        }
+    };
+    let parked = Arc::new(ParkedPools::default());
     let queue = |(index, executor): (usize, &Executor)| {
-        Queue::new(QueueOptions {
+        let axis = options.machine.queue(options.device_index, index as u8);
+        tracker.register(axis, None)?;
+        Ok(Queue::new(QueueOptions {
             executor: executor.clone(),
-            axis: options.machine.queue(options.device_index, index as u8),
+            axis,
             memory: memory.clone(),
             profiler: Arc::clone(&profiler),
-        })
+            tracker: Arc::clone(&tracker),
+            parked: Arc::clone(&parked),
+        }))
     };
-    let queues = options.executors.iter().enumerate().map(queue).collect();
+    let queues = options.executors.iter().enumerate().map(queue).collect::<Result<_>>()?;
     let backend = TaskDevice {
         queues,
         inline_transfer_bytes: options.inline_transfer_bytes,
@@ -185,6 +199,11 @@ impl DeviceBackend for TaskDevice {
     ) -> Result<Arc<Buffer>> {
         let buffer = Buffer::transient(alloca.metadata, alloca.size, None);
         let event = self.event(submission, OperationKind::Alloca, alloca.size);
+        if let Some(pool) = alloca.pool {
+            let request = PoolRequest::new(&buffer, pool, alloca);
+            self.queue(submission).submit_pool_request(submission, event, request)?;
+            return Ok(buffer);
+        }
         self.queue(submission).submit_short(
             submission,
             event,

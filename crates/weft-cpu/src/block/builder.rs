@@ -8,7 +8,7 @@
 //! 2. A command that does not fit, a region with 255 commands or with 2^32 tiles ends the region: that only adds order.
 //!    What does not fit a block goes to a new one, with a branch to it.
 //! 3. Everything that can fail comes before the first word is written; what fails half-way is taken back.
-//! 4. Consecutive dispatches with the same bindings share them.
+//! 4. Commands that follow each other closely share equal operands.
 //! 5. An operand in a buffer that is there from the start is an address. One in a slot, or in a buffer that is committed
 //!    in queue order, is a range of a *source*, which each submission looks up once. The builder notes how many bytes of
 //!    a source are used; that is all that a submission has to check.
@@ -45,6 +45,9 @@ impl Default for BuilderLimits {
     }
 }
 
+/// Commands whose operands may be shared by a later one. Programs alternate between a few sets.
+const RECENT_RUNS: usize = 4;
+
 /// Words that stay free for a barrier and a branch.
 const STEERING_WORDS: usize = 2;
 
@@ -60,8 +63,8 @@ pub(crate) struct BlockBuilder {
     region: Option<Region>,
     /// Commands so far, barriers included.
     number: u32,
-    /// The bindings of the last dispatch, if it is in the open block.
-    last_run: Option<(u16, u8)>,
+    /// The operands of the last few commands in the open block, the latest first: their first binding and their number.
+    recent: [(u16, u8); RECENT_RUNS],
     /// The operands of the command under way.
     fixups: Vec<Fixup>,
 }
@@ -85,7 +88,7 @@ impl BlockBuilder {
             direct: Numbering::default(),
             region: None,
             number: 0,
-            last_run: None,
+            recent: [(0, 0); RECENT_RUNS],
             fixups: Vec::new(),
         }
     }
@@ -237,13 +240,12 @@ impl BlockBuilder {
             let first = block.end_of_commands() as u16;
             Region { block: block_index, first, commands: 0, is_dynamic: false, tiles: 0 }
         });
-        let bindings = share_or_push(block, &self.fixups, self.last_run);
+        let bindings = share_or_push(block, &self.fixups, &mut self.recent);
         let (command, flags) = make(bindings);
         block.push(command, flags, region.commands, tail);
         region.commands += 1;
         region.tiles += if is_dynamic { 0 } else { tiles };
         region.is_dynamic |= is_dynamic;
-        self.last_run = Some((bindings, self.fixups.len() as u8));
         self.number += 1;
         Ok(())
     }
@@ -277,7 +279,7 @@ impl BlockBuilder {
             size *= 2;
         }
         self.blocks.blocks.push(Block::new(size.min(self.limits.words_max)));
-        self.last_run = None;
+        self.recent = [(0, 0); RECENT_RUNS];
         Ok(())
     }
 
@@ -351,19 +353,26 @@ impl BlockBuilder {
     }
 }
 
-/// Adds fixups, unless they are those of the last command. Returns the number of the first one.
-fn share_or_push(block: &mut Block, fixups: &[Fixup], last_run: Option<(u16, u8)>) -> u16 {
-    if let Some((start, count)) = last_run
-        && usize::from(count) == fixups.len()
-        && fixups.iter().enumerate().all(|(index, fixup)| block.fixup(usize::from(start) + index) == *fixup)
-    {
-        return start;
-    }
-    let start = block.fixup_count() as u16;
-    for &fixup in fixups {
-        block.push_fixup(fixup);
-    }
-    start
+/// Adds fixups, unless a command shortly before had the same. Returns the number of the first one.
+fn share_or_push(block: &mut Block, fixups: &[Fixup], recent: &mut [(u16, u8); RECENT_RUNS]) -> u16 {
+    let is_same = |&(start, count): &(u16, u8)| {
+        usize::from(count) == fixups.len()
+            && (0..).zip(fixups).all(|(index, fixup)| block.fixup(usize::from(start) + index) == *fixup)
+    };
+    let found = recent.iter().position(is_same);
+    let run = match found {
+        Some(index) => recent[index],
+        None => {
+            let start = block.fixup_count() as u16;
+            for &fixup in fixups {
+                block.push_fixup(fixup);
+            }
+            (start, fixups.len() as u8)
+        }
+    };
+    recent[..=found.unwrap_or(RECENT_RUNS - 1)].rotate_right(1);
+    recent[0] = run;
+    run.0
 }
 
 /// Tiles of a transfer, and whether the number is known only at run time.

@@ -30,17 +30,9 @@ macro_rules! commands {
         pub(crate) enum Opcode { $($(#[$doc])* $name = $code,)* }
 
         impl Opcode {
-            /// All of them, by code.
-            pub(crate) const ALL: &'static [Opcode] = &[$(Opcode::$name),*];
-
             /// Its name in text.
             pub(crate) const fn mnemonic(self) -> &'static str {
                 match self { $(Opcode::$name => $mnemonic,)* }
-            }
-
-            /// Bytes of the part that all commands of this kind have.
-            pub(crate) const fn fixed_bytes(self) -> usize {
-                match self { $(Opcode::$name => size_of::<$layout>(),)* }
             }
 
             /// Whether it has tiles; others only steer.

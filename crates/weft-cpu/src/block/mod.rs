@@ -18,6 +18,8 @@ mod isa;
 mod operands;
 mod recording;
 mod storage;
+#[cfg(test)]
+mod tests;
 mod together;
 
 pub(crate) use alone::{Scratch, run_alone};

@@ -174,17 +174,6 @@ impl Block {
         unsafe { place.read() }
     }
 
-    /// Where commands and fixups end now; [`Block::pop_to`] goes back there.
-    pub(crate) fn mark(&self) -> (u16, u16) {
-        (self.command_words, self.fixup_count)
-    }
-
-    /// Forgets what was added since `mark`.
-    pub(crate) fn pop_to(&mut self, mark: (u16, u16)) {
-        assert!(mark.0 <= self.command_words && mark.1 <= self.fixup_count);
-        (self.command_words, self.fixup_count) = mark;
-    }
-
     /// The header at the beginning of a command.
     #[inline]
     fn header(&self, at: usize) -> Header {

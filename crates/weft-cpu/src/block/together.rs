@@ -9,7 +9,8 @@
 //! 2. Runs grow while they take less than 2 µs and shrink beyond 10, and never exceed a fair part of what is left: small
 //!    kernels are claimed by the hundred, large ones one by one.
 //! 3. **Help is called for by time, not by count.** A thread works alone for as long as a wake costs before it wakes
-//!    another; so narrow and short programs wake nobody, and wide ones lose microseconds.
+//!    another, and only if what is left will take several times as long, at the pace so far. So narrow and short programs
+//!    wake nobody, and wide ones lose microseconds.
 //! 4. Whoever retires the last tile of a region opens the next: it reads indirect counts then, once. What it read is
 //!    published with the region.
 //! 5. After a failure nobody claims any more; what was claimed ends.
@@ -37,6 +38,10 @@ const RUN_SHORT: Duration = Duration::from_micros(2);
 const RUN_LONG: Duration = Duration::from_micros(10);
 /// How long a thread works before it calls for help: about what a wake costs.
 const ALONE_FOR: Duration = Duration::from_micros(5);
+/// It calls if what is left will take longer than this. A thread on a processor that sleeps needs most of it to arrive.
+const WORTH_A_CALL: Duration = Duration::from_micros(20);
+/// Regions beyond the open one that count as left.
+const REGIONS_AHEAD: usize = 16;
 /// How long it waits before it calls again, should some have gone to sleep meanwhile.
 const CALL_AGAIN: Duration = Duration::from_micros(25);
 /// How long a thread stays before it lets others have it.
@@ -141,7 +146,7 @@ impl Share<'_> {
         mut call: impl FnMut(u32),
     ) -> Result<ShareEnd> {
         let mut cursor = Cursor { region: u32::MAX, at: 0, before: 0 };
-        let (mut worked, mut run) = (false, 1);
+        let (mut worked, mut run, mut tiles_done) = (false, 1, 0_u32);
         let mut called: Option<Instant> = None;
         let mut start: Option<Instant> = None;
         let mut last = None;
@@ -179,10 +184,14 @@ impl Share<'_> {
                 run = next_run(run, now.since(begin));
                 last = Some(now);
                 let together = now.since(first);
+                tiles_done += count;
                 let is_due = called.is_none_or(|called| now.since(called) >= CALL_AGAIN);
                 if is_due && together >= ALONE_FOR {
-                    called = Some(now);
-                    call(self.tiles.unclaimed(open).min(self.workers - 1));
+                    let left = self.left(open);
+                    if together.saturating_mul(left) >= WORTH_A_CALL.saturating_mul(tiles_done) {
+                        called = Some(now);
+                        call(left.min(self.workers - 1));
+                    }
                 }
                 if together >= SLICE {
                     return Ok(ShareEnd::Slice);
@@ -190,6 +199,13 @@ impl Share<'_> {
             }
         }
         Ok(ShareEnd::Idle { worked, wide_ahead: false })
+    }
+
+    /// Tiles that threads could share, in the open region and the wide ones soon after it.
+    fn left(&self, open: OpenRegion) -> u32 {
+        let ahead = self.blocks.regions.iter().skip(open.region as usize + 1).take(REGIONS_AHEAD);
+        let wide = ahead.filter(|region| region.tiles > 1).map(|region| region.tiles);
+        wide.fold(self.tiles.unclaimed(open), u32::saturating_add)
     }
 
     /// Whether one of the next regions has work for several threads.

@@ -202,7 +202,7 @@ impl Execution {
         task.queue = Some(queue.retain());
         let notice = notice.get_mut().unwrap_or_else(PoisonError::into_inner);
         notice.signals.extend_from_slice(ticket.signals);
-        notice.past = ticket.past.clone();
+        notice.past = *ticket.past;
         notice.event = ticket.event;
         if let Some(event) = &mut notice.event
             && event.ready_ns == 0

@@ -18,6 +18,7 @@ use weft_sync::atomic::{Mutex, lock};
 use weft_sync::{Result, WhileDoing};
 use weft_task::{Drained, Process, ProcessOptions, Work, WorkerContext};
 
+use super::pooled::PoolRequest;
 use super::{Caller, Queue, Ticket, TicketRef};
 use crate::block::Blocks;
 
@@ -64,6 +65,7 @@ impl Request {
 pub(crate) enum Job {
     Barrier,
     Alloca(Request),
+    Pool(PoolRequest),
     Dealloca(Arc<Buffer>),
     Fill(OwnedRange, Pattern),
     Update(Box<[u8]>, OwnedRange),
@@ -99,8 +101,9 @@ impl Job {
                 commit(&buffer, &allocator, &params, size)
             }
             Job::Dealloca(buffer) => {
-                buffer.decommit();
-                Ok(())
+                let event = ticket.event.take();
+                let to = TicketRef { signals: &ticket.signals, past: &ticket.past, event };
+                return queue.deallocate(&buffer, to);
             }
             Job::Fill(target, pattern) => fill(&target.borrow(), pattern),
             Job::Update(bytes, target) => update(&bytes, &target.borrow()),
@@ -121,6 +124,7 @@ impl Job {
                     Err(status) => Err(status),
                 }
             }
+            Job::Pool(request) => return queue.allocate(request, ticket),
             Job::Read(..) | Job::Write(..) | Job::HostCall(..) => return queue.start_long(self, ticket),
         };
         let event = ticket.event.take();

@@ -6,6 +6,7 @@
 //! | `operation.rs`  | an operation that waits for semaphores                                  |
 //! | `job.rs`        | what operations do when their time has come, the short ones all of it   |
 //! | `execution.rs`  | recordings that run: one process each                                   |
+//! | `pooled.rs`     | allocations from pools                                                  |
 //! | `past.rs`       | what an operation comes after, and what its signals say about that      |
 //!
 //! 1. **What can be done at once is done by whoever submits**: with all waits reached, a short operation ends before the
@@ -25,6 +26,7 @@ mod execution;
 pub(crate) mod job;
 mod operation;
 mod past;
+mod pooled;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, OnceLock, Weak};
@@ -32,7 +34,7 @@ use std::sync::{Arc, OnceLock, Weak};
 use weft_hal::profile::{Profiler, QueueEvent};
 use weft_hal::{BindingEntry, Buffer, DeviceId, Submission, fail_all};
 use weft_sync::atomic::{AtomicBool, Mutex, Ordering, lock};
-use weft_sync::{Axis, Code, CompletionCounter, Deadline, Point, Result, Status};
+use weft_sync::{Axis, Code, CompletionCounter, Deadline, FrontierBuf, Point, Result, Status, Tracker};
 use weft_task::{Drained, Executor, Process, ProcessOptions, Scope, ScopeOptions, Work, WorkerContext};
 
 use crate::block::Blocks;
@@ -40,6 +42,7 @@ use crate::host_memory::HostMemory;
 pub(crate) use job::{Job, OwnedRange};
 use operation::Operation;
 use past::Past;
+pub(crate) use pooled::{ParkedPools, PoolRequest};
 
 /// What all queues of a device share.
 pub(crate) struct QueueOptions {
@@ -47,6 +50,9 @@ pub(crate) struct QueueOptions {
     pub(crate) axis: Axis,
     pub(crate) memory: HostMemory,
     pub(crate) profiler: Arc<Profiler>,
+    /// Knows the axis.
+    pub(crate) tracker: Arc<Tracker>,
+    pub(crate) parked: Arc<ParkedPools>,
 }
 
 /// One queue.
@@ -57,6 +63,8 @@ pub(crate) struct Queue {
     completions: CompletionCounter,
     memory: HostMemory,
     pub(crate) profiler: Arc<Profiler>,
+    tracker: Arc<Tracker>,
+    parked: Arc<ParkedPools>,
     /// Operations whose waits are over.
     ready: Mutex<VecDeque<Arc<Operation>>>,
     /// Operations that wait, by number: for closing.
@@ -78,7 +86,7 @@ pub(crate) struct Ticket {
 
 impl Queue {
     pub(crate) fn new(options: QueueOptions) -> Arc<Queue> {
-        let QueueOptions { executor, axis, memory, profiler } = options;
+        let QueueOptions { executor, axis, memory, profiler, tracker, parked } = options;
         let queue = Arc::new_cyclic(|this| Queue {
             this: Weak::clone(this),
             executor,
@@ -86,6 +94,8 @@ impl Queue {
             completions: CompletionCounter::new(),
             memory,
             profiler,
+            tracker,
+            parked,
             ready: Mutex::new(VecDeque::new()),
             waiting: Mutex::new(HashMap::new()),
             control: OnceLock::new(),
@@ -173,8 +183,16 @@ impl Queue {
         match self.look(submission) {
             Look::Failed => Ok(()),
             Look::Reached => {
-                let ticket = TicketRef { signals: submission.signal, past: &Past::of(submission), event };
-                self.start(blocks, table, ticket)
+                let past = Past::of(submission);
+                let ticket = TicketRef { signals: submission.signal, past: &past, event };
+                if let Err(status) = self.start(blocks, table, ticket) {
+                    // It was accepted; that it could not begin is told as what it would have met later.
+                    self.end(
+                        TicketRef { signals: submission.signal, past: &past, event: None },
+                        Some(status),
+                    );
+                }
+                Ok(())
             }
             Look::Pending => self.defer(submission, event, Job::recording(blocks, table)),
         }
@@ -195,8 +213,7 @@ impl Queue {
             }
             Look::Reached => {
                 let past = Past::of(submission);
-                buffer.decommit();
-                self.end(TicketRef { signals: submission.signal, past: &past, event }, None);
+                self.deallocate(buffer, TicketRef { signals: submission.signal, past: &past, event });
                 Ok(())
             }
             Look::Pending => self.defer(submission, event, Job::Dealloca(buffer.retain())),
@@ -246,21 +263,38 @@ impl Queue {
 
     /// The end of an operation, of which nobody touches the memory any more: says so to everybody.
     fn end(&self, ticket: TicketRef<'_>, failure: Option<Status>) {
-        let TicketRef { signals, past, event } = ticket;
+        match failure {
+            None => self.succeed(ticket, self.completions.complete()),
+            Some(status) => {
+                self.record(ticket.event, Some(status.code()));
+                self.executor.offering(|| fail_all(ticket.signals, status));
+            }
+        }
+    }
+
+    /// Takes the memory of a buffer away, to be used again after the epoch of this very operation.
+    fn deallocate(&self, buffer: &Buffer, ticket: TicketRef<'_>) {
+        let epoch = self.completions.complete();
+        buffer.decommit_after(Some(FrontierBuf::<1>::single(self.axis, epoch).as_frontier()));
+        self.succeed(ticket, epoch);
+    }
+
+    fn succeed(&self, ticket: TicketRef<'_>, epoch: u64) {
+        self.record(ticket.event, None);
+        let signalled = self.executor.offering(|| ticket.past.signal(ticket.signals, self.axis, epoch));
+        if let Err(status) = signalled {
+            // Somebody else signalled it further, or failed it.
+            self.executor.offering(|| fail_all(ticket.signals, status));
+        }
+        self.tracker.advance(self.axis, epoch);
+        self.parked.look_again();
+    }
+
+    fn record(&self, event: Option<Box<QueueEvent>>, failure: Option<Code>) {
         if let Some(mut event) = event {
             event.end_ns = weft_hal::profile::now_ns();
-            event.failure = failure.as_ref().map(Status::code);
+            event.failure = failure;
             self.profiler.record_queue_event(*event);
-        }
-        let outcome = match failure {
-            None => {
-                let epoch = self.completions.complete();
-                self.executor.offering(|| past.signal(signals, self.axis, epoch))
-            }
-            Some(status) => Err(status),
-        };
-        if let Err(status) = outcome {
-            self.executor.offering(|| fail_all(signals, status));
         }
     }
 
@@ -285,6 +319,8 @@ impl Queue {
         // Without a deadline: recordings stop at the next tile.
         let idle = self.scope.wait_idle(Deadline::NEVER);
         debug_assert!(idle.is_ok());
+        // Nothing will be completed any more: whoever waits for later epochs would wait for ever.
+        self.tracker.retire_axis(self.axis, closed());
     }
 }
 

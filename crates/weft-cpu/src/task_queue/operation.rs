@@ -14,6 +14,7 @@ use weft_sync::{Point, Status, Timepoint};
 
 use super::job::Job;
 use super::past::Past;
+use super::pooled::Parked;
 use super::{Queue, Ticket, TicketRef, closed};
 
 /// A submitted operation.
@@ -28,6 +29,7 @@ pub(crate) struct Operation {
 struct State {
     content: Option<Content>,
     timepoints: Vec<Timepoint>,
+    parked: Option<Parked>,
 }
 
 struct Content {
@@ -43,20 +45,44 @@ impl Operation {
         event: Option<Box<QueueEvent>>,
         job: Job,
     ) -> Arc<Operation> {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
         let ticket = Ticket { signals: submission.signal.to_vec(), past: Past::nothing(), event };
         // Needed again for the past, and only if somebody wants to know it.
-        let wants_past = submission.signal.iter().any(|point| point.semaphore.carries_frontier());
+        let wants_past = matches!(job, Job::Pool(_))
+            || submission.signal.iter().any(|point| point.semaphore.carries_frontier());
         let waits = if wants_past { submission.wait.to_vec() } else { Vec::new() };
+        Operation::over(queue, Content { job, waits, ticket })
+    }
+
+    fn over(queue: &Queue, content: Content) -> Arc<Operation> {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
         Arc::new(Operation {
             queue: queue.retain(),
             number: NEXT.fetch_add(1, Ordering::Relaxed),
             pending: AtomicUsize::new(1),
-            state: Mutex::new(State {
-                content: Some(Content { job, waits, ticket }),
-                timepoints: Vec::new(),
-            }),
+            state: Mutex::new(State { content: Some(content), timepoints: Vec::new(), parked: None }),
         })
+    }
+
+    /// One that waits for something else than semaphores: for one call of [`Operation::one_less`] or
+    /// [`Operation::fail`].
+    pub(super) fn parked(queue: &Queue, job: Job, ticket: Ticket) -> Arc<Operation> {
+        let operation = Operation::over(queue, Content { job, waits: Vec::new(), ticket });
+        queue.scope.begin();
+        lock(&queue.waiting).insert(operation.number, Arc::clone(&operation));
+        operation
+    }
+
+    /// Where it is parked; unless it went on already.
+    pub(super) fn is_parked(&self, parked: Parked) {
+        let mut state = lock(&self.state);
+        if state.content.is_some() {
+            state.parked = Some(parked);
+        }
+        drop(state);
+        // Closing may have looked before it was listed.
+        if self.queue.is_closing() {
+            self.fail(closed());
+        }
     }
 
     pub(crate) fn number(&self) -> u64 {
@@ -84,7 +110,7 @@ impl Operation {
         self.one_less();
     }
 
-    fn one_less(self: &Arc<Operation>) {
+    pub(super) fn one_less(self: &Arc<Operation>) {
         // AcqRel: the last one has seen what all the others did before.
         if self.pending.fetch_sub(1, Ordering::AcqRel) == 1 && lock(&self.state).content.is_some() {
             lock(&self.queue.waiting).remove(&self.number);
@@ -93,11 +119,14 @@ impl Operation {
     }
 
     fn take(&self) -> Option<Content> {
-        let (content, timepoints) = {
+        let (content, timepoints, parked) = {
             let mut state = lock(&self.state);
-            (state.content.take(), std::mem::take(&mut state.timepoints))
+            (state.content.take(), std::mem::take(&mut state.timepoints), state.parked.take())
         };
         content.as_ref()?;
+        if let Some(parked) = parked {
+            parked.cancel();
+        }
         for timepoint in timepoints {
             timepoint.cancel();
         }

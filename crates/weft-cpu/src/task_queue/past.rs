@@ -7,13 +7,13 @@
 //! 3. Semaphores that carry no frontier cost nothing here.
 
 use weft_hal::Submission;
-use weft_sync::{Axis, FrontierBuf, Point, Result};
+use weft_sync::{Axis, Frontier, FrontierBuf, Point, Result};
 
 /// Axes that are kept. More of them make the past incomplete.
 const ENTRIES: usize = 8;
 
 /// What came before an operation.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Past {
     frontier: FrontierBuf<ENTRIES>,
     is_complete: bool,
@@ -36,6 +36,11 @@ impl Past {
         past
     }
 
+    /// The axes and epochs that are known to have been before.
+    pub(super) fn frontier(&self) -> &Frontier {
+        self.frontier.as_frontier()
+    }
+
     /// Adds what these points know; they are reached.
     #[cold]
     pub(crate) fn gather(&mut self, points: &[Point]) {
@@ -50,7 +55,7 @@ impl Past {
     pub(crate) fn signal(&self, points: &[Point], axis: Axis, epoch: u64) -> Result<()> {
         for Point { semaphore, value } in points {
             if semaphore.carries_frontier() {
-                let mut own = self.frontier.clone();
+                let mut own = self.frontier;
                 let fits = own.raise(axis, epoch).is_ok();
                 if fits && self.is_complete {
                     semaphore.signal_untainted(*value, own.as_frontier())?;

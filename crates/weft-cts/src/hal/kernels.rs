@@ -26,6 +26,7 @@ pub fn library() -> Result<NativeLibrary> {
         .kernel::<WriteCounts>()?
         .kernel::<WriteConstants>()?
         .kernel::<CountCalls>()?
+        .kernel::<CountEach>()?
         .kernel::<FailAt>()?
         .kernel::<UseLocal>()?
         .kernel::<LeaveFloatMode>()?
@@ -185,6 +186,20 @@ impl NativeKernel for WriteConstants {
         for (index, &value) in workgroup.constants().iter().enumerate() {
             out.set(index, value);
         }
+        Ok(())
+    }
+}
+
+/// Adds 1 to the number of the linear id.
+pub struct CountEach;
+
+impl NativeKernel for CountEach {
+    type State = ();
+    const SPEC: KernelSpec = KernelSpec { bindings: &[reads_and_writes(4)], ..KernelSpec::new("count_each") };
+
+    fn run(_state: &(), workgroup: &mut Workgroup<'_>) -> Outcome {
+        let (out, linear) = (workgroup.output::<u32>(0), linear_id(workgroup) as usize);
+        out.set(linear, out.get(linear).wrapping_add(1));
         Ok(())
     }
 }
