@@ -44,21 +44,9 @@ pub(crate) fn watch<T>(
     }
     let outcome = work(&Submission { wait: &[], signal: &[], ..*submission }, &event);
     finish(&mut event, outcome.as_ref().err());
-    if is_one_execution(event.operation) {
-        profiler.record_execution(execution_of(&event, command_buffer), None);
-    }
-    profiler.record_queue_event(*event);
+    profiler.record_done(*event, command_buffer, Some(CALLER));
     let done = Submission { wait: &[], ..*submission }.run(|| outcome)?;
     Ok(done.expect("there was nothing left to wait for"))
-}
-
-/// Operations that are one thing on the host. A dispatch is recorded where it runs; the rest takes no time of its own.
-fn is_one_execution(operation: OperationKind) -> bool {
-    use OperationKind::{Barrier, Copy, Execute, Fill, HostCall, Read, Update, Write};
-    match operation {
-        Copy | Execute | Fill | HostCall | Read | Update | Write => true,
-        Barrier | OperationKind::Alloca | OperationKind::Dealloca | OperationKind::Dispatch => false,
-    }
 }
 
 /// Waits; false if that failed, which is recorded then.
@@ -74,19 +62,6 @@ fn wait(profiler: &Profiler, submission: &Submission<'_>, event: &mut QueueEvent
 fn finish(event: &mut QueueEvent, failure: Option<&Status>) {
     event.end_ns = now_ns();
     event.failure = failure.map(Status::code);
-}
-
-/// The execution of a whole queue operation.
-fn execution_of(event: &QueueEvent, command_buffer: u64) -> ExecutionEvent {
-    ExecutionEvent {
-        failure: event.failure,
-        worker: Some(CALLER),
-        command_buffer,
-        payload_bytes: event.payload_bytes,
-        start_ns: event.ready_ns,
-        end_ns: event.end_ns,
-        ..ExecutionEvent::new(event.operation, event.submission, event.queue)
-    }
 }
 
 #[cold]
@@ -201,8 +176,7 @@ pub(crate) fn host_call(
     let watched: Box<weft_hal::HostFunction> = Box::new(move |context, arguments| {
         let outcome = function(context, arguments);
         finish(&mut event, outcome.as_ref().err());
-        profiler.record_execution(execution_of(&event, 0), None);
-        profiler.record_queue_event(*event);
+        profiler.record_done(*event, 0, Some(CALLER));
         outcome
     });
     queue_ops::host_call(submission, device, HostCall { function: watched, ..call })

@@ -29,6 +29,8 @@
 mod family;
 mod options;
 mod profiler;
+#[cfg(test)]
+mod races;
 mod record;
 mod ring;
 mod sink;

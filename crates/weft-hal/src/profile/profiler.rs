@@ -158,6 +158,15 @@ impl Profiler {
         self.record(ProfileFamilies::QUEUE_EVENTS, event, |rings| &mut rings.queue);
     }
 
+    /// Keeps the event of a submission whose work was done, and that of the work, unless its parts are recorded one by
+    /// one (a dispatch) or it takes no time of its own. To be called before its signals fire.
+    pub fn record_done(&self, event: QueueEvent, command_buffer: u64, worker: Option<u32>) {
+        if let Some(execution) = event.execution() {
+            self.record_execution(ExecutionEvent { command_buffer, worker, ..execution }, None);
+        }
+        self.record_queue_event(event);
+    }
+
     /// Keeps the event of something that ran, if the session's filter takes it. A dispatch names its executable.
     pub fn record_execution(&self, event: ExecutionEvent, executable: Option<&Executable>) {
         if !self.is_on(ProfileFamilies::EXECUTION_EVENTS | ProfileFamilies::EXECUTABLE_METADATA) {

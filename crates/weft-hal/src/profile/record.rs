@@ -134,6 +134,26 @@ pub struct QueueEvent {
     pub failure: Option<Code>,
 }
 
+impl QueueEvent {
+    /// The work of this submission as one thing that the host ran. None for barriers and changes of memory, which are
+    /// nothing that runs, and for dispatches, which say more about themselves.
+    pub fn execution(&self) -> Option<ExecutionEvent> {
+        use OperationKind::{
+            Alloca, Barrier, Copy, Dealloca, Dispatch, Execute, Fill, HostCall, Read, Update, Write,
+        };
+        match self.operation {
+            Alloca | Barrier | Dealloca | Dispatch => None,
+            Copy | Execute | Fill | HostCall | Read | Update | Write => Some(ExecutionEvent {
+                failure: self.failure,
+                payload_bytes: self.payload_bytes,
+                start_ns: self.ready_ns,
+                end_ns: self.end_ns,
+                ..ExecutionEvent::new(self.operation, self.submission, self.queue)
+            }),
+        }
+    }
+}
+
 /// Something that the host ran: a queue operation, a command buffer as a whole, or one of its commands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExecutionEvent {
