@@ -22,6 +22,7 @@
 //! | let the caller go on while work is under way | [`Function::call_fenced`] with [`Fences`] |
 //! | make and read tensors | [`Tensor`], [`Element`] |
 //! | run compiled tests | [`CheckLog`], [`Program::fresh`] |
+//! | choose who loads kernels | [`DeviceOptions`], [`default_loaders`] |
 //!
 //! A [`Program`] is `Send + Sync` and cheap to clone; calls take `&self`. Errors are [`Status`] values whose message
 //! names what was expected and what was found, followed by the trail of steps that led there.
@@ -32,7 +33,9 @@
 //! host or of any queue operation. **Kernels are machine code**, compiled without bounds checks: weft checks which ranges of
 //! which buffers they are given, and nothing can check what they do with them. So
 //!
-//! * load only modules whose *kernels* you would link into your program;
+//! * load only modules whose *kernels* you would link into your program; kernels that are bytecode
+//!   (`--iree-hal-target-backends=vmvx`) are the exception: they are checked like everything else, and cannot leave their
+//!   bindings;
 //! * values that become indices (of a gather, say) or that have to agree with each other (dynamic shapes of two arguments)
 //!   are checked only where the program checks them: compile with assertions, or check them before the call, if they come
 //!   from strangers;

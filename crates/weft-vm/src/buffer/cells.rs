@@ -111,3 +111,60 @@ impl<T> fmt::Debug for CellsMut<'_, T> {
         self.0.fmt(f)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::ptr::NonNull;
+
+    use weft_sync::Code;
+
+    use crate::buffer::Buffer;
+
+    /// Aligned as writable memory has to be.
+    #[repr(align(16))]
+    struct Memory([u32; 4]);
+
+    #[test]
+    fn lent_memory_is_seen_until_it_is_taken_back() {
+        let mut memory = Memory([1, 2, 3, 4]);
+        let buffer = Buffer::lendable(true);
+        assert_eq!((buffer.len(), buffer.is_mutable()), (0, true));
+        // SAFETY: `memory` outlives the loan and is not touched otherwise while it lasts.
+        unsafe { buffer.lend(NonNull::from(&mut memory.0).cast(), 15) };
+        let cells = buffer.cells_mut::<u32>().expect("writable");
+        assert_eq!((cells.len(), cells.get(2)), (3, 3));
+        cells.set(2, 9);
+        buffer.write(0, &[7, 0, 0, 0]).expect("inside");
+        assert_eq!(buffer.load::<u32>(3).expect_err("outside").code(), Code::OutOfRange);
+        assert_eq!(buffer.cells::<u8>().get(14), 0);
+        buffer.take_back();
+        assert_eq!((buffer.len(), buffer.cells::<u8>().len()), (0, 0));
+        assert_eq!(buffer.store::<u8>(0, 1).expect_err("nothing there").code(), Code::OutOfRange);
+        assert_eq!(memory.0, [7, 2, 9, 4]);
+    }
+
+    #[test]
+    fn read_only_memory_may_lie_anywhere() {
+        let bytes = [0_u8, 1, 2, 3, 4, 5, 6, 7, 8];
+        let buffer = Buffer::lendable(false);
+        // SAFETY: `bytes` outlives the loan and is not written.
+        unsafe { buffer.lend(NonNull::from(&bytes[1..]).cast(), 8) };
+        assert_eq!(buffer.cells::<u64>().get(0), u64::from_le_bytes([1, 2, 3, 4, 5, 6, 7, 8]));
+        assert_eq!(buffer.cells_mut::<u8>().expect_err("read-only").code(), Code::PermissionDenied);
+        assert_eq!(buffer.write(0, &[1]).expect_err("read-only").code(), Code::PermissionDenied);
+    }
+
+    #[test]
+    #[should_panic(expected = "element 2 of 2")]
+    fn elements_outside_panic() {
+        Buffer::allocate(9, 0).expect("allocated").cells::<u32>().get(2);
+    }
+
+    /// What has memory of its own keeps it.
+    #[test]
+    fn only_what_was_lent_is_taken_back() {
+        let buffer = Buffer::from_bytes([1, 2, 3]);
+        buffer.take_back();
+        assert_eq!(buffer.len(), 3);
+    }
+}

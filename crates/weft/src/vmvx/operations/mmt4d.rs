@@ -5,8 +5,9 @@
 //! 1. Each result is summed in order: k from 0, c from 0 within it. Sums run in parallel only over different results, so
 //!    the answer does not depend on tile sizes, chunks or threads.
 //! 2. Products are rounded before they are added: no fused multiply-add, whatever the processor has.
-//! 3. Work goes in blocks of [`ROWS`] × [`COLUMNS`] results that stay in registers. The columns of a block are copied to
-//!    the stack first, in the order of use, a chunk at a time, and serve all rows of the product.
+//! 3. Work goes in blocks of [`ROWS`] × [`COLUMNS`] results that stay in registers. The operands of a block are copied to
+//!    the stack first, in the order of use, a chunk at a time: the columns of [`STRIPS`] blocks, which serve all rows
+//!    of the product, and the rows of one.
 
 use weft_sync::{Result, bail};
 use weft_vm::{Buffer, Element};
@@ -26,8 +27,10 @@ const HINTS: i32 = 0x600;
 
 const ROWS: usize = 4;
 const COLUMNS: usize = 8;
-/// Values of k and c for which columns are kept on the stack: 8 KiB.
-const CHUNK: usize = 256;
+/// Blocks of columns for which rows are copied once.
+const STRIPS: usize = 4;
+/// Values of k and c for which operands are kept on the stack: 9 KiB.
+const CHUNK: usize = 64;
 
 /// How elements are stored, multiplied and added.
 trait Scheme {
@@ -161,8 +164,25 @@ struct Product<'a, S: Scheme> {
     accumulate: bool,
 }
 
-/// Columns of a block for a chunk of the summed dimension.
-type Staged<V> = [[V; COLUMNS]; CHUNK];
+/// Rows or columns of a block for a chunk of the summed dimension.
+type Staged<V, const WIDTH: usize> = [[V; WIDTH]; CHUNK];
+
+/// Adds the products of a chunk to a block. Nothing but arithmetic on what is at hand, so that sums stay in registers.
+#[inline(never)]
+fn add_products<S: Scheme>(
+    mut sums: [[S::Value; COLUMNS]; ROWS],
+    left: &[[S::Value; ROWS]],
+    right: &[[S::Value; COLUMNS]],
+) -> [[S::Value; COLUMNS]; ROWS] {
+    for (left, right) in left.iter().zip(right) {
+        for a in 0..ROWS {
+            for b in 0..COLUMNS {
+                sums[a][b] = S::multiply_add(sums[a][b], left[a], right[b]);
+            }
+        }
+    }
+    sums
+}
 
 /// A block of results: tile and first element in it. Blocks at the edge of a tile are smaller.
 #[derive(Clone, Copy)]
@@ -186,59 +206,66 @@ fn blocks(tiles: usize, tile_size: usize, block_size: usize) -> impl Iterator<It
 impl<S: Scheme> Product<'_, S> {
     fn run(&self) {
         let Shape { m, n, m0, n0, depth, .. } = self.shape;
-        let mut staged = [[S::Value::default(); COLUMNS]; CHUNK];
-        for columns in blocks(n, n0, COLUMNS) {
+        let mut left = [[S::Value::default(); ROWS]; CHUNK];
+        let mut right = [[[S::Value::default(); COLUMNS]; CHUNK]; STRIPS];
+        let mut strips = blocks(n, n0, COLUMNS).peekable();
+        while strips.peek().is_some() {
+            let strips: [Option<Block>; STRIPS] = std::array::from_fn(|_| strips.next());
             for start in (0..depth).step_by(CHUNK) {
                 let chunk = start..depth.min(start + CHUNK);
-                self.stage(&mut staged, columns, chunk.clone());
+                for (right, columns) in right.iter_mut().zip(strips.into_iter().flatten()) {
+                    self.stage(&self.rhs, n0, right, columns, chunk.clone());
+                }
+                let adds = self.accumulate || start > 0;
                 for rows in blocks(m, m0, ROWS) {
-                    self.block(&staged, rows, columns, chunk.clone());
+                    self.stage(&self.lhs, m0, &mut left, rows, chunk.clone());
+                    for (right, columns) in right.iter().zip(strips.into_iter().flatten()) {
+                        self.block(&left[..chunk.len()], &right[..chunk.len()], (rows, columns), adds);
+                    }
                 }
             }
         }
     }
 
-    /// Where element `index` of the tile row `first`, summed position `at`, lies in a row of tiles of `tile_size` rows.
+    /// Copies a block of an operand whose tiles have `tile_size` rows. What lies beyond the edge of a tile stays what it
+    /// was; nobody looks at the sums that it goes into.
     #[inline(always)]
-    fn packed(&self, tile_size: usize, index: usize, at: usize) -> usize {
-        let (k, c) = (at / self.shape.k0, at % self.shape.k0);
-        (k * tile_size + index) * self.shape.k0 + c
-    }
-
-    fn stage(&self, staged: &mut Staged<S::Value>, columns: Block, chunk: std::ops::Range<usize>) {
-        let n0 = self.shape.n0;
-        for (row, at) in staged.iter_mut().zip(chunk) {
-            for (b, value) in row.iter_mut().enumerate().take(columns.count) {
-                *value = S::read(self.rhs.get(columns.tile, self.packed(n0, columns.first + b, at)));
-            }
-        }
-    }
-
-    /// Adds a chunk to a block of results.
-    #[inline(never)]
-    fn block(&self, staged: &Staged<S::Value>, rows: Block, columns: Block, chunk: std::ops::Range<usize>) {
-        let mut sums = [[S::Value::default(); COLUMNS]; ROWS];
-        if self.accumulate || chunk.start > 0 {
-            self.visit(rows, columns, |a, b, row, element| {
-                sums[a][b] = S::from_bits(self.out.get(row, element));
-            });
-        }
-        let Shape { m0, k0, .. } = self.shape;
-        // Rows beyond the edge repeat the last one; nobody looks at their sums.
-        let lines: [usize; ROWS] = std::array::from_fn(|a| rows.first + a.min(rows.count - 1));
+    fn stage<const WIDTH: usize>(
+        &self,
+        operand: &Source<'_, S::Stored>,
+        tile_size: usize,
+        staged: &mut Staged<S::Value, WIDTH>,
+        block: Block,
+        chunk: std::ops::Range<usize>,
+    ) {
+        let k0 = self.shape.k0;
         let (mut k, mut c) = (chunk.start / k0, chunk.start % k0);
-        for right in &staged[..chunk.len()] {
-            for (sums, line) in sums.iter_mut().zip(lines) {
-                let left = S::read(self.lhs.get(rows.tile, (k * m0 + line) * k0 + c));
-                for (sum, &right) in sums.iter_mut().zip(right) {
-                    *sum = S::multiply_add(*sum, left, right);
-                }
+        for row in &mut staged[..chunk.len()] {
+            for (index, value) in row[..block.count].iter_mut().enumerate() {
+                *value = S::read(operand.get(block.tile, (k * tile_size + block.first + index) * k0 + c));
             }
             c += 1;
             if c == k0 {
                 (k, c) = (k + 1, 0);
             }
         }
+    }
+
+    /// Computes a block of results from a chunk of its operands: beyond what is there, if it `adds`.
+    fn block(
+        &self,
+        left: &[[S::Value; ROWS]],
+        right: &[[S::Value; COLUMNS]],
+        (rows, columns): (Block, Block),
+        adds: bool,
+    ) {
+        let mut sums = [[S::Value::default(); COLUMNS]; ROWS];
+        if adds {
+            self.visit(rows, columns, |a, b, row, element| {
+                sums[a][b] = S::from_bits(self.out.get(row, element));
+            });
+        }
+        let sums = add_products::<S>(sums, left, right);
         self.visit(rows, columns, |a, b, row, element| self.out.set(row, element, S::to_bits(sums[a][b])));
     }
 
