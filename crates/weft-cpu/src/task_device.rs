@@ -17,7 +17,7 @@ use weft_hal::{
 use weft_sync::{Axis, Deadline, Machine, Point, Result, Tracker, TrackerOptions, bail};
 use weft_task::{Executor, ExecutorOptions};
 
-use crate::block::{BlockRecorder, BlockRecording};
+use crate::block::{BlockBuilder, BlockRecorder, BlockRecording};
 use crate::command_buffer::{InlineRecorder, Program};
 use crate::host_memory::HostMemory;
 use crate::loader::{LoaderOptions, Loaders};
@@ -137,16 +137,15 @@ impl TaskDevice {
         self.profiler.submitted(submission, operation, 1, bytes)
     }
 
-    /// A transfer too large for one thread, as a recording.
-    fn submit_tiled(
+    /// An operation as a recording for this submission.
+    fn submit_recorded(
         &self,
         submission: &Submission<'_>,
         event: Option<Box<QueueEvent>>,
-        record: impl FnOnce(&mut BlockRecorder) -> Result<()>,
+        record: impl FnOnce(&mut BlockBuilder) -> Result<()>,
     ) -> Result<()> {
-        let mut recorder = BlockRecorder::new();
-        record(&mut recorder)?;
-        self.queue(submission).submit_recording(submission, event, &recorder.into_blocks(), &[])
+        let queue = self.queue(submission);
+        queue.submit_recording(submission, event, queue.record_once(record)?, &[])
     }
 }
 
@@ -225,7 +224,7 @@ impl DeviceBackend for TaskDevice {
     fn fill(&self, submission: &Submission<'_>, target: BufferRange<'_>, pattern: Pattern) -> Result<()> {
         let event = self.event(submission, OperationKind::Fill, target.length);
         if target.length > self.inline_transfer_bytes {
-            return self.submit_tiled(submission, event, |to| to.fill(&Place::Direct(target), pattern));
+            return self.submit_recorded(submission, event, |to| to.fill(&Place::Direct(target), pattern));
         }
         let now = || job::fill(&target, pattern);
         let later = || Ok(Job::Fill(OwnedRange::new(&target), pattern));
@@ -248,7 +247,7 @@ impl DeviceBackend for TaskDevice {
         let event = self.event(submission, OperationKind::Copy, source.length);
         if source.length > self.inline_transfer_bytes {
             let (source, target) = (Place::Direct(source), Place::Direct(target));
-            return self.submit_tiled(submission, event, |to| to.copy(&source, &target));
+            return self.submit_recorded(submission, event, |to| to.copy(&source, &target));
         }
         let now = || job::copy(&source, &target);
         let later = || Ok(Job::Copy(OwnedRange::new(&source), OwnedRange::new(&target)));
@@ -280,11 +279,9 @@ impl DeviceBackend for TaskDevice {
     }
 
     fn dispatch(&self, submission: &Submission<'_>, dispatch: &Dispatch<'_>) -> Result<()> {
-        // Recording finds errors in the arguments, which leave the signals untouched.
-        let mut recorder = BlockRecorder::new();
-        recorder.dispatch(dispatch)?;
         let event = self.event(submission, OperationKind::Dispatch, 0);
-        self.queue(submission).submit_recording(submission, event, &recorder.into_blocks(), &[])
+        // Recording finds errors in the arguments, which leave the signals untouched.
+        self.submit_recorded(submission, event, |to| to.dispatch(dispatch))
     }
 
     fn execute(
@@ -306,7 +303,7 @@ impl DeviceBackend for TaskDevice {
             bail!(InvalidArgument, "the command buffer was recorded for another kind of device");
         };
         let event = self.event(submission, OperationKind::Execute, 0);
-        self.queue(submission).submit_recording(submission, event, blocks, table)
+        self.queue(submission).submit_recording(submission, event, Arc::clone(blocks), table)
     }
 
     fn barrier(&self, submission: &Submission<'_>) -> Result<()> {

@@ -76,6 +76,12 @@ enum SourceKey {
     Buffer(usize),
 }
 
+impl Default for BlockBuilder {
+    fn default() -> BlockBuilder {
+        BlockBuilder::new(BuilderLimits::default())
+    }
+}
+
 const NO_HEADER: Header = Header { opcode: Opcode::Return, flags: 0, words: 0, index: 0 };
 
 impl BlockBuilder {
@@ -91,6 +97,18 @@ impl BlockBuilder {
             recent: [(0, 0); RECENT_RUNS],
             fixups: Vec::new(),
         }
+    }
+
+    /// Begins a recording for one submission, in the room of one that was cleared.
+    pub(crate) fn begin_once(&mut self, room: Blocks) {
+        self.blocks = room;
+        self.blocks.is_for_one_use = true;
+        self.sources.clear();
+        self.kernels.clear();
+        self.direct.clear();
+        self.region = None;
+        self.number = 0;
+        self.recent = [(0, 0); RECENT_RUNS];
     }
 
     /// Ends the region.
@@ -208,6 +226,11 @@ impl BlockBuilder {
 
     /// The finished recording.
     pub(crate) fn finish(mut self) -> Blocks {
+        self.end()
+    }
+
+    /// As [`BlockBuilder::finish`]; the builder may begin another one.
+    pub(crate) fn end(&mut self) -> Blocks {
         self.end_region();
         if let Some(block) = self.blocks.blocks.last_mut() {
             block.push_steering(Opcode::Return);
@@ -217,7 +240,7 @@ impl BlockBuilder {
             self.blocks.binding_starts.push(start);
             start += block.fixup_count() as u32;
         }
-        self.blocks
+        std::mem::take(&mut self.blocks)
     }
 
     /// Writes a command with the operands in `self.fixups`. `make` is given the number of the first one.

@@ -23,6 +23,7 @@ mod tests;
 mod together;
 
 pub(crate) use alone::{Scratch, run_alone};
+pub(crate) use builder::BlockBuilder;
 pub(crate) use operands::Operands;
 pub(crate) use recording::{BlockRecorder, BlockRecording, Blocks};
 pub(crate) use together::{Share, ShareEnd};

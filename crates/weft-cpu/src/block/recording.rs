@@ -43,6 +43,8 @@ pub(crate) struct Blocks {
     pub(crate) local_memory_bytes: u32,
     /// Dispatches that read their grid at run time.
     pub(crate) indirect_count: u32,
+    /// Made for one submission, and used again for another one after that.
+    pub(crate) is_for_one_use: bool,
 }
 
 impl Blocks {
@@ -54,6 +56,19 @@ impl Blocks {
     /// No region has work for a second worker.
     pub(crate) fn is_narrow(&self) -> bool {
         self.regions.iter().all(|region| !region.is_dynamic && region.tiles <= 1)
+    }
+
+    /// As new, but for room: lists keep theirs, and one block is kept.
+    pub(crate) fn clear(&mut self) {
+        self.blocks.truncate(1);
+        self.blocks.iter_mut().for_each(Block::clear);
+        self.binding_starts.clear();
+        self.regions.clear();
+        self.sources.clear();
+        self.direct.clear();
+        self.kernels.clear();
+        self.local_memory_bytes = 0;
+        self.indirect_count = 0;
     }
 
     /// Bytes of all blocks.
@@ -73,11 +88,6 @@ pub(crate) struct BlockRecorder(BlockBuilder);
 impl BlockRecorder {
     pub(crate) fn new() -> BlockRecorder {
         BlockRecorder(BlockBuilder::new(BuilderLimits::default()))
-    }
-
-    /// The end of the recording.
-    pub(crate) fn into_blocks(self) -> Arc<Blocks> {
-        Arc::new(self.0.finish())
     }
 }
 
@@ -104,6 +114,6 @@ impl CommandRecorder for BlockRecorder {
     }
 
     fn finish(self: Box<Self>) -> Result<Box<dyn Recording>> {
-        Ok(Box::new(BlockRecording(self.into_blocks())))
+        Ok(Box::new(BlockRecording(Arc::new(self.0.finish()))))
     }
 }

@@ -88,6 +88,12 @@ impl Block {
         Block { words: vec![0; words].into_boxed_slice(), command_words: 0, fixup_count: 0 }
     }
 
+    /// As new. The words keep their old values, which nobody reads: both counts are 0.
+    pub(crate) fn clear(&mut self) {
+        self.command_words = 0;
+        self.fixup_count = 0;
+    }
+
     /// Words of a command with so much behind its fixed part. `None` if no command is that long.
     pub(crate) fn command_words<L: Layout>(tail_bytes: usize) -> Option<usize> {
         let bytes = (L::FIXED_BYTES + tail_bytes).max(size_of::<L>()).next_multiple_of(WORD_BYTES);

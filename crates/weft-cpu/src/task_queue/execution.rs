@@ -46,19 +46,24 @@ impl Spares {
         Spares { processes: Mutex::new(VecDeque::new()), is_wide }
     }
 
-    /// A process that nobody uses, and its work.
+    /// A process that nobody uses.
     fn take(&self) -> Arc<Process> {
         let mut processes = lock(&self.processes);
         for _ in 0..processes.len().min(SPARES_LOOKED_AT) {
-            let Some(mut process) = processes.pop_front() else { break };
-            if process.renew::<Execution>().is_some() {
+            let Some(process) = processes.pop_front() else { break };
+            // It only gets fewer owners: nobody makes new ones of a process that is over but who has it here.
+            if Arc::strong_count(&process) == 1 {
                 return process;
             }
             processes.push_back(process);
         }
         drop(processes);
+        self.make()
+    }
+
+    fn make(&self) -> Arc<Process> {
         let options = ProcessOptions { compute_slot: self.is_wide, ..ProcessOptions::default() };
-        Process::new(Execution::new(), options)
+        Process::new(Execution::new(self.is_wide), options)
     }
 
     fn put(&self, process: Arc<Process>) {
@@ -68,6 +73,7 @@ impl Spares {
 
 /// A recording that runs, or waits to be used again.
 struct Execution {
+    is_wide: bool,
     task: RwLock<Task>,
     notice: Mutex<Notice>,
     tiles: Tiles,
@@ -95,8 +101,9 @@ struct Notice {
 }
 
 impl Execution {
-    fn new() -> Execution {
+    fn new(is_wide: bool) -> Execution {
         Execution {
+            is_wide,
             task: RwLock::new(Task {
                 queue: None,
                 blocks: None,
@@ -125,7 +132,7 @@ impl Queue {
     /// Starts a recording whose waits are over. On an error nothing was started.
     pub(super) fn start(
         &self,
-        blocks: &Arc<Blocks>,
+        blocks: Arc<Blocks>,
         table: &[BindingEntry<'_>],
         ticket: TicketRef<'_>,
     ) -> Result<()> {
@@ -176,30 +183,31 @@ impl Execution {
     fn begin(
         &mut self,
         queue: &Queue,
-        blocks: &Arc<Blocks>,
+        blocks: Arc<Blocks>,
         table: &[BindingEntry<'_>],
         ticket: TicketRef<'_>,
         workers: u32,
     ) -> Result<bool> {
-        let Execution { task, notice, tiles, stop, seats, failure } = self;
+        let Execution { task, notice, tiles, stop, seats, failure, .. } = self;
         let task = task.get_mut().unwrap_or_else(PoisonError::into_inner);
         tiles.reset();
         *stop = AtomicBool::new(false);
         *seats = AtomicU64::new(0);
         *failure = OnceLock::new();
-        task.operands.look_up(blocks, table)?;
+        task.queue = Some(queue.retain());
+        let Task { blocks: place, operands, scratch, .. } = task;
+        let blocks = place.insert(blocks);
+        operands.look_up(blocks, table)?;
         // Before the first workgroup: a lack of memory must not show half-way.
-        task.scratch = queue.scratch(blocks, workers)?;
-        task.workers = workers;
+        *scratch = queue.scratch(blocks, workers)?;
         let has_work = if workers > 1 {
-            task.operands.load_all(blocks);
-            let share = Share { blocks, operands: &task.operands, tiles, stop, workers };
+            operands.load_all(blocks);
+            let share = Share { blocks, operands, tiles, stop, workers };
             share.open_from(0)?
         } else {
             !blocks.regions.is_empty()
         };
-        task.blocks = Some(Arc::clone(blocks));
-        task.queue = Some(queue.retain());
+        task.workers = workers;
         let notice = notice.get_mut().unwrap_or_else(PoisonError::into_inner);
         notice.signals.extend_from_slice(ticket.signals);
         notice.past = *ticket.past;
@@ -267,35 +275,35 @@ fn base_of(block: Option<&HostBlock>, offset: usize) -> *mut c_void {
 
 impl Work for Execution {
     fn drain(&self, worker: &WorkerContext<'_>) -> Drained {
-        let task = self.read();
-        if task.workers > 1 {
-            return self.drain_together(&task, worker);
-        }
-        drop(task);
-        self.drain_alone()
+        if self.is_wide { self.drain_together(&self.read(), worker) } else { self.drain_alone() }
     }
 
     fn completed(&self, outcome: Result<()>) {
         if let Err(status) = outcome {
             // Rule 4 of the queue: said when nobody is inside.
             drop(self.failure.set(status));
-            return;
+        } else if self.is_wide {
+            let Some(queue) = self.read().queue.clone() else { return };
+            // If nobody else is inside, memory goes back before anybody hears of the end; else with the last one out.
+            if let Ok(mut task) = self.task.try_write() {
+                task.let_go();
+            }
+            self.finish(&queue, None);
         }
-        let Some(queue) = self.read().queue.clone() else { return };
-        // If nobody else is inside, memory goes back before anybody hears of the end; else with the last one out.
-        if let Ok(mut task) = self.task.try_write() {
-            task.let_go();
-        }
-        self.finish(&queue, None);
+        // A narrow one is released at once, by this very thread.
     }
 
     fn released(&self) {
-        self.write().let_go();
-        let Some(queue) = self.read().queue.clone() else { return };
-        if let Some(status) = self.failure.get() {
-            self.finish(&queue, Some(status.clone()));
+        let queue = {
+            let mut task = self.write();
+            task.let_go();
+            task.queue.take()
+        };
+        let Some(queue) = queue else { return };
+        let failure = self.failure.get().cloned();
+        if failure.is_some() || !self.is_wide {
+            self.finish(&queue, failure);
         }
-        self.clear();
         queue.scope.end();
     }
 }
@@ -326,7 +334,9 @@ impl Task {
     fn let_go(&mut self) {
         self.operands.release();
         self.scratch = None;
-        self.blocks = None;
+        if let (Some(blocks), Some(queue)) = (self.blocks.take(), &self.queue) {
+            queue.recycle(blocks);
+        }
     }
 }
 

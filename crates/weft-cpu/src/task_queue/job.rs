@@ -22,6 +22,9 @@ use super::pooled::PoolRequest;
 use super::{Caller, Queue, Ticket, TicketRef};
 use crate::block::Blocks;
 
+/// Bytes that are moved in less time than a hand-over takes.
+const SHORT_BYTES_MAX: u64 = 16 * 1024;
+
 /// A range that is retained.
 pub(crate) struct OwnedRange {
     buffer: Arc<Buffer>,
@@ -77,13 +80,25 @@ pub(crate) enum Job {
 }
 
 impl Job {
-    pub(crate) fn recording(blocks: &Arc<Blocks>, table: &[BindingEntry<'_>]) -> Job {
+    pub(crate) fn recording(blocks: Arc<Blocks>, table: &[BindingEntry<'_>]) -> Job {
         let entries = table.iter().map(|entry| OwnedEntry {
             buffer: entry.buffer.map(Buffer::retain),
             offset: entry.offset,
             length: entry.length,
         });
-        Job::Recording(Arc::clone(blocks), entries.collect())
+        Job::Recording(blocks, entries.collect())
+    }
+
+    /// It takes no longer than handing it to another thread: moves few bytes, or only starts something.
+    pub(super) fn is_short(&self) -> bool {
+        match self {
+            Job::Barrier | Job::Alloca(_) | Job::Dealloca(_) | Job::Recording(..) => true,
+            Job::Fill(range, _) | Job::Update(_, range) | Job::Copy(range, _) => {
+                range.length <= SHORT_BYTES_MAX
+            }
+            // Those of pools take locks that others hold for longer.
+            Job::Pool(_) | Job::Read(..) | Job::Write(..) | Job::HostCall(..) => false,
+        }
     }
 
     /// The job will not be done. `closing`: nobody can do it later either.
@@ -119,7 +134,7 @@ impl Job {
                     .collect();
                 let event = ticket.event.take();
                 let to = TicketRef { signals: &ticket.signals, past: &ticket.past, event };
-                match queue.start(&blocks, &table, to) {
+                match queue.start(blocks, &table, to) {
                     Ok(()) => return,
                     Err(status) => Err(status),
                 }

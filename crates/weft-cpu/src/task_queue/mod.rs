@@ -11,8 +11,9 @@
 //!
 //! 1. **What can be done at once is done by whoever submits**: with all waits reached, a short operation ends before the
 //!    call returns, and a recording is handed to the executor without a detour.
-//! 2. **Nobody blocks for a semaphore.** An operation registers with those that it waits for; the one that brings the
-//!    last one puts it on the ready list and schedules the *control process*, which does what rule 1 does.
+//! 2. **Nobody blocks for a semaphore.** An operation registers with those that it waits for. If a worker brings the last
+//!    one it does what is short at once; other threads, and what is not short, go by the ready list, which the *control
+//!    process* works off.
 //! 3. **A recording is a process of its own**, so the executor's slots, its last-one-out rule and its overflow list are
 //!    all the machinery there is for running several at once. Processes are used again: a submission allocates nothing
 //!    once enough of them exist.
@@ -37,7 +38,7 @@ use weft_sync::atomic::{AtomicBool, Mutex, Ordering, lock};
 use weft_sync::{Axis, Code, CompletionCounter, Deadline, FrontierBuf, Point, Result, Status, Tracker};
 use weft_task::{Drained, Executor, Process, ProcessOptions, Scope, ScopeOptions, Work, WorkerContext};
 
-use crate::block::Blocks;
+use crate::block::{BlockBuilder, Blocks};
 use crate::host_memory::HostMemory;
 pub(crate) use job::{Job, OwnedRange};
 use operation::Operation;
@@ -70,6 +71,9 @@ pub(crate) struct Queue {
     /// Operations that wait, by number: for closing.
     waiting: Mutex<HashMap<u64, Arc<Operation>>>,
     control: OnceLock<Arc<Process>>,
+    /// Builders, and recordings that served one submission: to be used again.
+    builders: Mutex<Vec<BlockBuilder>>,
+    spare_blocks: Mutex<Vec<Arc<Blocks>>>,
     /// Processes for recordings: for one thread, and for several.
     narrow: execution::Spares,
     wide: execution::Spares,
@@ -99,6 +103,8 @@ impl Queue {
             ready: Mutex::new(VecDeque::new()),
             waiting: Mutex::new(HashMap::new()),
             control: OnceLock::new(),
+            builders: Mutex::new(Vec::new()),
+            spare_blocks: Mutex::new(Vec::new()),
             narrow: execution::Spares::new(false),
             wide: execution::Spares::new(true),
             scope: Arc::new(Scope::new("queue", ScopeOptions::default())),
@@ -177,7 +183,7 @@ impl Queue {
         &self,
         submission: &Submission<'_>,
         event: Option<Box<QueueEvent>>,
-        blocks: &Arc<Blocks>,
+        blocks: Arc<Blocks>,
         table: &[BindingEntry<'_>],
     ) -> Result<()> {
         match self.look(submission) {
@@ -195,6 +201,38 @@ impl Queue {
                 Ok(())
             }
             Look::Pending => self.defer(submission, event, Job::recording(blocks, table)),
+        }
+    }
+
+    /// Records something for one submission. Allocates nothing once enough recordings have come back.
+    pub(crate) fn record_once(
+        &self,
+        record: impl FnOnce(&mut BlockBuilder) -> Result<()>,
+    ) -> Result<Arc<Blocks>> {
+        let mut builder = lock(&self.builders).pop().unwrap_or_default();
+        let mut blocks = lock(&self.spare_blocks).pop().unwrap_or_default();
+        let room = Arc::get_mut(&mut blocks).expect("spares have one owner");
+        builder.begin_once(std::mem::take(room));
+        let recorded = record(&mut builder);
+        *room = builder.end();
+        lock(&self.builders).push(builder);
+        match recorded {
+            Ok(()) => Ok(blocks),
+            Err(status) => {
+                self.recycle(blocks);
+                Err(status)
+            }
+        }
+    }
+
+    /// Takes back what [`Queue::record_once`] gave, if this was its last user.
+    fn recycle(&self, mut blocks: Arc<Blocks>) {
+        if blocks.is_for_one_use
+            && let Some(room) = Arc::get_mut(&mut blocks)
+        {
+            // What it refers to goes now.
+            room.clear();
+            lock(&self.spare_blocks).push(blocks);
         }
     }
 

@@ -112,8 +112,17 @@ impl Operation {
 
     pub(super) fn one_less(self: &Arc<Operation>) {
         // AcqRel: the last one has seen what all the others did before.
-        if self.pending.fetch_sub(1, Ordering::AcqRel) == 1 && lock(&self.state).content.is_some() {
-            lock(&self.queue.waiting).remove(&self.number);
+        if self.pending.fetch_sub(1, Ordering::AcqRel) > 1 {
+            return;
+        }
+        let is_short = lock(&self.state).content.as_ref().map(|content| content.job.is_short());
+        let Some(is_short) = is_short else { return };
+        lock(&self.queue.waiting).remove(&self.number);
+        // Whoever works for the executor does what is short at once; a hand-over would take longer. Others, such as a
+        // thread of the program that signals, are not kept.
+        if is_short && self.queue.executor.is_inside() {
+            self.run();
+        } else {
             self.queue.push_ready(Arc::clone(self));
         }
     }
