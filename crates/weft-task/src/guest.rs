@@ -27,6 +27,9 @@ use crate::process::Process;
 use crate::shared::Shared;
 use crate::worker::Pump;
 
+/// Points that a wait watches without allocating.
+const WATCHES_INLINE: usize = 4;
+
 impl Executor {
     /// Lends the calling thread to the executor while it waits. `None` if the thread works for an executor already, or
     /// all seats are taken: wait in the plain way then.
@@ -184,9 +187,14 @@ impl Guest<'_> {
                 let ((semaphore, value), bell) = (AsPoint::as_point(point), self.bell());
                 semaphore.watch(value, move |_| bell.ring())
             };
-            let watches: Vec<_> = points.iter().map(announce).collect();
-            met = self.run_until(deadline, ended);
-            drop(watches);
+            if points.len() <= WATCHES_INLINE {
+                let mut watches = [const { None }; WATCHES_INLINE];
+                watches.iter_mut().zip(points).for_each(|(watch, point)| *watch = Some(announce(point)));
+                met = self.run_until(deadline, ended);
+            } else {
+                let _watches: Vec<_> = points.iter().map(announce).collect();
+                met = self.run_until(deadline, ended);
+            }
         }
         if met && all_reached(points)? {
             return Ok(());
