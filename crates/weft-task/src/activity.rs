@@ -93,6 +93,13 @@ impl Activity {
         self.0.swap(NEEDS, Ordering::AcqRel);
     }
 
+    /// Retires it if nobody wants it and nobody has it. Whether that was so; then nobody ever will.
+    #[must_use = "where it fails, a worker has the process or will get it"]
+    pub fn retire_idle(&self) -> bool {
+        // Relaxed: nothing was published by anybody, and nothing is read on the strength of it.
+        self.0.compare_exchange(0, RETIRED | DRAINING, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
+
     /// It is over: it never becomes idle again, so nobody enqueues it a second time.
     #[inline]
     pub fn retire(&self) {

@@ -12,7 +12,7 @@ use crate::observe::{ProcessId, Span};
 use crate::process::Process;
 use crate::slot::{Closed, Entry, Last, Slot};
 use crate::tuning::{DRAINS_ALONE_MAX, DRAINS_SHARED_MAX, POSTS_MAX, SLOTS};
-use crate::worker::{Pump, contain};
+use crate::worker::Pump;
 
 /// How a run of drains ended.
 struct Visit {
@@ -157,7 +157,7 @@ impl Pump<'_> {
                     break;
                 }
                 Drained::Finished => {
-                    self.complete(process);
+                    process.finish();
                     visit.worked = true;
                 }
                 Drained::Failed(status) => {
@@ -210,8 +210,9 @@ impl Pump<'_> {
         self.refill(slot);
         // Cancelled processes end here without a drain.
         self.complete(&process);
-        contain(|| process.work().released());
-        self.counters.released.add(1);
+        // What waited for this one must not wait for `released`, which is the user's and may take long.
+        self.take_back();
+        self.leave(&process);
     }
 
     /// After a slot was freed: places who waits for one, and wakes for whatever is in this one now. Those who came for it

@@ -18,8 +18,8 @@ use weft_sync::atomic::Ordering;
 use weft_sync::{Code, Lender, Result, Status, bail, lending_to};
 
 use crate::counters::Counters;
-use crate::guest::Borrower;
 use crate::float_mode::flush_denormals_on_this_thread;
+use crate::guest::Borrower;
 use crate::inside;
 use crate::local_memory::LocalMemory;
 use crate::options::ExecutorOptions;
@@ -161,10 +161,10 @@ impl Executor {
         }
     }
 
-    /// Ends a process with a failure, unless it has one or is over, as soon as a worker looks.
+    /// Ends a process with a failure, unless it has one or is over: here if it is suspended, else as soon as a worker
+    /// looks.
     pub fn fail(&self, process: &Arc<Process>, failure: Status) {
-        process.report(failure);
-        self.schedule(process);
+        self.shared().fail(process, failure);
     }
 
     /// How many worker threads there are.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use weft_sync::Deadline;
+use weft_sync::{Deadline, Status};
 
 pub use crate::activity::{Activity, Schedule};
 pub use crate::sleepers::{Doze, Dozed, Sleepers};
@@ -40,6 +40,11 @@ impl World {
     /// Cancels from a thread without a seat.
     pub fn cancel(&self, process: &Arc<Process>) {
         self.0.cancel(process);
+    }
+
+    /// Fails from a thread without a seat.
+    pub fn fail(&self, process: &Arc<Process>, failure: Status) {
+        self.0.fail(process, failure);
     }
 
     /// The life of a worker.

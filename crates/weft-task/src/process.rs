@@ -1,37 +1,38 @@
 //! The unit of work: a drain that does a bounded piece and says what it did.
 //!
-//! What lives here: [`Process`], its life from suspended to terminal, [`Work`]. What does not: who drains it and when
-//! (`activity.rs`, `ready.rs`, `worker.rs`).
+//! What lives here: [`Process`] and what it calls when, [`Work`]. What does not: who drains it and when (`activity.rs`,
+//! `ready.rs`, `worker.rs`), how its end is decided (`outcome.rs`).
 //!
-//! ```text
-//! SUSPENDED --last wake--> RUNNABLE --complete, report--> COMPLETED
-//!     |                       |
-//!     +------- cancel --------+-------------------------> CANCELLED
-//! ```
-//!
-//! 1. The outcome is decided once: the first of all reports, or success if there was none when the process resolved.
-//! 2. It resolves once: [`Work::completed`], then each dependent is woken, in order, also after failure.
-//! 3. [`Work::released`] is called once, after that and after the last worker has left the drain.
-//! 4. Whoever has the process scheduled holds a reference, so none of this can happen to freed memory.
+//! 1. It is told once: [`Work::completed`], then each dependent is woken, in order, also after failure.
+//! 2. [`Work::released`] is called once, after that and after the last worker has left the drain.
+//! 3. Whoever has the process scheduled holds a reference, so none of this can happen to freed memory.
+//! 4. No panic of the user's code gets out of the end of a process, nor does one keep the rest of it from happening: the
+//!    thread on which it ends may be anybody's.
 
 use std::any::Any;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::{Arc, OnceLock};
+use std::mem;
+use std::panic::resume_unwind;
+use std::sync::Arc;
 
-use weft_sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
-use weft_sync::{Code, Result, Status};
+use weft_sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use weft_sync::{Result, Status};
 
 use crate::WorkerContext;
 use crate::activity::Activity;
 use crate::cache_line::CacheLine;
 use crate::drained::Drained;
 use crate::list::Link;
+use crate::outcome::{Outcome, State};
+use crate::panics::{caught, contain, discard};
 use crate::warm::Retention;
 
 /// What a process does.
 ///
 /// An immediate process is drained by one worker at a time, a compute process by any number at once.
+///
+/// A panic in a drain is a failure of the process; one in `completed`, in `released` or in the drop of the work is printed
+/// and goes nowhere: they run on whichever thread comes last.
 pub trait Work: Any + Send + Sync {
     /// Does a bounded piece and says what came of it. Must not wait for anything that another process of the same
     /// executor has to produce.
@@ -43,7 +44,7 @@ pub trait Work: Any + Send + Sync {
         let _ = outcome;
     }
 
-    /// The last worker has left. Called once, after `completed`; here belongs what balances a
+    /// The last worker has left. Called once, after `completed` has returned; here belongs what balances a
     /// [`Scope::begin`](crate::Scope::begin).
     fn released(&self) {}
 }
@@ -95,25 +96,12 @@ impl Default for ProcessOptions {
     }
 }
 
-/// Where a process is in its life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u32)]
-pub enum State {
-    /// It waits for wakes.
-    Suspended = 0,
-    /// It may be scheduled.
-    Runnable = 1,
-    /// Over: finished or failed.
-    Completed = 2,
-    /// Over: cancelled.
-    Cancelled = 3,
-}
-
 /// What a [`Process::cancel`] came to.
 #[must_use = "a process that was runnable has to be scheduled once more"]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cancel {
-    /// It was suspended, and is over now: completed, released, dependents woken.
+    /// It was suspended, and is over now: completed, dependents woken, and released, unless a worker that somebody called
+    /// at the same moment has yet to look.
     Resolved,
     /// It was runnable. The next worker to look ends it, so see to it that one looks.
     Schedule,
@@ -152,15 +140,6 @@ struct Fixed {
     is_compute: bool,
 }
 
-struct Outcome {
-    suspend_count: AtomicI64,
-    state: AtomicU32,
-    /// Whether somebody has taken on to resolve it.
-    resolved: AtomicBool,
-    /// The first report; `None` if there was none when the process resolved.
-    failure: OnceLock<Option<Status>>,
-}
-
 struct Schedule {
     wake_budget: AtomicU32,
     activity: Activity,
@@ -172,19 +151,13 @@ struct Schedule {
 impl Process {
     /// A process, suspended if it takes wakes to run it. A budget of 0 counts as 1.
     pub fn new(work: impl Work, options: ProcessOptions) -> Arc<Process> {
-        let state = if options.suspend_count == 0 { State::Runnable } else { State::Suspended };
         Arc::new(Process {
             fixed: CacheLine(Fixed {
                 is_compute: options.is_compute(),
                 work: Box::new(work),
                 dependents: options.dependents.into_boxed_slice(),
             }),
-            outcome: CacheLine(Outcome {
-                suspend_count: AtomicI64::new(i64::from(options.suspend_count)),
-                state: AtomicU32::new(state as u32),
-                resolved: AtomicBool::new(false),
-                failure: OnceLock::new(),
-            }),
+            outcome: CacheLine(Outcome::new(options.suspend_count)),
             schedule: CacheLine(Schedule {
                 wake_budget: AtomicU32::new(options.wake_budget.max(1)),
                 activity: Activity::new(),
@@ -204,12 +177,7 @@ impl Process {
         let process = Arc::get_mut(self)?;
         let work: &mut dyn Any = &mut *process.fixed.0.work;
         let work = work.downcast_mut::<W>()?;
-        process.outcome.0 = Outcome {
-            suspend_count: AtomicI64::new(0),
-            state: AtomicU32::new(State::Runnable as u32),
-            resolved: AtomicBool::new(false),
-            failure: OnceLock::new(),
-        };
+        process.outcome.0 = Outcome::new(0);
         let schedule = &mut process.schedule.0;
         schedule.activity = Activity::new();
         schedule.retention = Retention::default();
@@ -220,19 +188,13 @@ impl Process {
     /// Where it is in its life.
     #[inline]
     pub fn state(&self) -> State {
-        // Acquire pairs with the Release of whoever changed it.
-        match self.outcome.state.load(Ordering::Acquire) {
-            0 => State::Suspended,
-            1 => State::Runnable,
-            2 => State::Completed,
-            _ => State::Cancelled,
-        }
+        self.outcome.state()
     }
 
     /// Whether it is over, though workers may still be inside.
     #[inline]
     pub fn is_terminal(&self) -> bool {
-        self.outcome.state.load(Ordering::Acquire) >= State::Completed as u32
+        self.outcome.is_terminal()
     }
 
     /// Whether several workers may drain it at once.
@@ -257,69 +219,104 @@ impl Process {
     /// One of the awaited things has happened. `true` if it was the last one: the caller then has to schedule it.
     #[must_use = "the wake that makes a process runnable has to schedule it"]
     pub fn wake(&self) -> bool {
-        // AcqRel: the last one has acquired what the others did before their wakes.
-        let before = self.outcome.suspend_count.fetch_sub(1, Ordering::AcqRel);
-        debug_assert!(before > 0, "a process is woken as often as it was suspended");
-        before == 1 && self.change(State::Suspended, State::Runnable)
+        self.outcome.wake()
     }
 
     /// Reports a failure. The first one is kept and ends the process as soon as a worker looks; if it is reported from
-    /// outside a drain, schedule the process so that one does. `false` if there was an outcome already.
+    /// outside a drain, schedule the process so that one does. A suspended process keeps it, and ends with it without a
+    /// drain when its last wake comes. `false` if there was an outcome already.
     pub fn report(&self, failure: Status) -> bool {
-        let first = self.outcome.failure.set(Some(failure)).is_ok();
-        self.change(State::Runnable, State::Completed);
-        first
+        self.outcome.report(failure)
     }
 
-    /// Ends the process, unless it is over: decides the outcome, then resolves it. `activate` is called for each
-    /// dependent that became runnable, in order; it has to schedule them.
+    /// Ends the process, unless it is over: decides the outcome, then tells it. `activate` is called for each dependent
+    /// that became runnable, in order; it has to schedule them. A process that was suspended is released here, too; one
+    /// that was runnable by a worker, so see to it that one looks.
     pub fn complete(&self, activate: impl FnMut(&Arc<Process>)) {
-        let _ =
-            self.change(State::Runnable, State::Completed) || self.change(State::Suspended, State::Completed);
+        if self.outcome.change(State::Suspended, State::Completed) {
+            return self.end_suspended(activate);
+        }
+        self.outcome.change(State::Runnable, State::Completed);
         self.resolve(activate);
+    }
+
+    /// Its drain says that it is finished. It remains to be told.
+    pub(crate) fn finish(&self) {
+        self.outcome.change(State::Runnable, State::Completed);
     }
 
     /// Asks for the end. A process that is still suspended ends here; `activate` as in [`Process::complete`].
     pub fn cancel(&self, activate: impl FnMut(&Arc<Process>)) -> Cancel {
-        if self.is_terminal() {
-            return Cancel::TooLate;
-        }
-        if self.change(State::Suspended, State::Cancelled) {
-            // Nobody can have scheduled it, and nobody will.
-            self.schedule.activity.retire();
-            self.resolve(activate);
-            self.fixed.work.released();
+        if self.outcome.change(State::Suspended, State::Cancelled) {
+            self.end_suspended(activate);
             return Cancel::Resolved;
         }
-        if self.change(State::Runnable, State::Cancelled) { Cancel::Schedule } else { Cancel::TooLate }
-    }
-
-    fn change(&self, from: State, to: State) -> bool {
-        // Release publishes what led to it, Acquire takes in what led to the state before.
-        self.outcome
-            .state
-            .compare_exchange(from as u32, to as u32, Ordering::AcqRel, Ordering::Acquire)
-            .is_ok()
-    }
-
-    /// Completes and wakes the dependents; of several callers one does.
-    pub(crate) fn resolve(&self, mut activate: impl FnMut(&Arc<Process>)) {
-        if self.outcome.resolved.swap(true, Ordering::AcqRel) {
-            return;
+        if self.outcome.change(State::Runnable, State::Cancelled) {
+            Cancel::Schedule
+        } else {
+            Cancel::TooLate
         }
-        // Whoever reports from here on comes too late. A cancel decides by the state, so state and outcome agree.
-        let failure = self.outcome.failure.get_or_init(|| (self.state() == State::Cancelled).then(cancelled));
-        let outcome = failure.clone().map_or(Ok(()), Err);
-        // A callback that panics must not keep the dependents waiting.
-        let panic = catch_unwind(AssertUnwindSafe(|| self.fixed.work.completed(outcome))).err();
+    }
+
+    /// Reports a failure, and ends the process with it if it is still suspended. `false` if it was not: then a worker has
+    /// to look.
+    pub(crate) fn fail(&self, failure: Status, activate: impl FnMut(&Arc<Process>)) -> bool {
+        self.report(failure);
+        let suspended = self.outcome.change(State::Suspended, State::Completed);
+        if suspended {
+            self.end_suspended(activate);
+        }
+        suspended
+    }
+
+    /// The end of a process that was suspended until now.
+    fn end_suspended(&self, activate: impl FnMut(&Arc<Process>)) {
+        // Nobody has scheduled it while it was suspended. Somebody who saw that it is so no more may just have done it:
+        // then a worker comes, and the process is left when that one has gone.
+        if self.activity().retire_idle() && self.outcome.left() {
+            self.release();
+        }
+        self.resolve(activate);
+    }
+
+    /// Tells and wakes the dependents; of several callers one does.
+    pub(crate) fn resolve(&self, mut activate: impl FnMut(&Arc<Process>)) {
+        let Some(outcome) = self.outcome.take() else { return };
+        contain(|| self.fixed.work.completed(outcome));
+        // One dependent that cannot be activated must not keep the others waiting, nor the release.
+        let mut first_panic = None;
         for dependent in &self.fixed.dependents {
-            if dependent.wake() {
-                activate(dependent);
+            let panic = caught(|| {
+                if dependent.wake() {
+                    activate(dependent);
+                }
+            });
+            match (panic, &first_panic) {
+                (Some(panic), None) => first_panic = Some(panic),
+                (Some(panic), Some(_)) => discard(panic),
+                (None, _) => {}
             }
         }
-        if let Some(panic) = panic {
+        if self.outcome.told() {
+            self.release();
+        }
+        if let Some(panic) = first_panic {
             resume_unwind(panic);
         }
+    }
+
+    /// The last worker has left, and none will come. Releases, unless the process was not told yet: then whoever tells
+    /// does. Whether it was released here.
+    pub(crate) fn leave(&self) -> bool {
+        let second = self.outcome.left();
+        if second {
+            self.release();
+        }
+        second
+    }
+
+    fn release(&self) {
+        contain(|| self.fixed.work.released());
     }
 
     /// The epoch that a drain reads before it looks for work, to stay warm by; see [`Drained::KeepWarm`].
@@ -372,20 +369,27 @@ impl Process {
     }
 }
 
-#[cold]
-fn cancelled() -> Status {
-    Status::new(Code::Cancelled, "the process was cancelled")
+/// Stands in for a work that is being dropped. Takes no memory.
+struct Gone;
+
+impl Work for Gone {
+    fn drain(&self, _: &WorkerContext<'_>) -> Drained {
+        Drained::Finished
+    }
 }
 
 impl Drop for Process {
     /// Takes chains of dependents apart one by one: recursion would need a stack as deep as the chain.
     fn drop(&mut self) {
-        let mut orphans: Vec<Arc<Process>> = std::mem::take(&mut self.fixed.dependents).into_vec();
+        let mut orphans: Vec<Arc<Process>> = mem::take(&mut self.fixed.dependents).into_vec();
         while let Some(orphan) = orphans.pop() {
             if let Some(mut process) = Arc::into_inner(orphan) {
-                orphans.append(&mut std::mem::take(&mut process.fixed.dependents).into_vec());
+                orphans.append(&mut mem::take(&mut process.fixed.dependents).into_vec());
             }
         }
+        // Rule 4: the last handle is dropped by a worker more often than not.
+        let work = mem::replace(&mut self.fixed.work, Box::new(Gone));
+        contain(|| drop(work));
     }
 }
 

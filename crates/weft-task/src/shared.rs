@@ -5,16 +5,18 @@
 
 use std::sync::Arc;
 
-use weft_sync::Instant;
 use weft_sync::atomic::{AtomicBool, AtomicU64, Mutex, Ordering};
+use weft_sync::{Instant, Status};
 
 use crate::activity::Schedule;
 use crate::cache_line::CacheLine;
 use crate::counters::{Counters, SeatCounters};
 use crate::local_memory::LocalMemory;
 use crate::observe::{Observer, Span};
+use crate::outcome::State;
+use crate::panics::contain;
 use crate::pin::Placement;
-use crate::process::{Cancel, Process, State};
+use crate::process::{Cancel, Process};
 use crate::ready::Ready;
 use crate::sleepers::Sleepers;
 use crate::spin::SpinLimits;
@@ -93,9 +95,12 @@ impl Shared {
     /// for work itself, and counts as one of them.
     pub(crate) fn schedule(&self, process: &Arc<Process>, offer: bool) -> Scheduled {
         process.bind(self.id);
-        if process.state() == State::Suspended {
+        let state = process.state();
+        if state == State::Suspended {
             return Scheduled { wakes: 0, left_to_caller: false };
         }
+        // What is over needs one to end it, and no more.
+        let budget = if state == State::Runnable { process.wake_budget() } else { 1 };
         let scheduled = process.activity().schedule();
         let wanted = match (scheduled, process.is_compute()) {
             (Schedule::Retired, _) | (Schedule::Seen, false) => 0,
@@ -105,13 +110,13 @@ impl Shared {
             }
             (Schedule::Enqueue, true) => {
                 let promoted = self.ready.place(Arc::clone(process));
-                process.wake_budget().saturating_add(promoted)
+                budget.saturating_add(promoted)
             }
             (Schedule::Seen, true) => {
                 if process.has_retainers() {
                     process.advance_retention();
                 }
-                process.wake_budget()
+                budget
             }
         };
         let left_to_caller = offer && wanted > 0;
@@ -135,10 +140,23 @@ impl Shared {
 
     /// Cancels and sees to it that somebody ends the process.
     pub(crate) fn cancel(&self, process: &Arc<Process>) {
-        match process.cancel(|dependent| _ = self.schedule_from_outside(dependent, false)) {
+        match process.cancel(|dependent| self.activate(dependent)) {
             Cancel::Schedule => _ = self.schedule_from_outside(process, false),
             Cancel::Resolved | Cancel::TooLate => {}
         }
+    }
+
+    /// Fails a process and sees to it that somebody ends it.
+    pub(crate) fn fail(&self, process: &Arc<Process>, failure: Status) {
+        if !process.fail(failure, |dependent| self.activate(dependent)) {
+            self.schedule_from_outside(process, false);
+        }
+    }
+
+    /// Schedules what waited for a process that ends here. One that belongs elsewhere is left to its owner, which is not
+    /// the fault of whoever is ending that process.
+    fn activate(&self, dependent: &Arc<Process>) {
+        contain(|| _ = self.schedule_from_outside(dependent, false));
     }
 
     #[inline]
@@ -168,9 +186,9 @@ impl Shared {
         match &self.settings.observer {
             None => body(),
             Some(observer) => {
-                observer.begin(seat, span);
+                contain(|| observer.begin(seat, span));
                 let result = body();
-                observer.end(seat, span);
+                contain(|| observer.end(seat, span));
                 result
             }
         }

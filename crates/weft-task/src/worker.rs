@@ -10,7 +10,7 @@
 //!    one more if so (`pass_on`).
 
 use std::cell::{Cell, RefCell};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::resume_unwind;
 use std::sync::Arc;
 
 use weft_sync::{Code, Deadline, Status};
@@ -21,6 +21,7 @@ use crate::drained::Drained;
 use crate::inside;
 use crate::local_memory::LocalMemory;
 use crate::observe::{ProcessId, Span};
+use crate::panics::{caught, contain, discard, message};
 use crate::process::Process;
 use crate::processor;
 use crate::shared::Shared;
@@ -119,7 +120,14 @@ impl<'a> Pump<'a> {
     /// Sleeps until there is something to look at. `stop` is asked in the last look. `false` if the deadline passed.
     pub(crate) fn sleep(&self, deadline: Deadline, mut stop: impl FnMut() -> bool) -> bool {
         let shared = self.shared;
-        let look = || shared.is_exiting() || stop() || self.has_work();
+        // A guest that panics must not stay in the idle mask: it would be chosen for work that it does not come for. So
+        // the panic goes on once this seat is awake, and owes a look if it was chosen.
+        let mut panic = None;
+        let look = || {
+            let mut stops = false;
+            panic = caught(|| stops = stop());
+            shared.is_exiting() || panic.is_some() || stops || self.has_work()
+        };
         let spin = |bell: &_, token| self.spinner.spin(&shared.settings.spin, bell, token, self.counters);
         let Doze { end, claimed } =
             shared.span(self.seat, Span::Sleep, || shared.sleepers.doze(self.seat, deadline, look, spin));
@@ -131,6 +139,9 @@ impl<'a> Pump<'a> {
         if end != Dozed::Found {
             self.counters.sleeps.add(1);
             self.processor.set(processor::current());
+        }
+        if let Some(panic) = panic {
+            resume_unwind(panic);
         }
         end != Dozed::TimedOut
     }
@@ -193,17 +204,25 @@ impl<'a> Pump<'a> {
         RunEnd::HadItsShare
     }
 
-    /// Ends a process that no other worker can be inside.
-    pub(crate) fn finish(&self, process: &Arc<Process>) {
-        self.complete(process);
+    /// Ends an immediate process: no other worker can be inside.
+    fn finish(&self, process: &Arc<Process>) {
+        // No offers: what waited for this one must not wait for `released`, which is the user's and may take long.
+        process.complete(|dependent| contain(|| self.schedule(dependent, false)));
         process.activity().retire();
-        contain(|| process.work().released());
-        self.counters.released.add(1);
+        self.leave(process);
     }
 
-    /// Completes a process, of several callers one, and schedules what waited for it.
+    /// Tells that a process is over, of several callers one, and schedules what waited for it; some of it may be left to
+    /// this seat.
     pub(crate) fn complete(&self, process: &Arc<Process>) {
-        contain(|| process.complete(|dependent| self.schedule(dependent, true)));
+        process.complete(|dependent| contain(|| self.schedule(dependent, true)));
+    }
+
+    /// The last worker has left a process that is over.
+    pub(crate) fn leave(&self, process: &Process) {
+        if process.leave() {
+            self.counters.released.add(1);
+        }
     }
 
     /// One drain; inside `guard`.
@@ -214,14 +233,9 @@ impl<'a> Pump<'a> {
 
     /// Runs drains of a process. A panic in one is a failure of the process, not of the worker.
     pub(crate) fn guard(&self, process: &Process, drains: impl FnOnce()) {
-        if cfg!(loom) {
-            // What fails in a model has to end it.
-            return drains();
-        }
-        if let Err(panic) = catch_unwind(AssertUnwindSafe(drains)) {
-            let what = panic.downcast_ref::<&str>().copied().map(str::to_owned);
-            let what = what.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
-            process.report(Status::new(Code::Internal, format!("a drain panicked: {what}")));
+        if let Some(panic) = caught(drains) {
+            process.report(Status::new(Code::Internal, format!("a drain panicked: {}", message(&panic))));
+            discard(panic);
         }
     }
 
@@ -260,10 +274,14 @@ impl<'a> Pump<'a> {
         match self.offer.get() {
             Offer::None => {}
             Offer::Fresh => self.offer.set(Offer::Stale),
-            Offer::Stale => {
-                self.offer.set(Offer::None);
-                self.wake(1);
-            }
+            Offer::Stale => self.take_back(),
+        }
+    }
+
+    /// Takes back the offer, if there is one: somebody else has to look.
+    pub(crate) fn take_back(&self) {
+        if self.offer.replace(Offer::None) != Offer::None {
+            self.wake(1);
         }
     }
 
@@ -275,21 +293,13 @@ impl<'a> Pump<'a> {
         }
     }
 
-    /// For a guest that leaves: nothing may count on this seat any more.
+    /// For a guest that leaves: nothing may count on this seat any more. It looks in any case: what it was with a moment
+    /// ago it left in a slot, to come back to it.
     pub(crate) fn hand_over(&self) {
         self.let_go();
         self.pick_up();
-        if self.offer.replace(Offer::None) != Offer::None {
-            self.owes_look.set(true);
-        }
+        self.offer.set(Offer::None);
+        self.owes_look.set(true);
         self.pass_on();
     }
-}
-
-/// Calls what belongs to the user and must not take the worker down; a panic has been printed by the panic hook.
-pub(crate) fn contain(body: impl FnOnce()) {
-    if cfg!(loom) {
-        return body();
-    }
-    drop(catch_unwind(AssertUnwindSafe(body)));
 }

@@ -8,17 +8,8 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use support::{compute, executor, immediate, poll_until, small, wait_asleep, watched};
+use support::{OpensWhenDropped, compute, executor, immediate, poll_until, small, wait_asleep, watched};
 use weft_task::{Drained, Executor, ExecutorOptions, LOCAL_MEMORY_ALIGNMENT, Observer, Span};
-
-/// Lets workers out of a drain, also when the test fails: an executor waits for them.
-struct OpensWhenDropped(Arc<AtomicBool>);
-
-impl Drop for OpensWhenDropped {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Release);
-    }
-}
 
 /// More are wanted than one thread wakes: the woken ones wake the rest, and no credit is left over.
 /// [task 54]

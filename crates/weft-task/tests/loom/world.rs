@@ -6,7 +6,7 @@ use loom::thread;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use weft_sync::notification::{Notification, WAKE_ALL};
-use weft_sync::{Deadline, Result};
+use weft_sync::{Code, Deadline, Result, Status};
 use weft_task::model::World;
 use weft_task::{Drained, Process, ProcessOptions, Work, WorkerContext};
 
@@ -17,6 +17,7 @@ struct Items {
     last: u32,
     completed: AtomicU32,
     released: AtomicU32,
+    drained: std::sync::atomic::AtomicU32,
     inside: AtomicU32,
     changed: Notification,
 }
@@ -29,6 +30,7 @@ impl Items {
             last,
             completed: AtomicU32::new(0),
             released: AtomicU32::new(0),
+            drained: std::sync::atomic::AtomicU32::new(0),
             inside: AtomicU32::new(0),
             changed: Notification::new(),
         })
@@ -62,6 +64,8 @@ impl Work for Items {
     fn drain(&self, _: &WorkerContext<'_>) -> Drained {
         assert_eq!(self.released.load(Ordering::Relaxed), 0, "drained after its release");
         self.inside.fetch_add(1, Ordering::Relaxed);
+        // Not of the model: a count that decides nothing.
+        self.drained.fetch_add(1, Ordering::Relaxed);
         let found = self.items.swap(0, Ordering::Relaxed);
         let drained = if found == 0 {
             Drained::Nothing
@@ -260,6 +264,86 @@ fn a_cancel_and_the_last_wake() {
         world.pass(0);
         assert_eq!(items.completed.load(Ordering::Relaxed), 1);
         assert_eq!(items.released.load(Ordering::Relaxed), 1);
+    });
+}
+
+/// Somebody schedules a suspended process that somebody else is just ending: it is told once, released once, and released
+/// after it was told, whichever of the two and the worker does which. `end` is a cancel or a failure.
+fn ended_while_it_is_scheduled(options: fn() -> ProcessOptions, end: fn(&World, &Arc<Process>)) {
+    wide_model(move || {
+        let (world, items) = (World::new(1, 0), Items::new(0));
+        let process = Process::new(Arc::clone(&items), ProcessOptions { suspend_count: 1, ..options() });
+        // The one who ends it is the one who is interrupted: the other one does all it can meanwhile.
+        let scheduler = thread::spawn({
+            let (world, process) = (world.clone(), Arc::clone(&process));
+            move || {
+                world.schedule(&process);
+                world.pass(0);
+            }
+        });
+        end(&world, &process);
+        scheduler.join().unwrap();
+        world.pass(0);
+        assert_eq!(items.completed.load(Ordering::Relaxed), 1);
+        assert_eq!(items.released.load(Ordering::Relaxed), 1);
+        assert_eq!(items.drained.load(Ordering::Relaxed), 0, "drained after its end");
+    });
+}
+
+/// [task 14]
+#[test]
+fn a_cancel_and_a_schedule_of_the_suspended() {
+    ended_while_it_is_scheduled(ProcessOptions::default, World::cancel);
+    ended_while_it_is_scheduled(compute, World::cancel);
+}
+
+#[test]
+fn a_failure_and_a_schedule_of_the_suspended() {
+    let fail = |world: &World, process: &Arc<Process>| {
+        world.fail(process, Status::new(Code::DataLoss, "lost"));
+    };
+    ended_while_it_is_scheduled(ProcessOptions::default, fail);
+}
+
+/// Somebody outside completes what a worker is about to end: the release waits until `completed` has returned. [task 42]
+#[test]
+fn an_end_from_outside_is_told_before_the_release() {
+    for options in [ProcessOptions::default, compute] {
+        wide_model(move || {
+            let (world, items) = (World::new(1, 0), Items::new(1));
+            let process = Process::new(Arc::clone(&items), options());
+            items.publish(&world, &process);
+            let outside = thread::spawn({
+                let process = Arc::clone(&process);
+                move || process.complete(|_| ())
+            });
+            world.pass(0);
+            outside.join().unwrap();
+            world.schedule(&process);
+            world.pass(0);
+            assert_eq!(items.completed.load(Ordering::Relaxed), 1);
+            assert_eq!(items.released.load(Ordering::Relaxed), 1);
+        });
+    }
+}
+
+/// A failure is reported while the last wake comes: the process is not drained, and ends with the failure.
+#[test]
+fn a_report_and_the_last_wake() {
+    wide_model(|| {
+        let (world, items) = (World::new(1, 0), Items::new(0));
+        let options = ProcessOptions { suspend_count: 1, ..ProcessOptions::default() };
+        let process = Process::new(Arc::clone(&items), options);
+        let waker = thread::spawn({
+            let process = Arc::clone(&process);
+            move || process.wake()
+        });
+        assert!(process.report(Status::new(Code::DataLoss, "lost")));
+        assert!(waker.join().unwrap());
+        world.schedule(&process);
+        world.pass(0);
+        assert_eq!(items.released.load(Ordering::Relaxed), 1);
+        assert_eq!(items.drained.load(Ordering::Relaxed), 0, "drained although it has failed");
     });
 }
 

@@ -1,7 +1,7 @@
 //! A process whose life is watched, for the tests.
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -16,6 +16,9 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 pub const SLOWNESS: u32 = if cfg!(tsan) { 10 } else { 1 };
 
 /// What was seen of a process.
+///
+/// An assertion in a callback would be contained by the executor, and nobody would hear of it: what should not happen is
+/// noted, and [`Watch::check`], which most others call, asserts on the thread of the test.
 #[derive(Default)]
 pub struct Watch {
     pub outcomes: Mutex<Vec<Result<()>>>,
@@ -25,12 +28,14 @@ pub struct Watch {
     pub inside_most: AtomicU32,
     pub drains: AtomicU32,
     pub changed: Notification,
+    violations: Mutex<Vec<&'static str>>,
 }
 
 impl Watch {
     /// Waits until something holds that changes with drains, completion or release.
     pub fn wait_until(&self, what: &str, condition: impl Fn(&Watch) -> bool) {
         wait_until_changed(&self.changed, what, || condition(self));
+        self.check();
     }
 
     pub fn wait_released(&self) {
@@ -47,6 +52,7 @@ impl Watch {
 
     /// The one outcome.
     pub fn outcome(&self) -> Result<()> {
+        self.check();
         let outcomes = self.outcomes.lock().unwrap();
         assert_eq!(outcomes.len(), 1, "completed once");
         outcomes[0].clone()
@@ -59,6 +65,29 @@ impl Watch {
     pub fn drains(&self) -> u32 {
         self.drains.load(Ordering::Acquire)
     }
+
+    /// Notes what should not have happened, unless it holds.
+    fn expect(&self, holds: bool, otherwise: &'static str) {
+        if !holds {
+            self.violations.lock().unwrap().push(otherwise);
+        }
+    }
+
+    /// Fails if something happened that should not have.
+    pub fn check(&self) {
+        let violations = self.violations.lock().unwrap();
+        assert!(violations.is_empty(), "{violations:?}");
+    }
+}
+
+/// Stops an executor, so that nothing comes late, and checks that each process ended once: completed, then released.
+pub fn end_once_each<'a>(executor: Executor, watches: impl IntoIterator<Item = &'a Arc<Watch>>) {
+    drop(executor);
+    for watch in watches {
+        let _ = watch.outcome();
+        assert_eq!(watch.released.load(Ordering::Acquire), 1, "released once");
+        assert_eq!(watch.inside.load(Ordering::Acquire), 0);
+    }
 }
 
 struct Watched<F> {
@@ -66,33 +95,56 @@ struct Watched<F> {
     drain: F,
 }
 
+/// A drain that runs; ends also by a panic.
+struct Inside<'a>(&'a Watch);
+
+impl Drop for Inside<'_> {
+    fn drop(&mut self) {
+        self.0.expect(!std::thread::panicking(), "a drain panicked");
+        self.0.expect(!self.0.is_released(), "released while somebody is inside");
+        self.0.inside.fetch_sub(1, Ordering::AcqRel);
+        self.0.drains.fetch_add(1, Ordering::AcqRel);
+        self.0.changed.signal(WAKE_ALL);
+    }
+}
+
 impl<F: Fn(&WorkerContext<'_>) -> Drained + Send + Sync + 'static> Work for Watched<F> {
     fn drain(&self, worker: &WorkerContext<'_>) -> Drained {
         let inside = self.watch.inside.fetch_add(1, Ordering::AcqRel) + 1;
         self.watch.inside_most.fetch_max(inside, Ordering::AcqRel);
-        assert!(!self.watch.is_released(), "no drain after the release");
-        let drained = (self.drain)(worker);
-        self.watch.inside.fetch_sub(1, Ordering::AcqRel);
-        self.watch.drains.fetch_add(1, Ordering::AcqRel);
-        self.watch.changed.signal(WAKE_ALL);
-        drained
+        let _inside = Inside(&self.watch);
+        self.watch.expect(!self.watch.is_released(), "drained after its release");
+        (self.drain)(worker)
     }
 
     fn completed(&self, outcome: Result<()>) {
-        self.watch.outcomes.lock().unwrap().push(outcome);
+        let before = {
+            let mut outcomes = self.watch.outcomes.lock().unwrap();
+            outcomes.push(outcome);
+            outcomes.len() - 1
+        };
+        self.watch.expect(before == 0, "completed twice");
+        self.watch.expect(!self.watch.is_released(), "released before it was completed");
         self.watch.changed.signal(WAKE_ALL);
     }
 
     fn released(&self) {
-        assert_eq!(self.watch.inside.load(Ordering::Acquire), 0, "released while somebody is inside");
-        assert_eq!(
-            self.watch.outcomes.lock().unwrap().len(),
-            1,
-            "released before it was completed, or completed twice"
-        );
-        assert_eq!(self.watch.released.fetch_add(1, Ordering::AcqRel), 0, "released twice");
+        let inside = self.watch.inside.load(Ordering::Acquire);
+        self.watch.expect(inside == 0, "released while somebody is inside");
+        let completed = self.watch.outcomes.lock().unwrap().len();
+        self.watch.expect(completed == 1, "released before it was completed, or completed twice");
+        let before = self.watch.released.fetch_add(1, Ordering::AcqRel);
+        self.watch.expect(before == 0, "released twice");
         self.watch.changed.signal(WAKE_ALL);
     }
+}
+
+/// The work of [`watched`], for those who call it themselves.
+pub fn watched_work(
+    drain: impl Fn(&WorkerContext<'_>) -> Drained + Send + Sync + 'static,
+) -> (impl Work, Arc<Watch>) {
+    let watch = Arc::new(Watch::default());
+    (Watched { watch: Arc::clone(&watch), drain }, watch)
 }
 
 /// A process and what is seen of it.
@@ -100,9 +152,8 @@ pub fn watched(
     options: ProcessOptions,
     drain: impl Fn(&WorkerContext<'_>) -> Drained + Send + Sync + 'static,
 ) -> (Arc<Process>, Arc<Watch>) {
-    let watch = Arc::new(Watch::default());
-    let process = Process::new(Watched { watch: Arc::clone(&watch), drain }, options);
-    (process, watch)
+    let (work, watch) = watched_work(drain);
+    (Process::new(work, options), watch)
 }
 
 pub fn immediate() -> ProcessOptions {
@@ -124,6 +175,15 @@ pub fn executor(workers: usize) -> Executor {
 /// Options of tests with many workers: little scratch.
 pub fn small() -> ExecutorOptions {
     ExecutorOptions { local_memory_bytes: 64, stack_bytes: 64 * 1024, ..ExecutorOptions::default() }
+}
+
+/// Lets drains end that wait for it, also when the test fails: an executor waits for its workers.
+pub struct OpensWhenDropped(pub Arc<AtomicBool>);
+
+impl Drop for OpensWhenDropped {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Release);
+    }
 }
 
 pub fn wait_until_changed(changed: &Notification, what: &str, condition: impl Fn() -> bool) {
