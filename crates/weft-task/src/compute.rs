@@ -34,8 +34,10 @@ impl Pump<'_> {
         (0..SLOTS).any(|offset| {
             let index = start.wrapping_add(offset) % SLOTS;
             let slot = &self.shared.ready.slots[index];
+            let held = self.held.get() & 1 << index != 0;
+            let entry = if held { slot.come_back() } else { slot.enter() };
             // A closed slot to which this seat has to come back is reopened soon: that is no time to sleep.
-            slot.enter().map_or(self.held.get() & 1 << index != 0, |entry| self.visit(index, slot, entry))
+            entry.map_or(held, |entry| self.visit(index, slot, entry))
         })
     }
 
@@ -43,7 +45,8 @@ impl Pump<'_> {
     pub(crate) fn is_needed_in_slots(&self) -> bool {
         self.shared.ready.slots.iter().any(|slot| {
             let Some(entry) = slot.enter() else { return false };
-            let needed = entry.process().activity().is_needed();
+            // What is over needs nobody but those who are inside, and the last of them.
+            let needed = entry.process().activity().is_needed() && !entry.process().is_terminal();
             let last = entry.leave();
             // A look counts as a visit: whoever leaves last decides, also if it only looked.
             needed || last.is_some_and(|last| self.try_release(slot, last))
@@ -63,6 +66,8 @@ impl Pump<'_> {
             return true;
         }
         if process.is_terminal() {
+            // Nobody else has to come: those who are inside leave, and it ends (rule 9).
+            entry.shut();
             // At once, though others may be inside: what waits for the end need not wait for them.
             self.complete(process);
             let last = entry.leave();
@@ -107,7 +112,7 @@ impl Pump<'_> {
             let index = self.held.get().trailing_zeros() as usize;
             let slot = &self.shared.ready.slots[index];
             // Closed for a moment only: claims forbid to vacate it.
-            let Some(entry) = slot.enter() else {
+            let Some(entry) = slot.come_back() else {
                 yield_now();
                 continue;
             };

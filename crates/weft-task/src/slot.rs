@@ -8,7 +8,7 @@
 //! [`Reservation`] → filled; [`Entry`] → [`Last`] → [`Closed`] → vacated or reopened. What does not: when to do which
 //! (`ready.rs`, `compute.rs`). The rules are numbered in `README.md`, *The slot protocol*.
 //!
-//! `gate` = generation (32 bits) | `CLOSED` (1) | workers inside (31).
+//! `gate` = generation (32 bits) | `CLOSED` (1) | `OVER` (1) | workers inside (30).
 //!
 //! # Safety
 //!
@@ -27,9 +27,11 @@ use crate::process::Process;
 /// The slot is being filled.
 const RESERVED: *mut Process = ptr::without_provenance_mut(1);
 
-const CLOSED: u64 = 1 << 31;
-const COUNT: u64 = CLOSED - 1;
 const GENERATION: u64 = 1 << 32;
+const CLOSED: u64 = 1 << 31;
+/// The process is over: those who are inside see to its end.
+const OVER: u64 = 1 << 30;
+const COUNT: u64 = OVER - 1;
 
 /// A slot; empty, reserved, or holding a process.
 #[derive(Debug)]
@@ -80,9 +82,24 @@ impl Slot {
         ((gate >> 32) as u32, gate & CLOSED != 0, (gate & COUNT) as u32)
     }
 
-    /// Goes in, if there is a process and its slot is open (rules 2 to 4).
+    /// Goes in, if there is a process, its slot is open, and it is not over with somebody inside.
     #[inline]
     pub(crate) fn enter(&self) -> Option<Entry<'_>> {
+        if !self.is_occupied() {
+            return None;
+        }
+        // Relaxed: who came for a process that was placed later has acquired that the gate was closed before (rule 9).
+        let gate = self.gate.load(Ordering::Relaxed);
+        if gate & (CLOSED | OVER) == OVER && gate & COUNT > 0 {
+            return None;
+        }
+        self.come_back()
+    }
+
+    /// Goes in, if there is a process and its slot is open (rules 2 to 4). For those who have a claim on the process, or
+    /// had one.
+    #[inline]
+    pub(crate) fn come_back(&self) -> Option<Entry<'_>> {
         while self.is_occupied() {
             // Acquire pairs with the Release in `vacate`: after a reopening the old process is not seen any more. Release
             // pairs with the Acquire there: whoever reopens sees the process for which this worker came too early.
@@ -94,7 +111,7 @@ impl Slot {
                     // SAFETY: counted in with the gate open, so the slot keeps this reference until `leave` (see the
                     // header). `ManuallyDrop` makes this a borrow: the count of the reference is not touched.
                     let process = ManuallyDrop::new(unsafe { Arc::from_raw(process) });
-                    return Some(Entry { slot: self, generation: before >> 32, process });
+                    return Some(Entry { slot: self, process });
                 }
             }
             // Back out. Acquire pairs with the Release in `leave`: the look after this sees what the other one was with.
@@ -144,7 +161,6 @@ impl Reservation<'_> {
 #[derive(Debug)]
 pub(crate) struct Entry<'a> {
     slot: &'a Slot,
-    generation: u64,
     process: ManuallyDrop<Arc<Process>>,
 }
 
@@ -154,12 +170,20 @@ impl<'a> Entry<'a> {
         &self.process
     }
 
+    /// The process is over: nobody else need come in while somebody is inside (rule 9).
+    pub(crate) fn shut(&self) {
+        // Relaxed throughout: a hint, which keeps others from being in the way of the last one out.
+        if self.slot.gate.load(Ordering::Relaxed) & OVER == 0 {
+            self.slot.gate.fetch_or(OVER, Ordering::Relaxed);
+        }
+    }
+
     /// Goes out. The last one may try to close.
     #[inline]
     pub(crate) fn leave(self) -> Option<Last<'a>> {
         // Release: what this worker did is seen by whoever closes. The closer's compare-exchange acquires it.
         let before = self.slot.gate.fetch_sub(1, Ordering::Release);
-        (before & COUNT == 1).then_some(Last { slot: self.slot, generation: self.generation })
+        (before & COUNT == 1).then_some(Last { slot: self.slot, gate: before - 1 })
     }
 }
 
@@ -167,22 +191,23 @@ impl<'a> Entry<'a> {
 #[derive(Debug)]
 pub(crate) struct Last<'a> {
     slot: &'a Slot,
-    generation: u64,
+    /// As it was left: of the generation that was entered, open, with nobody inside.
+    gate: u64,
 }
 
 impl<'a> Last<'a> {
     /// Shuts everybody else out, if nobody came and the placement is still the same one (rule 5).
     #[inline]
     pub(crate) fn close(self) -> Option<Closed<'a>> {
-        let open = self.generation << 32;
         // Acquire pairs with the Release in `leave` of all who were inside. Relaxed on failure: whoever made it fail is
         // in charge now.
-        self.slot.gate.compare_exchange(open, open | CLOSED, Ordering::Acquire, Ordering::Relaxed).ok()?;
+        let closed = self.gate | CLOSED;
+        self.slot.gate.compare_exchange(self.gate, closed, Ordering::Acquire, Ordering::Relaxed).ok()?;
         let process = self.slot.process.load(Ordering::Relaxed);
         // SAFETY: the generation is the one of the entry, so the slot still holds the process that was entered, and only
         // the holder of `Closed` takes it out.
         let process = ManuallyDrop::new(unsafe { Arc::from_raw(process) });
-        Some(Closed { slot: self.slot, process })
+        Some(Closed { slot: self.slot, over: self.gate & OVER, process })
     }
 }
 
@@ -191,6 +216,8 @@ impl<'a> Last<'a> {
 #[derive(Debug)]
 pub(crate) struct Closed<'a> {
     slot: &'a Slot,
+    /// `OVER` if it is set, which nobody changes now.
+    over: u64,
     process: ManuallyDrop<Arc<Process>>,
 }
 
@@ -212,7 +239,7 @@ impl Closed<'_> {
         self.slot.process.store(ptr::null_mut(), Ordering::Release);
         // As in `reopen`; the next generation makes every `Last` of this one fail. Release and Acquire pair with those of
         // `enter`: see there.
-        self.slot.gate.fetch_add(GENERATION - CLOSED, Ordering::AcqRel);
+        self.slot.gate.fetch_add(GENERATION - CLOSED - self.over, Ordering::AcqRel);
         ManuallyDrop::into_inner(self.process)
     }
 }

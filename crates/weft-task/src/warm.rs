@@ -76,7 +76,7 @@ impl Pump<'_> {
             return true;
         }
         if process.drop_claim()
-            && let Some(entry) = slot.enter()
+            && let Some(entry) = slot.come_back()
         {
             return entry.leave().is_some_and(|last| self.try_release(slot, last));
         }
@@ -117,7 +117,7 @@ impl Pump<'_> {
         if process.has_retainers() {
             return false;
         }
-        let last = slot.enter().and_then(Entry::leave);
+        let last = slot.come_back().and_then(Entry::leave);
         last.is_some_and(|last| self.try_release(slot, last))
     }
 }

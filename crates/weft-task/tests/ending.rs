@@ -66,6 +66,50 @@ fn a_double_release_was_not_noticed() {
     assert!(noticed.is_err());
 }
 
+/// Sixteen workers in one process, on fewer processors: one of them was always counted in, so nobody was the last one out
+/// for seconds.
+#[test]
+fn a_wide_process_was_not_released_for_seconds_after_its_cancel() {
+    let executor = executor(16);
+    for round in 0..10 {
+        let (process, watch) = watched(compute(16), |_| Drained::Worked);
+        executor.schedule(&process);
+        thread::sleep(Duration::from_millis(2));
+        let start = Instant::now();
+        executor.cancel(&process);
+        watch.wait_released();
+        assert!(start.elapsed() < Duration::from_secs(5), "round {round}: {:?}", start.elapsed());
+        assert_eq!(code(&watch), Some(Code::Cancelled));
+    }
+}
+
+/// The same by many processes at once, of all widths, which end by themselves.
+#[test]
+fn the_last_of_many_processes_was_never_released() {
+    let executor = executor(64);
+    let start = Instant::now();
+    let all: Vec<_> = (0..300_u32)
+        .map(|number| {
+            let left = AtomicU32::new(50);
+            let options = ProcessOptions {
+                wake_budget: number % 5,
+                compute_slot: number % 2 == 0,
+                ..ProcessOptions::default()
+            };
+            let (process, watch) = watched(options, move |_| {
+                let ended =
+                    left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
+                if ended.is_err() { Drained::Finished } else { Drained::Worked }
+            });
+            executor.schedule(&process);
+            watch
+        })
+        .collect();
+    all.iter().for_each(|watch| watch.wait_released());
+    assert!(start.elapsed() < Duration::from_secs(10) * SLOWNESS, "{:?}", start.elapsed());
+    end_once_each(executor, &all);
+}
+
 /// One that cancels or fails a suspended process, one that schedules it: a worker and the first one both released it.
 /// [task 14]
 #[test]
