@@ -1,8 +1,9 @@
 //! What a drain is told about the worker that calls it, and what it may ask of it.
 
-use std::cell::RefMut;
+use std::cell::Cell;
 use std::sync::Arc;
 
+use crate::local_memory::Scratch;
 use crate::process::Process;
 use crate::worker::Pump;
 
@@ -10,6 +11,8 @@ use crate::worker::Pump;
 pub struct WorkerContext<'a> {
     pub(crate) pump: &'a Pump<'a>,
     pub(crate) process: &'a Arc<Process>,
+    /// Whether this drain has the local memory.
+    pub(crate) has_memory: Cell<bool>,
 }
 
 impl WorkerContext<'_> {
@@ -32,9 +35,10 @@ impl WorkerContext<'_> {
         self.pump.processor.get()
     }
 
-    /// Scratch memory of this worker. Panics while the result of an earlier call is alive.
-    pub fn local_memory(&self) -> RefMut<'_, [u8]> {
-        RefMut::map(self.pump.memory.borrow_mut(), |memory| memory.bytes())
+    /// Scratch memory of this worker. Panics while the result of an earlier call in this drain is alive.
+    pub fn local_memory(&self) -> Scratch<'_> {
+        let length = || self.pump.shared.local_memory_bytes(self.pump.seat);
+        Scratch::take(&self.pump.memory, &self.has_memory, length)
     }
 
     /// The process that is being drained.

@@ -5,10 +5,11 @@
 //!
 //! 1. All workers are asked to leave before any of them is waited for: stopping takes as long as the slowest drain, not
 //!    as long as all of them.
-//! 2. Lists and slots go last, with what they hold: processes that were never drained are dropped, not completed.
-//!    Clients bring their processes to an end first.
-//! 3. The last handle may be dropped on a worker, by a process that held it. That worker cannot wait for itself: it asks
-//!    everybody to leave, itself included, and lets the threads go. The shared side goes with the last of them.
+//! 2. The last worker to leave drops what lists and slots hold: processes that were never drained are dropped, not
+//!    completed. Clients bring their processes to an end first.
+//! 3. The last handle may be dropped on a worker, by a process that held it: of this executor, or of another. A worker
+//!    waits for no other worker: not for itself, and not for one that may be waiting for it. It asks everybody to leave
+//!    and lets the threads go. The shared side goes with the last of them. Everybody else waits.
 
 use std::fmt;
 use std::sync::Arc;
@@ -29,7 +30,9 @@ use crate::report::Report;
 use crate::shared::{Settings, Shared};
 use crate::spin::SpinLimits;
 use crate::topology::Group;
-use crate::tuning::{GUESTS_MAX, STACK_BYTES_MIN, WORKERS_MAX};
+use crate::tuning::{
+    GUESTS_MAX, LOCAL_MEMORY_BYTES_USUAL_MAX, STACK_BYTES_MAX, STACK_BYTES_MIN, WORKERS_MAX,
+};
 use crate::worker::Pump;
 
 /// Workers that drain processes. A cheap handle; the last one stops them.
@@ -211,7 +214,7 @@ impl fmt::Debug for Executor {
 impl Drop for Owner {
     fn drop(&mut self) {
         self.shared.request_exit();
-        if inside::executor() == self.shared.id {
+        if inside::is_worker() {
             // Rule 3: dropping the handles lets the threads go.
             return;
         }
@@ -246,10 +249,21 @@ fn settings(options: &ExecutorOptions) -> Result<Settings> {
             options.guests_max
         );
     }
+    if options.worker_base_index.checked_add(groups.len() + options.guests_max).is_none() {
+        bail!(InvalidArgument, "worker indices from {} on are too large", options.worker_base_index);
+    }
+    if options.stack_bytes > STACK_BYTES_MAX {
+        bail!(
+            ResourceExhausted,
+            "a worker has at most {STACK_BYTES_MAX} bytes of stack, {} were asked for",
+            options.stack_bytes
+        );
+    }
+    let usual = |bytes: u64| bytes.min(LOCAL_MEMORY_BYTES_USUAL_MAX as u64) as usize;
     let local_memory_bytes =
         groups.iter().map(|group| match (options.local_memory_bytes, group.caches.l2_data) {
-            (0, 0) => group.caches.l1_data as usize,
-            (0, l2_data) => l2_data as usize,
+            (0, 0) => usual(group.caches.l1_data),
+            (0, l2_data) => usual(l2_data),
             (bytes, _) => bytes,
         });
     let processors = thread::available_parallelism().map_or(1, usize::from);
@@ -269,24 +283,28 @@ fn start(shared: &Arc<Shared>, index: usize, options: &ExecutorOptions) -> Resul
     if options.stack_bytes > 0 {
         builder = builder.stack_size(options.stack_bytes.max(STACK_BYTES_MIN));
     }
+    let memory = LocalMemory::set_aside(shared.settings.local_memory_bytes[index])?;
     let shared = Arc::clone(shared);
-    let body = Box::new(move || work(&shared, index));
+    let body = Box::new(move || {
+        work(&shared, index, memory);
+        shared.end_worker();
+    });
     options.spawn.spawn(index, builder, body).map_err(|error| {
         Status::new(Code::ResourceExhausted, format!("worker {index} could not be started: {error}"))
     })
 }
 
 /// The life of a worker thread.
-fn work(shared: &Shared, index: usize) {
+fn work(shared: &Shared, index: usize, mut memory: LocalMemory) {
+    inside::become_worker(shared.id);
     if shared.is_exiting() {
         return;
     }
-    inside::enter(shared.id);
     if shared.settings.placements[index].apply().is_err() {
         // It runs elsewhere, which is slower at worst; the report says so.
         shared.refused_placements.fetch_add(1, Ordering::Relaxed);
     }
     flush_denormals_on_this_thread();
-    let memory = LocalMemory::new(shared.settings.local_memory_bytes[index]);
+    memory.touch();
     Pump::new(shared, index, memory).run();
 }

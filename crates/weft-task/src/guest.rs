@@ -112,6 +112,13 @@ impl Shared {
     }
 }
 
+impl Shared {
+    fn free_guest_seat(&self, guest: usize) {
+        // Release pairs with the Acquire in `take_guest_seat`.
+        self.guests_taken.fetch_and(!(1 << guest), Ordering::Release);
+    }
+}
+
 /// A thread that works for an executor while it waits. Stays on its thread; the seat is free again when it is dropped.
 #[must_use = "a guest that does nothing only takes up a seat"]
 pub struct Guest<'a> {
@@ -124,10 +131,17 @@ pub struct Guest<'a> {
 
 impl<'a> Guest<'a> {
     /// Takes a free seat.
-    pub(crate) fn new(shared: &'a Arc<Shared>, memory: impl FnOnce() -> LocalMemory) -> Option<Guest<'a>> {
+    pub(crate) fn new(
+        shared: &'a Arc<Shared>,
+        memory: impl FnOnce() -> Option<LocalMemory>,
+    ) -> Option<Guest<'a>> {
         let guest = shared.take_guest_seat()?;
         let kept = lock(&shared.guest_memory[guest]).take();
-        let pump = Pump::new(shared, shared.settings.workers + guest, kept.unwrap_or_else(memory));
+        let Some(memory) = kept.or_else(memory) else {
+            shared.free_guest_seat(guest);
+            return None;
+        };
+        let pump = Pump::new(shared, shared.settings.workers + guest, memory);
         Some(Guest { shared, pump, guest, stays_on_thread: PhantomData })
     }
 }
@@ -224,7 +238,7 @@ fn lend_to(shared: &Arc<Shared>) -> Option<Guest<'_>> {
         return None;
     }
     let bytes = shared.settings.local_memory_bytes[0];
-    let guest = Guest::new(shared, || LocalMemory::new(bytes))?;
+    let guest = Guest::new(shared, || LocalMemory::new(bytes).ok())?;
     inside::enter(shared.id);
     Some(guest)
 }
@@ -264,10 +278,9 @@ fn has_passed(deadline: Deadline) -> bool {
 impl Drop for Guest<'_> {
     fn drop(&mut self) {
         self.pump.hand_over();
-        *lock(&self.shared.guest_memory[self.guest]) = Some(self.pump.memory.take());
+        *lock(&self.shared.guest_memory[self.guest]) = self.pump.memory.take();
         inside::leave();
-        // Release pairs with the Acquire in `take_guest_seat`.
-        self.shared.guests_taken.fetch_and(!(1 << self.guest), Ordering::Release);
+        self.shared.free_guest_seat(self.guest);
     }
 }
 

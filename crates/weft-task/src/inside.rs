@@ -11,6 +11,8 @@ use std::cell::Cell;
 thread_local! {
     /// The executor whose seat this thread has.
     static INSIDE: Cell<u64> = const { Cell::new(0) };
+    /// Whether this thread is a worker, of whatever executor.
+    static WORKER: Cell<bool> = const { Cell::new(false) };
     /// The executor for which offers are open.
     static OPEN: Cell<u64> = const { Cell::new(0) };
     /// The executor for which something was left to this thread.
@@ -24,6 +26,17 @@ pub(crate) fn executor() -> u64 {
         return 0;
     }
     INSIDE.try_with(Cell::get).unwrap_or(0)
+}
+
+/// The thread is a worker from now on.
+pub(crate) fn become_worker(id: u64) {
+    enter(id);
+    WORKER.set(true);
+}
+
+/// Whether the thread is a worker of any executor.
+pub(crate) fn is_worker() -> bool {
+    WORKER.try_with(Cell::get).unwrap_or(false)
 }
 
 /// The thread has a seat from now on.

@@ -67,7 +67,7 @@ pub use counters::Counters;
 pub use drained::{Drained, KeepWarm};
 pub use executor::Executor;
 pub use guest::{Bell, Guest};
-pub use local_memory::LOCAL_MEMORY_ALIGNMENT;
+pub use local_memory::{LOCAL_MEMORY_ALIGNMENT, Scratch};
 pub use observe::{Observer, ProcessId, Span};
 pub use options::{ExecutorOptions, Spawn, SystemThreads};
 pub use outcome::State;

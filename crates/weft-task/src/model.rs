@@ -70,7 +70,7 @@ impl World {
 
     /// Lends the calling thread until a condition holds.
     pub fn lend(&self, begin: impl FnOnce(&Guest<'_>, Bell), until: impl FnMut() -> bool) -> bool {
-        let guest = Guest::new(&self.0, LocalMemory::default).expect("a seat is free");
+        let guest = Guest::new(&self.0, || Some(LocalMemory::default())).expect("a seat is free");
         begin(&guest, guest.bell());
         guest.run_until(Deadline::NEVER, until)
     }

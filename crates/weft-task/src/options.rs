@@ -29,9 +29,10 @@ pub struct ExecutorOptions {
     pub spin: Duration,
     /// How many workers spin at the same time.
     pub spinners_max: u32,
-    /// Stack of a worker; raised to at least 32 KiB. 0: the system's default.
+    /// Stack of a worker, at most 1 GiB; raised to at least 32 KiB. 0: the system's default.
     pub stack_bytes: usize,
-    /// Scratch memory of a worker, rounded up to whole cache lines; 0: as much as fits its cache.
+    /// Scratch memory of a worker, at most 1 GiB, rounded up to whole cache lines; 0: as much as fits its cache, at most
+    /// 64 MiB.
     pub local_memory_bytes: usize,
     /// Added to worker indices, so that several executors number their workers globally.
     pub worker_base_index: usize,
@@ -69,7 +70,7 @@ impl fmt::Debug for ExecutorOptions {
     }
 }
 
-/// How threads are started: a seam, so that tests can refuse one.
+/// How threads are started: a seam, so that tests can refuse one. What is said to have been started has to run.
 pub trait Spawn: Send + Sync {
     /// Starts worker `index` as `builder` says.
     fn spawn(

@@ -17,7 +17,7 @@ use weft_sync::atomic::{Ordering, fence};
 use crate::cache_line::CacheLine;
 use crate::list::ProcessList;
 use crate::process::Process;
-use crate::slot::Slot;
+use crate::slot::{Closed, Entry, Last, Slot};
 use crate::tuning::SLOTS;
 
 /// Everything that can be run.
@@ -68,6 +68,17 @@ impl Ready {
                 // Another thread was faster. The slot is free again, which somebody may have missed: look once more.
                 None => reservation.give_up(),
             }
+        }
+    }
+
+    /// Drops everything, when nobody looks any more.
+    pub(crate) fn clear(&self) {
+        for list in [&self.immediate, &self.overflow] {
+            while list.pop().is_some() {}
+        }
+        for slot in &self.slots {
+            let closed = slot.come_back().and_then(Entry::leave).and_then(Last::close);
+            drop(closed.map(Closed::vacate));
         }
     }
 

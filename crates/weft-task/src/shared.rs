@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use weft_sync::atomic::{AtomicBool, AtomicU64, Mutex, Ordering};
+use weft_sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Mutex, Ordering};
 use weft_sync::{Instant, Status};
 
 use crate::activity::Schedule;
@@ -44,6 +44,8 @@ pub(crate) struct Shared {
     /// Wakes by threads that have no seat.
     outside_wakes: CacheLine<AtomicU64>,
     exiting: CacheLine<AtomicBool>,
+    /// Workers that have not left yet.
+    workers_left: AtomicUsize,
     /// Workers that could not go where they should.
     pub(crate) refused_placements: AtomicU64,
     /// Guest seats that are taken.
@@ -78,11 +80,26 @@ impl Shared {
             counters: (0..seats).map(|_| CacheLine(SeatCounters::new())).collect(),
             outside_wakes: CacheLine(AtomicU64::new(0)),
             exiting: CacheLine(AtomicBool::new(false)),
+            workers_left: AtomicUsize::new(settings.workers),
             refused_placements: AtomicU64::new(0),
             guests_taken: CacheLine(AtomicU64::new(0)),
             guest_memory: (0..settings.guests).map(|_| Mutex::new(None)).collect(),
             settings,
             start: Instant::now(),
+        }
+    }
+
+    /// Scratch of a seat.
+    pub(crate) fn local_memory_bytes(&self, seat: usize) -> usize {
+        self.settings.local_memory_bytes.get(seat).copied().unwrap_or(self.settings.local_memory_bytes[0])
+    }
+
+    /// A worker has looked for the last time. The last of them drops what was never drained: what is queued may hold a
+    /// bell, which would hold this for ever.
+    pub(crate) fn end_worker(&self) {
+        // AcqRel: the last one has seen what the others did.
+        if self.workers_left.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.ready.clear();
         }
     }
 

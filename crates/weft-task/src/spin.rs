@@ -59,7 +59,8 @@ impl Spinner {
             let window = self.window.get();
             if look(bell, token, window) {
                 counters.spin_hits.add(1);
-                self.window.set((window * 2).min(limits.limit));
+                // Saturating: any limit may be asked for.
+                self.window.set(window.saturating_mul(2).min(limits.limit));
             } else {
                 self.window.set((window / 2).max(limits.limit / SHORTEST_PART));
             }

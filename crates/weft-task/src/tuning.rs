@@ -39,5 +39,15 @@ pub(crate) const POSTS_MAX: u32 = 1;
 /// Worker stacks are at least this large, whatever is asked for.
 pub(crate) const STACK_BYTES_MIN: usize = 32 * 1024;
 
+/// Worker stacks are at most this large: more is a slip of the pen, and the system's own bounds are no errors but panics.
+pub(crate) const STACK_BYTES_MAX: usize = 1 << 30;
+
+/// Scratch of one worker that may be asked for. What is asked for is touched, so more of it than there is memory would end
+/// the program.
+pub(crate) const LOCAL_MEMORY_BYTES_MAX: usize = 1 << 30;
+
+/// Scratch of one worker that is as large as its cache: no core has a larger one of its own, whatever the system says.
+pub(crate) const LOCAL_MEMORY_BYTES_USUAL_MAX: usize = 64 << 20;
+
 /// How long retained workers look for a new region together, counted from the first of them.
 pub(crate) const WARM_SPIN_NS: u64 = 10_000;

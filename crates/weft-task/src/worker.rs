@@ -9,7 +9,7 @@
 //!    find other work first. Before it drains that, it looks whether something is left that nobody is with, and wakes
 //!    one more if so (`pass_on`).
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::panic::resume_unwind;
 use std::sync::Arc;
 
@@ -56,7 +56,8 @@ pub(crate) struct Pump<'a> {
     pub(crate) seat: usize,
     pub(crate) counters: &'a SeatCounters,
     pub(crate) processor: Cell<u32>,
-    pub(crate) memory: RefCell<LocalMemory>,
+    /// Scratch; lent to one drain at a time.
+    pub(crate) memory: Cell<Option<LocalMemory>>,
     /// The slot at which the next pass begins: a different one each time, so that none is favoured.
     pub(super) scan_start: Cell<usize>,
     /// The slots in which this seat has a claim, because it was told to come back: one bit each.
@@ -74,7 +75,7 @@ impl<'a> Pump<'a> {
             seat,
             counters: &shared.counters[seat],
             processor: Cell::new(processor::current()),
-            memory: RefCell::new(memory),
+            memory: Cell::new(Some(memory)),
             scan_start: Cell::new(seat),
             held: Cell::new(0),
             owes_look: Cell::new(false),
@@ -228,7 +229,7 @@ impl<'a> Pump<'a> {
     /// One drain; inside `guard`.
     #[inline]
     pub(crate) fn call(&self, process: &Arc<Process>) -> Drained {
-        process.work().drain(&WorkerContext { pump: self, process })
+        process.work().drain(&WorkerContext { pump: self, process, has_memory: Cell::new(false) })
     }
 
     /// Runs drains of a process. A panic in one is a failure of the process, not of the worker.
