@@ -1,7 +1,8 @@
 //! local-task beside local-sync: whole programs, and submissions without a program.
 //!
 //! `cargo bench -p weft-bench --bench device [part of a name]`. The programs are P0 to P5 of `docs/spec/hal.md`, *What to
-//! measure*; the same modules run on each device in turn, in one process. The mark of a program on one worker is 1.3 ×
+//! measure*; the same modules run on each device in turn, in one process; the reference's tool runs them after that, where
+//! it is installed (`weft_bench::peer`). The mark of a program on one worker is 1.3 ×
 //! local-sync for P1 and 1.02 × where kernels are what takes time.
 
 use std::path::PathBuf;
@@ -9,7 +10,7 @@ use std::sync::Arc;
 
 use weft::{DeviceOptions, Function, Result, Session, Tensor, Value};
 use weft_bench::kernel::{BareKernel, Memory};
-use weft_bench::{Subject, Table, measure};
+use weft_bench::{Subject, Table, measure, peer};
 use weft_cpu::loader::{LoaderOptions, Loaders};
 use weft_cpu::native::{KernelError, KernelSpec, NativeKernel, NativeLibrary, Workgroup, reads_and_writes};
 use weft_cpu::{SyncDeviceOptions, TaskDeviceOptions, open_sync_device, open_task_device};
@@ -99,7 +100,20 @@ fn program(table: &Table, row: &Row) -> Result<()> {
             move || function.invoke(inputs.to_vec(), &mut results).expect("the program runs")
         }));
     }
-    table.group(row.title, &measure(subjects), None);
+    let mut figures = measure(subjects);
+    let groups = ["--task_topology_group_count=1", "--task_topology_group_count=2"];
+    for (index, group) in groups.into_iter().enumerate() {
+        let device = ["--device=local-task", group];
+        if let Some(reference) = peer::reference_on(&device, &path, row.function, row.inputs) {
+            figures.push(weft_bench::Figure {
+                name: format!("reference: its tool, local-task, {} workers", index + 1),
+                median_ns: reference,
+                min_ns: reference,
+                ratio: reference / figures[0].median_ns,
+            });
+        }
+    }
+    table.group(row.title, &figures, None);
     Ok(())
 }
 

@@ -18,12 +18,18 @@ pub fn find(program: &str) -> Option<PathBuf> {
 
 /// Median wall time of one call in nanoseconds, by the reference's benchmark tool on its local-sync device.
 pub fn reference_ns(module: &Path, function: &str, inputs: &[&str]) -> Option<f64> {
+    reference_on(&["--device=local-sync"], module, function, inputs)
+}
+
+/// As [`reference_ns`], on the device that these flags describe.
+pub fn reference_on(device: &[&str], module: &Path, function: &str, inputs: &[&str]) -> Option<f64> {
     let tool = find("iree-benchmark-module")?;
     let output = Command::new(tool)
         .arg(format!("--module={}", module.display()))
         .arg(format!("--function={function}"))
         .args(inputs.iter().map(|input| format!("--input={input}")))
-        .args(["--device=local-sync", "--benchmark_repetitions=7", "--benchmark_min_time=0.05s"])
+        .args(device)
+        .args(["--benchmark_repetitions=7", "--benchmark_min_time=0.05s"])
         .args(["--benchmark_format=csv", "--time_unit=ns"])
         .output()
         .ok()?;

@@ -248,12 +248,18 @@ pub unsafe fn run_tiles(
     tiles: std::ops::Range<u32>,
 ) -> std::result::Result<(), KernelFailure> {
     let (count_x, count_y) = (dispatch.0.workgroup_count_x, dispatch.0.workgroup_count_y);
-    let row = tiles.start / count_x;
+    let (mut x, mut y, mut z) = (tiles.start, 0, 0);
+    // Most runs begin in the first row, and divisions take longer than small kernels.
+    if x >= count_x {
+        let row = x / count_x;
+        x %= count_x;
+        (y, z) = (row % count_y, row / count_y);
+    }
     let mut workgroup = CacheLine(WorkgroupState {
-        workgroup_id_x: tiles.start % count_x,
-        workgroup_id_y: row % count_y,
+        workgroup_id_x: x,
+        workgroup_id_y: y,
         // Fits: the count is 16 bits wide.
-        workgroup_id_z: (row / count_y) as u16,
+        workgroup_id_z: z as u16,
         reserved: 0,
         processor_id,
         local_memory: local.pointer,

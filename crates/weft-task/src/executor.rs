@@ -145,6 +145,12 @@ impl Executor {
         body()
     }
 
+    /// Whether the calling thread works for this executor, or has offered to ([`Executor::offering`]).
+    #[inline]
+    pub fn is_offered_this_thread(&self) -> bool {
+        inside::is_open(self.shared().id) || self.is_inside()
+    }
+
     /// As [`Executor::offering`]; and every wait of `body` for semaphores that has no deadline, in whatever crate, lends
     /// the thread to this executor.
     pub fn lending<R>(&self, body: impl FnOnce() -> R) -> R {

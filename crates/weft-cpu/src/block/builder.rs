@@ -240,6 +240,8 @@ impl BlockBuilder {
             self.blocks.binding_starts.push(start);
             start += block.fixup_count() as u32;
         }
+        self.blocks.is_narrow =
+            self.blocks.regions.iter().all(|region| !region.is_dynamic && region.tiles <= 1);
         std::mem::take(&mut self.blocks)
     }
 

@@ -11,6 +11,7 @@ use weft_sync::Result;
 use super::builder::{BlockBuilder, BuilderLimits};
 use super::storage::Block;
 use crate::command_buffer::{Kernel, Source};
+use crate::task_queue::Pace;
 
 /// Commands that may run at the same time, between two barriers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +44,10 @@ pub(crate) struct Blocks {
     pub(crate) local_memory_bytes: u32,
     /// Dispatches that read their grid at run time.
     pub(crate) indirect_count: u32,
+    /// No region has work for a second worker.
+    pub(crate) is_narrow: bool,
+    /// How long it takes.
+    pub(crate) pace: Pace,
     /// Made for one submission, and used again for another one after that.
     pub(crate) is_for_one_use: bool,
 }
@@ -51,11 +56,6 @@ impl Blocks {
     /// Bindings of all blocks.
     pub(crate) fn binding_count(&self) -> usize {
         self.blocks.iter().map(Block::fixup_count).sum()
-    }
-
-    /// No region has work for a second worker.
-    pub(crate) fn is_narrow(&self) -> bool {
-        self.regions.iter().all(|region| !region.is_dynamic && region.tiles <= 1)
     }
 
     /// As new, but for room: lists keep theirs, and one block is kept.
@@ -69,6 +69,7 @@ impl Blocks {
         self.kernels.clear();
         self.local_memory_bytes = 0;
         self.indirect_count = 0;
+        self.pace = Pace::default();
     }
 
     /// Bytes of all blocks.

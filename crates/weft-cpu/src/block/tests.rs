@@ -103,7 +103,7 @@ fn an_empty_recording_has_no_blocks() {
         builder.barrier();
     }
     let blocks = builder.finish();
-    assert!(blocks.blocks.is_empty() && blocks.regions.is_empty() && blocks.is_narrow());
+    assert!(blocks.blocks.is_empty() && blocks.regions.is_empty() && blocks.is_narrow);
     // Half-way, it just goes.
     let mut builder = small();
     builder.fill(&slot(0, 0, 8), pattern()).unwrap();

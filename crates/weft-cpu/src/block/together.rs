@@ -60,8 +60,8 @@ pub(crate) struct Share<'a> {
 /// How a drain ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ShareEnd {
-    /// The last region is done. One thread is told.
-    Over,
+    /// The last region is done. One thread is told; with what it took if that thread did it all, in one go.
+    Over(Option<Duration>),
     /// There may be more, but this thread has had its share of time.
     Slice,
     /// Nothing to claim now; others are at the last tiles of the region. `worked`: this thread did some before.
@@ -79,6 +79,8 @@ struct Cursor {
     at: usize,
     /// Tiles of the region before this command.
     before: u32,
+    /// The kernel and the bindings that were checked last.
+    checked: Option<(u32, u16)>,
 }
 
 impl Share<'_> {
@@ -145,10 +147,14 @@ impl Share<'_> {
         seat: u32,
         mut call: impl FnMut(u32),
     ) -> Result<ShareEnd> {
-        let mut cursor = Cursor { region: u32::MAX, at: 0, before: 0 };
+        let mut cursor = Cursor { region: u32::MAX, at: 0, before: 0, checked: None };
         let (mut worked, mut run, mut tiles_done) = (false, 1, 0_u32);
         let mut called: Option<Instant> = None;
-        let mut start: Option<Instant> = None;
+        let start = Instant::now();
+        let from_the_start = self.tiles.current().is_some_and(|open| {
+            let is_first = self.blocks.regions[..open.region as usize].iter().all(|region| region.tiles == 0);
+            is_first && self.tiles.unclaimed(open) == open.tiles
+        });
         let mut last = None;
         while let Some(open) = self.tiles.current() {
             // Relaxed: a hint; the failure itself goes another way.
@@ -164,13 +170,13 @@ impl Share<'_> {
             let (count, more) = (range.len() as u32, self.tiles.unclaimed(open) > 0);
             if more && last.is_none() {
                 last = Some(Instant::now());
-                start = start.or(last);
             }
             // SAFETY: the caller's promises.
             unsafe { self.run(open, range, &mut cursor, scratch, seat)? };
             if self.tiles.retire(count) {
                 if !self.open_from(open.region as usize + 1)? {
-                    return Ok(ShareEnd::Over);
+                    let did_all = from_the_start && called.is_none();
+                    return Ok(ShareEnd::Over(did_all.then(|| Instant::now().since(start))));
                 }
                 if called.is_some() && self.tiles.current().is_some_and(|open| open.tiles > 1) {
                     call(0);
@@ -179,11 +185,11 @@ impl Share<'_> {
                 continue;
             }
             // The clock is only asked where there is something to share.
-            if let (true, Some(begin), Some(first)) = (more, last, start) {
+            if let (true, Some(begin)) = (more, last) {
                 let now = Instant::now();
                 run = next_run(run, now.since(begin));
                 last = Some(now);
-                let together = now.since(first);
+                let together = now.since(start);
                 tiles_done += count;
                 let is_due = called.is_none_or(|called| now.since(called) >= CALL_AGAIN);
                 if is_due && together >= ALONE_FOR {
@@ -228,7 +234,7 @@ impl Share<'_> {
         let block = &self.blocks.blocks[region.block as usize];
         let first = self.blocks.binding_starts[region.block as usize] as usize;
         if cursor.region != open.region || range.start < cursor.before {
-            *cursor = Cursor { region: open.region, at: usize::from(region.first), before: 0 };
+            *cursor = Cursor { region: open.region, at: usize::from(region.first), before: 0, checked: None };
         }
         while !range.is_empty() {
             let (header, command) = block.command(cursor.at);
@@ -241,6 +247,12 @@ impl Share<'_> {
             }
             let here = range.start - cursor.before..range.end.min(end) - cursor.before;
             range.start += here.len() as u32;
+            if let Command::Dispatch(dispatch, _) = command
+                && cursor.checked != Some((dispatch.kernel, dispatch.bindings))
+            {
+                check_bindings(self.blocks, self.operands, dispatch, first)?;
+                cursor.checked = Some((dispatch.kernel, dispatch.bindings));
+            }
             // SAFETY: the caller's promises; `here` lies within the tiles of the command.
             unsafe { self.run_command(header, &command, here, first, scratch, seat)? };
         }
@@ -248,7 +260,7 @@ impl Share<'_> {
     }
 
     /// # Safety
-    /// As for `run`; `tiles` lies within those of the command.
+    /// As for `run`; `tiles` lies within those of the command, whose bindings were checked.
     unsafe fn run_command(
         &self,
         header: Header,
@@ -260,7 +272,6 @@ impl Share<'_> {
     ) -> Result<()> {
         match command {
             Command::Dispatch(dispatch, constants) => {
-                check_bindings(self.blocks, self.operands, dispatch, first)?;
                 let count = match header.flags & FLAG_INDIRECT {
                     0 => dispatch.grid,
                     _ => self.operands.grid(dispatch.grid[1]),

@@ -19,7 +19,7 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWrite
 use weft_hal::profile::QueueEvent;
 use weft_hal::{BindingEntry, HostBlock};
 use weft_sync::atomic::{AtomicBool, AtomicU64, Mutex, Ordering, lock};
-use weft_sync::{Point, Result, Status, WhileDoing};
+use weft_sync::{Instant, Point, Result, Status, WhileDoing};
 use weft_task::{Drained, KeepWarm, Process, ProcessOptions, Tiles, Work, WorkerContext};
 
 use super::past::Past;
@@ -137,7 +137,7 @@ impl Queue {
         ticket: TicketRef<'_>,
     ) -> Result<()> {
         let threads = self.executor.worker_count().min(SEATS_MAX) as u32;
-        let is_wide = threads > 1 && !blocks.is_narrow();
+        let is_wide = threads > 1 && !blocks.is_narrow && !blocks.pace.is_short();
         let spares = if is_wide { &self.wide } else { &self.narrow };
         let mut process = spares.take();
         let Some(execution) = process.renew::<Execution>() else {
@@ -165,7 +165,7 @@ impl Queue {
         Ok(())
     }
 
-    fn scratch(&self, blocks: &Blocks, seats: u32) -> Result<Option<HostBlock>> {
+    pub(super) fn scratch(&self, blocks: &Blocks, seats: u32) -> Result<Option<HostBlock>> {
         if blocks.local_memory_bytes == 0 {
             return Ok(None);
         }
@@ -225,10 +225,12 @@ impl Execution {
         let Task { queue: Some(queue), blocks: Some(blocks), operands, scratch, .. } = &mut *task else {
             return Drained::Finished;
         };
+        let begin = Instant::now();
         // SAFETY: `begin` looked the operands up for this recording, and provided scratch of this size; the write lock
         // makes both ours.
         let outcome =
             unsafe { run_alone(blocks, operands, Scratch(base_of(scratch.as_ref(), 0)), 0, &queue.closing) };
+        blocks.pace.note(Instant::now().since(begin));
         match outcome {
             Ok(true) => Drained::Finished,
             Ok(false) => Drained::Failed(closed()),
@@ -254,7 +256,10 @@ impl Execution {
         // size for each seat, of which one thread at a time has this one.
         let end = unsafe { share.work(scratch, seat.number, call) };
         match end {
-            Ok(ShareEnd::Over) => Drained::Finished,
+            Ok(ShareEnd::Over(took)) => {
+                took.inspect(|&took| blocks.pace.note(took));
+                Drained::Finished
+            }
             Ok(ShareEnd::Slice) => Drained::Worked,
             Ok(ShareEnd::Idle { .. }) if queue.is_closing() => Drained::Failed(closed()),
             Ok(ShareEnd::Idle { wide_ahead: true, .. }) => {

@@ -8,6 +8,7 @@
 
 #![allow(unsafe_code, reason = "moves bytes between checked, pinned ranges")]
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use weft_hal::{
@@ -15,7 +16,7 @@ use weft_hal::{
     HostCallEnd, HostCallFlags, Pattern, Pinned, fill_bytes,
 };
 use weft_sync::atomic::{Mutex, lock};
-use weft_sync::{Result, WhileDoing};
+use weft_sync::{Result, WhileDoing, bail};
 use weft_task::{Drained, Process, ProcessOptions, Work, WorkerContext};
 
 use super::pooled::PoolRequest;
@@ -132,11 +133,18 @@ impl Job {
                         length: entry.length,
                     })
                     .collect();
-                let event = ticket.event.take();
-                let to = TicketRef { signals: &ticket.signals, past: &ticket.past, event };
-                match queue.start(blocks, &table, to) {
-                    Ok(()) => return,
-                    Err(status) => Err(status),
+                if ticket.event.is_none()
+                    && let Some(outcome) = queue.run_at_once(&blocks, &table)
+                {
+                    queue.recycle(blocks);
+                    outcome
+                } else {
+                    let event = ticket.event.take();
+                    let to = TicketRef { signals: &ticket.signals, past: &ticket.past, event };
+                    match queue.start(blocks, &table, to) {
+                        Ok(()) => return,
+                        Err(status) => Err(status),
+                    }
                 }
             }
             Job::Pool(request) => return queue.allocate(request, ticket),
@@ -164,7 +172,7 @@ impl Work for Long {
     fn drain(&self, _worker: &WorkerContext<'_>) -> Drained {
         let taken = lock(&self.0).take();
         if let Some((job, mut ticket, queue)) = taken {
-            let outcome = job.run_long(&ticket, &queue);
+            let outcome = contained(|| job.run_long(&ticket, &queue));
             let event = ticket.event.take();
             let to = TicketRef { signals: &ticket.signals, past: &ticket.past, event };
             match outcome {
@@ -176,6 +184,17 @@ impl Work for Long {
         }
         Drained::Finished
     }
+}
+
+/// A panic of the host's function is a failure of its operation.
+fn contained<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<&str>().copied().map(str::to_owned);
+        let text = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
+        // What a payload does when it is dropped is not for this thread to suffer.
+        std::mem::forget(panic);
+        bail!(Internal, "a host function panicked: {text}")
+    })
 }
 
 impl Queue {

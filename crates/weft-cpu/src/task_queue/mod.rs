@@ -5,6 +5,7 @@
 //! | `mod.rs`        | the queue: submission, the control process, closing                     |
 //! | `operation.rs`  | an operation that waits for semaphores                                  |
 //! | `job.rs`        | what operations do when their time has come, the short ones all of it   |
+//! | `at_once.rs`    | recordings that are run by whoever submits them                         |
 //! | `execution.rs`  | recordings that run: one process each                                   |
 //! | `pooled.rs`     | allocations from pools                                                  |
 //! | `past.rs`       | what an operation comes after, and what its signals say about that      |
@@ -23,6 +24,7 @@
 //! 6. **Closing** fails what waits with CANCELLED (deallocations are done first), stops recordings at the next tile, and
 //!    waits until nothing is in flight.
 
+mod at_once;
 mod execution;
 pub(crate) mod job;
 mod operation;
@@ -40,6 +42,7 @@ use weft_task::{Drained, Executor, Process, ProcessOptions, Scope, ScopeOptions,
 
 use crate::block::{BlockBuilder, Blocks};
 use crate::host_memory::HostMemory;
+pub(crate) use at_once::Pace;
 pub(crate) use job::{Job, OwnedRange};
 use operation::Operation;
 use past::Past;
@@ -190,6 +193,14 @@ impl Queue {
             Look::Failed => Ok(()),
             Look::Reached => {
                 let past = Past::of(submission);
+                if event.is_none()
+                    && let Some(outcome) = self.run_at_once(&blocks, table)
+                {
+                    let ticket = TicketRef { signals: submission.signal, past: &past, event };
+                    self.end(ticket, outcome.err());
+                    self.recycle(blocks);
+                    return Ok(());
+                }
                 let ticket = TicketRef { signals: submission.signal, past: &past, event };
                 if let Err(status) = self.start(blocks, table, ticket) {
                     // It was accepted; that it could not begin is told as what it would have met later.

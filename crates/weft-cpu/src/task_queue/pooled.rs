@@ -8,14 +8,14 @@
 //! 4. A deallocation gives its memory back with its own epoch, signals, and advances the tracker. Who was refused for
 //!    that very epoch between the two has to look again, so pools with parked requests are told once more after that.
 
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 
+pub(crate) use weft_hal::pool::ParkedPools;
 use weft_hal::pool::{
     Acquired, Pool, PooledBlock, ReleaseToken, ReleaseWait, Remedy, Request, Requester, WaitFrontier,
 };
 use weft_hal::profile::QueueEvent;
 use weft_hal::{Alloca, AllocaFlags, Buffer, Submission};
-use weft_sync::atomic::{AtomicUsize, Mutex, Ordering, fence, lock};
 use weft_sync::{Result, Tracker, WaitId, WhileDoing, bail};
 
 use super::job::Job;
@@ -192,44 +192,6 @@ impl Parked {
         match self {
             Parked::Release(pool, wait) => drop(pool.cancel_wait(wait)),
             Parked::Frontier(tracker, wait) => drop(tracker.cancel_wait(wait)),
-        }
-    }
-}
-
-/// Pools for which requests are parked; shared by the queues of a device.
-#[derive(Default)]
-pub(crate) struct ParkedPools {
-    count: AtomicUsize,
-    pools: Mutex<Vec<Weak<Pool>>>,
-}
-
-impl ParkedPools {
-    /// A request is parked at this pool.
-    pub(super) fn add(&self, pool: &Arc<Pool>) {
-        let mut pools = lock(&self.pools);
-        if !pools.iter().any(|known| std::ptr::eq(known.as_ptr(), Arc::as_ptr(pool))) {
-            pools.push(Arc::downgrade(pool));
-            self.count.store(pools.len(), Ordering::Relaxed);
-        }
-        drop(pools);
-        // The pool is listed, now the request looks; `look_again` does the mirror image.
-        fence(Ordering::SeqCst);
-    }
-
-    /// Rule 4: epochs were reached. Those who are still refused park again.
-    pub(super) fn look_again(&self) {
-        // The epoch is reached, now the list is looked at; `add` does the mirror image. One of the two sees the other.
-        fence(Ordering::SeqCst);
-        if self.count.load(Ordering::Relaxed) == 0 {
-            return;
-        }
-        let pools = {
-            let mut pools = lock(&self.pools);
-            self.count.store(0, Ordering::Relaxed);
-            std::mem::take(&mut *pools)
-        };
-        for pool in pools.iter().filter_map(Weak::upgrade) {
-            pool.notify();
         }
     }
 }

@@ -1,0 +1,99 @@
+//! Recordings that are run by whoever submits them.
+//!
+//! A hand-over costs more than many recordings take. A thread that submits and then waits would run such a recording in
+//! its wait; this file lets it do so at once, without process and seat.
+//!
+//! 1. Only on threads that lend themselves ([`Executor::lending`]) or work for the executor: others may not be kept.
+//! 2. Only recordings that have shown to be quick. What a recording takes is measured when it runs as a process: the first
+//!    times, and now and then after that.
+//! 3. What the submission brings is alive until the call returns, so nothing is retained.
+//!
+//! [`Executor::lending`]: weft_task::Executor::lending
+
+#![allow(unsafe_code, reason = "promises to `block/` that operands and scratch are those of the recording")]
+
+use std::cell::Cell;
+use std::time::Duration;
+
+use weft_hal::BindingEntry;
+use weft_sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use weft_sync::{Result, WhileDoing};
+use weft_task::float_mode::FlushedDenormals;
+
+use super::{Queue, closed};
+use crate::block::{Blocks, Operands, Scratch, run_alone};
+
+/// A recording that takes no longer is quick.
+const QUICK: Duration = Duration::from_micros(15);
+
+/// A recording that takes no longer on one thread is run by one, however wide it is: a second would come too late.
+const SHORT: Duration = Duration::from_micros(25);
+
+/// Runs between two measurements of a recording that was quick.
+const MEASURED_EVERY: u32 = 64;
+
+/// How a recording ran lately.
+#[derive(Debug, Default)]
+pub(crate) struct Pace {
+    /// Runs that may still be done at once before it is measured again; 0: measure.
+    credit: AtomicU32,
+    is_short: AtomicBool,
+}
+
+impl Pace {
+    /// Uses up a run, if there is one.
+    #[inline]
+    fn take_run(&self) -> bool {
+        // Relaxed, in two steps: a lost count only moves a measurement.
+        let credit = self.credit.load(Ordering::Relaxed);
+        if credit > 0 {
+            self.credit.store(credit - 1, Ordering::Relaxed);
+        }
+        credit > 0
+    }
+
+    /// One thread is enough for it.
+    #[inline]
+    pub(super) fn is_short(&self) -> bool {
+        self.is_short.load(Ordering::Relaxed)
+    }
+
+    /// A run on one thread took so long.
+    pub(super) fn note(&self, took: Duration) {
+        self.is_short.store(took <= SHORT, Ordering::Relaxed);
+        self.credit.store(if took <= QUICK { MEASURED_EVERY } else { 0 }, Ordering::Relaxed);
+    }
+}
+
+thread_local! {
+    /// Room for operands, between two recordings of this thread.
+    static ROOM: Cell<Option<Box<Operands>>> = const { Cell::new(None) };
+}
+
+impl Queue {
+    /// Runs a recording here and now, if that is allowed. `None`: it has to be started.
+    #[inline]
+    pub(super) fn run_at_once(&self, blocks: &Blocks, table: &[BindingEntry<'_>]) -> Option<Result<()>> {
+        if !((blocks.is_narrow || blocks.pace.is_short())
+            && self.executor.is_offered_this_thread()
+            && blocks.pace.take_run())
+        {
+            return None;
+        }
+        let mut operands = ROOM.take().unwrap_or_default();
+        let outcome = self.run_here(blocks, table, &mut operands);
+        operands.release();
+        ROOM.set(Some(operands));
+        Some(outcome.while_doing(|| "executing a command buffer"))
+    }
+
+    fn run_here(&self, blocks: &Blocks, table: &[BindingEntry<'_>], operands: &mut Operands) -> Result<()> {
+        operands.look_up(blocks, table)?;
+        let scratch = self.scratch(blocks, 1)?;
+        let base = scratch.as_ref().map_or(std::ptr::null_mut(), |block| block.base().as_ptr().cast());
+        let _float_mode = FlushedDenormals::enter();
+        // SAFETY: the operands were just looked up for this recording, and the scratch has its size; both are ours.
+        let went_on = unsafe { run_alone(blocks, operands, Scratch(base), 0, &self.closing)? };
+        if went_on { Ok(()) } else { Err(closed()) }
+    }
+}
