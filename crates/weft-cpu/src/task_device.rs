@@ -8,20 +8,21 @@
 
 use std::sync::Arc;
 
+use weft_hal::group::DevicePlace;
 use weft_hal::profile::{OperationKind, Profiler, QueueEvent};
 use weft_hal::{
     Alloca, Allocator, AllocatorBackend, AllocatorWrapper, BindingEntry, Buffer, BufferRange,
     CommandBufferMode, CommandBufferParams, CommandRecorder, Device, DeviceBackend, DeviceId, Dispatch,
     ExecutableBackend, ExecutableParams, ExecuteFlags, File, HostCall, Pattern, Place, Recording, Submission,
 };
-use weft_sync::{Axis, Deadline, Machine, Point, Result, Tracker, TrackerOptions, bail};
+use weft_sync::{Axis, Deadline, Point, Result, bail};
 use weft_task::{Executor, ExecutorOptions};
 
 use crate::block::{BlockBuilder, BlockRecorder, BlockRecording};
 use crate::command_buffer::{InlineRecorder, Program};
 use crate::host_memory::HostMemory;
 use crate::loader::{LoaderOptions, Loaders};
-use crate::task_queue::{Caller, Job, OwnedRange, ParkedPools, PoolRequest, Queue, QueueOptions, job};
+use crate::task_queue::{Caller, Job, OwnedRange, PoolRequest, Queue, QueueOptions, job};
 
 /// What programs know the device as.
 pub const LOCAL_TASK: &str = "local-task";
@@ -39,12 +40,8 @@ pub struct TaskDeviceOptions {
     pub loaders: Arc<Loaders>,
     /// Wrappers around the allocator, innermost first.
     pub allocator_wrappers: Vec<AllocatorWrapper>,
-    /// Tells the queues of several devices of a group apart; see [`Axis`].
-    pub machine: Machine,
-    /// Which device of the group it is.
-    pub device_index: u8,
-    /// What the devices of a group tell each other epochs with; `None`: the device has one of its own.
-    pub tracker: Option<Arc<Tracker>>,
+    /// The place in a group that it is opened for; `None`: it is alone.
+    pub place: Option<DevicePlace>,
 }
 
 impl TaskDeviceOptions {
@@ -61,9 +58,7 @@ impl TaskDeviceOptions {
             inline_transfer_bytes: 256 * 1024,
             loaders: Arc::new(Loaders::new(LoaderOptions::default())),
             allocator_wrappers: Vec::new(),
-            machine: Machine::LOCAL,
-            device_index: 0,
-            tracker: None,
+            place: None,
         }
     }
 }
@@ -71,13 +66,15 @@ impl TaskDeviceOptions {
 /// The backend of the device.
 struct TaskDevice {
     queues: Vec<Arc<Queue>>,
+    place: DevicePlace,
     inline_transfer_bytes: u64,
     memory: HostMemory,
     loaders: Arc<Loaders>,
     profiler: Arc<Profiler>,
 }
 
-/// Makes a local-task device. INVALID_ARGUMENT without executors or with more than 16.
+/// Makes a local-task device. INVALID_ARGUMENT without executors or with more than 16, ALREADY_EXISTS if another one was
+/// opened for the same place.
 pub fn open_task_device(options: &TaskDeviceOptions) -> Result<Arc<Device>> {
     let count = options.executors.len();
     if count == 0 || count > TASK_QUEUES_MAX {
@@ -89,28 +86,26 @@ pub fn open_task_device(options: &TaskDeviceOptions) -> Result<Arc<Device>> {
         allocator = wrapper.apply(allocator)?;
     }
     let profiler = Arc::new(Profiler::new());
-    let tracker = match &options.tracker {
-        Some(tracker) => Arc::clone(tracker),
-        None => {
-            Arc::new(Tracker::new(TrackerOptions { axis_capacity: count as u32, machine: options.machine })?)
-        }
+    let place = match &options.place {
+        Some(place) => place.clone(),
+        None => DevicePlace::alone(count as u32)?,
     };
-    let parked = Arc::new(ParkedPools::default());
     let queue = |(index, executor): (usize, &Executor)| {
-        let axis = options.machine.queue(options.device_index, index as u8);
-        tracker.register(axis, None)?;
+        let axis = place.queue_axis(index as u8);
+        place.tracker().register(axis, None)?;
         Ok(Queue::new(QueueOptions {
             executor: executor.clone(),
             axis,
             memory: memory.clone(),
             profiler: Arc::clone(&profiler),
-            tracker: Arc::clone(&tracker),
-            parked: Arc::clone(&parked),
+            tracker: Arc::clone(place.tracker()),
+            parked: Arc::clone(place.parked_pools()),
         }))
     };
     let queues = options.executors.iter().enumerate().map(queue).collect::<Result<_>>()?;
     let backend = TaskDevice {
         queues,
+        place,
         inline_transfer_bytes: options.inline_transfer_bytes,
         memory,
         loaders: Arc::clone(&options.loaders),
@@ -160,6 +155,10 @@ impl DeviceBackend for TaskDevice {
 
     fn queue_axis(&self, queue: u32) -> Option<(Axis, u64)> {
         self.queues.get(queue as usize).map(|queue| (queue.axis(), queue.completed()))
+    }
+
+    fn place(&self) -> Option<&DevicePlace> {
+        Some(&self.place)
     }
 
     fn query_i64(&self, category: &str, key: &str) -> Option<i64> {

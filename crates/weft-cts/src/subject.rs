@@ -1,7 +1,6 @@
 //! What cases run on: a device, fresh for each case, and shorthands for using it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
 use weft_cpu::loader::{Bundled, LoaderOptions, Loaders};
@@ -130,8 +129,6 @@ fn local_task(shape: TaskShape) -> Subject {
     has.set(Caps::QUEUES, queues > 1);
     has.set(Caps::PARALLEL, workers > 1);
     let open = move |wrappers: &[&str]| {
-        // Queues of devices that are open at the same time are told apart by it.
-        static NEXT: AtomicU8 = AtomicU8::new(0);
         let executor = || {
             let options = ExecutorOptions { workers: workers as usize, ..ExecutorOptions::default() };
             Executor::new(&options).expect("the executor starts")
@@ -140,7 +137,6 @@ fn local_task(shape: TaskShape) -> Subject {
             inline_transfer_bytes,
             loaders: loaders(),
             allocator_wrappers: parsed(wrappers),
-            device_index: NEXT.fetch_add(1, Ordering::Relaxed),
             ..TaskDeviceOptions::on((0..queues).map(|_| executor()).collect())
         };
         open_task_device(&options).expect("the device opens")

@@ -3,8 +3,9 @@
 //! [`Device`] checks every argument (`validate.rs`, `command/`) and hands normalised operations to its
 //! [`DeviceBackend`]. Which backend it is was decided at creation; nothing here depends on it.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
+use weft_sync::atomic::Mutex;
 use weft_sync::{Axis, Deadline, Point, Result, bail, wait_all, wait_any};
 
 use crate::allocator::Allocator;
@@ -16,6 +17,7 @@ use crate::command::{
 use crate::event::{Channel, Event};
 use crate::executable::{Executable, ExecutableBackend, ExecutableParams};
 use crate::file::File;
+use crate::group::{DevicePlace, Membership};
 use crate::memory::{BufferParams, MemoryAccess, PlacementFlags, QueueAffinity, WHOLE_BUFFER};
 use crate::pool::Pool;
 use crate::profile::{ProfileOptions, Profiler};
@@ -41,6 +43,12 @@ pub trait DeviceBackend: Send + Sync + 'static {
     /// The timeline of a queue, and how many epochs of it are completed. `None` for devices without timelines.
     fn queue_axis(&self, queue: u32) -> Option<(Axis, u64)> {
         let _ = queue;
+        None
+    }
+
+    /// Where the device stands: by this its queues name their timelines. `None` for devices without timelines, which may
+    /// join a group anywhere.
+    fn place(&self) -> Option<&DevicePlace> {
         None
     }
 
@@ -148,14 +156,21 @@ pub struct Device {
     identifier: String,
     allocator: Arc<Allocator>,
     backend: Box<dyn DeviceBackend>,
+    /// The group that it is in, while some group holds it there.
+    pub(crate) membership: Mutex<Weak<Membership>>,
 }
 
 /// Creation and questions.
 impl Device {
     /// A device over a backend. `identifier` is what programs match patterns against, such as `local-sync`.
     pub fn new(identifier: &str, allocator: Allocator, backend: Box<dyn DeviceBackend>) -> Arc<Device> {
-        let identifier = identifier.to_owned();
-        Arc::new(Device { id: allocator.device(), identifier, allocator: Arc::new(allocator), backend })
+        Arc::new(Device {
+            id: allocator.device(),
+            identifier: identifier.to_owned(),
+            allocator: Arc::new(allocator),
+            backend,
+            membership: Mutex::new(Weak::new()),
+        })
     }
 
     /// Tells it apart from the other devices of this process.
@@ -182,6 +197,11 @@ impl Device {
     /// they ended. `None` for devices whose queues have none.
     pub fn queue_axis(&self, queue: u32) -> Option<(Axis, u64)> {
         self.backend.queue_axis(queue)
+    }
+
+    /// Where the device stands: by this its queues name their timelines. `None` for devices whose queues have none.
+    pub fn place(&self) -> Option<&DevicePlace> {
+        self.backend.place()
     }
 
     /// Answers a query; `None` if nobody knows the category or key.

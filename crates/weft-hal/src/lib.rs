@@ -29,6 +29,7 @@ mod event;
 mod executable;
 mod fence;
 mod file;
+pub mod group;
 mod host_block;
 mod mapping;
 mod mask_text;

@@ -8,6 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 use weft_cpu::loader::{LoaderOptions, Loaders};
 use weft_cpu::{SyncDeviceOptions, TaskDeviceOptions, WorkerSpans, open_sync_device, open_task_device};
+use weft_hal::group::DevicePlace;
 use weft_hal::{AllocatorWrapper, Device, open_null_device};
 use weft_sync::{Result, WhileDoing, bail};
 use weft_task::{Executor, ExecutorOptions, Observer, TaskOptions};
@@ -19,7 +20,7 @@ pub struct Driver {
     pub name: &'static str,
     /// One line for people.
     pub description: &'static str,
-    open: fn(&DeviceOptions) -> Result<Arc<Device>>,
+    open: fn(&DeviceOptions, Option<DevicePlace>) -> Result<Arc<Device>>,
 }
 
 /// The driver that is used when none is named.
@@ -39,7 +40,7 @@ const DRIVERS: &[Driver] = &[
     Driver {
         name: "null",
         description: "Checks and allocates like a device, but computes nothing",
-        open: |_| Ok(open_null_device()),
+        open: |_, _| Ok(open_null_device()),
     },
 ];
 
@@ -76,7 +77,8 @@ impl fmt::Debug for DeviceOptions {
     }
 }
 
-fn open_local_sync(options: &DeviceOptions) -> Result<Arc<Device>> {
+/// It has no timelines, so any place will do.
+fn open_local_sync(options: &DeviceOptions, _place: Option<DevicePlace>) -> Result<Arc<Device>> {
     open_sync_device(&SyncDeviceOptions {
         loaders: Arc::clone(&options.loaders),
         allocator_wrappers: options.allocator_wrappers.clone(),
@@ -84,7 +86,7 @@ fn open_local_sync(options: &DeviceOptions) -> Result<Arc<Device>> {
 }
 
 /// One executor and one queue for each topology: one, or one a node.
-fn open_local_task(options: &DeviceOptions) -> Result<Arc<Device>> {
+fn open_local_task(options: &DeviceOptions, place: Option<DevicePlace>) -> Result<Arc<Device>> {
     let task = &options.task;
     let topologies = task.topology.machine().and_then(|machine| task.topology.resolve(&machine))?;
     let mut executors = Vec::with_capacity(topologies.len());
@@ -109,6 +111,7 @@ fn open_local_task(options: &DeviceOptions) -> Result<Arc<Device>> {
     let device = open_task_device(&TaskDeviceOptions {
         loaders: Arc::clone(&options.loaders),
         allocator_wrappers: options.allocator_wrappers.clone(),
+        place,
         ..TaskDeviceOptions::on(executors)
     })?;
     if let Some(profiler) = device.profiler() {
@@ -152,8 +155,17 @@ pub fn open_device(uri: &str) -> Result<Arc<Device>> {
     open_device_with(uri, &DeviceOptions::default())
 }
 
-/// As [`open_device`], made in a particular way.
+/// As [`open_device`], made in a particular way. The device is in no group; those that a session opens by URI are.
 pub fn open_device_with(uri: &str, options: &DeviceOptions) -> Result<Arc<Device>> {
+    open_device_at(uri, options, None)
+}
+
+/// As [`open_device_with`], for this place in a group.
+pub(crate) fn open_device_at(
+    uri: &str,
+    options: &DeviceOptions,
+    place: Option<DevicePlace>,
+) -> Result<Arc<Device>> {
     let (name, rest) = uri.split_once("://").unwrap_or((uri, ""));
     let driver = Driver::find(name)?;
     // No driver has parameters yet; unknown ones are ignored.
@@ -161,5 +173,5 @@ pub fn open_device_with(uri: &str, options: &DeviceOptions) -> Result<Arc<Device
     if !path.is_empty() {
         bail!(NotFound, "device paths are not supported: '{path}' in '{uri}'");
     }
-    (driver.open)(options).while_doing(|| format!("opening device `{uri}`"))
+    (driver.open)(options, place).while_doing(|| format!("opening device `{uri}`"))
 }

@@ -1,16 +1,22 @@
 //! What programs of one host share: the devices, the type registry, where traces go.
 //!
+//! 1. Devices are opened together, when the first is needed; the order of ordinals is: those that were given, then those
+//!    named by URI.
+//! 2. Those that the session opens are one group: their timelines have names of their own, and one tracker hears of all.
+//!    Devices that were given stay in what group they are in.
+//!
 //! What lives here: [`Session`] and its builder. What does not: loading and linking (see `program.rs`), opening a
 //! device by URI (see `drivers.rs`).
 
-use crate::drivers::{DEFAULT_DRIVER, DeviceOptions, open_device_with};
+use crate::drivers::{DEFAULT_DRIVER, DeviceOptions, open_device_at};
 use crate::hal_module::{self, HalModuleOptions, TraceSink};
 use crate::program::{Program, ProgramBuilder};
 use std::fmt;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use weft_hal::Device;
-use weft_sync::{Result, bail};
+use weft_hal::group::{DeviceGroup, GroupBuilder};
+use weft_sync::{Result, Status, bail};
 use weft_vm::{Instance, InstanceOptions, Module, PrintHook};
 
 /// Devices and types that several programs share. Cheap to clone; all clones are the same session.
@@ -33,7 +39,14 @@ struct Inner {
     device_options: Option<DeviceOptions>,
     lead_device: usize,
     trace: Option<TraceSink>,
-    devices: OnceLock<Result<Vec<Arc<Device>>>>,
+    devices: OnceLock<Result<Opened>>,
+}
+
+/// The devices, once they are open.
+struct Opened {
+    devices: Vec<Arc<Device>>,
+    /// Those of them that were opened by URI.
+    group: Option<Arc<DeviceGroup>>,
 }
 
 impl Session {
@@ -59,10 +72,24 @@ impl Session {
 
     /// The devices in the order of their ordinals. Opens them if that has not happened yet.
     pub fn devices(&self) -> Result<&[Arc<Device>]> {
-        match self.0.devices.get_or_init(|| self.0.open_devices()) {
-            Ok(devices) => Ok(devices),
-            Err(status) => Err(status.clone()),
-        }
+        Ok(&self.opened()?.devices)
+    }
+
+    /// The group of the devices that the session opened by URI, in their order. `None` if all devices were given. Opens
+    /// them if that has not happened yet.
+    ///
+    /// ```
+    /// let session = weft::Session::builder().device("local-task").device("local-sync").build()?;
+    /// let group = session.group()?.expect("there are devices");
+    /// assert_eq!(group.membership(0).can_wait_from, 0b10);
+    /// # weft::Result::Ok(())
+    /// ```
+    pub fn group(&self) -> Result<Option<&Arc<DeviceGroup>>> {
+        Ok(self.opened()?.group.as_ref())
+    }
+
+    fn opened(&self) -> Result<&Opened> {
+        self.0.devices.get_or_init(|| self.0.open_devices()).as_ref().map_err(Status::clone)
     }
 
     /// The device that inputs live on and that programs prefer for shared buffers.
@@ -74,7 +101,7 @@ impl Session {
     /// Runs `body`, a call of a program: what it submits to the lead device may be left to its own waits.
     pub(crate) fn lending<R>(&self, body: impl FnOnce() -> R) -> R {
         match self.0.devices.get() {
-            Some(Ok(devices)) => devices[self.0.lead_device].lending(body),
+            Some(Ok(opened)) => opened.devices[self.0.lead_device].lending(body),
             // Nothing was opened, so nothing is submitted to it.
             _ => body(),
         }
@@ -102,19 +129,31 @@ impl fmt::Debug for Session {
 }
 
 impl Inner {
-    fn open_devices(&self) -> Result<Vec<Arc<Device>>> {
-        let options = self.device_options.clone().unwrap_or_default();
+    fn open_devices(&self) -> Result<Opened> {
         let mut devices = self.given_devices.clone();
-        for uri in &self.device_uris {
-            devices.push(open_device_with(uri, &options)?);
-        }
-        if devices.is_empty() {
-            devices.push(open_device_with(DEFAULT_DRIVER, &options)?);
-        }
+        let default = [DEFAULT_DRIVER.to_owned()];
+        let uris =
+            if devices.is_empty() && self.device_uris.is_empty() { &default } else { &*self.device_uris };
+        let group = self.open_group(uris)?;
+        devices.extend(group.iter().flat_map(|group| group.devices()).cloned());
         if self.lead_device >= devices.len() {
             bail!(OutOfRange, "lead device {} of {} devices", self.lead_device, devices.len());
         }
-        Ok(devices)
+        Ok(Opened { devices, group })
+    }
+
+    fn open_group(&self, uris: &[String]) -> Result<Option<Arc<DeviceGroup>>> {
+        if uris.is_empty() {
+            return Ok(None);
+        }
+        let options = self.device_options.clone().unwrap_or_default();
+        let mut builder = GroupBuilder::local(uris.len())?;
+        for uri in uris {
+            let device = open_device_at(uri, &options, Some(builder.place()?))?;
+            // Workers of a device may be spread over several nodes, so it is next to none in particular.
+            builder.add(&device, 0)?;
+        }
+        builder.build().map(Some)
     }
 }
 

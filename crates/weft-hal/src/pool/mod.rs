@@ -57,6 +57,7 @@ mod block;
 mod budget;
 mod kinds;
 mod ledger;
+mod parked;
 mod pass_through;
 mod releases;
 mod set;
@@ -70,6 +71,7 @@ pub use kinds::{
     ARENA_DEATH_ENTRIES, BLOCK_DEATH_ENTRIES, BLOCKS_MAX, EpochQuery, FixedBlockOptions, PoolSource,
     RANGE_DEATH_ENTRIES, SLABS_MAX, TlsfOptions,
 };
+pub use parked::ParkedPools;
 pub use releases::{ReleaseToken, ReleaseWait};
 pub use set::PoolSet;
 pub use slab::{HostSlabs, SlabProperties, SlabProvider};
