@@ -8,6 +8,7 @@ mod coverage;
 mod layers;
 mod sanitize;
 mod source;
+mod stress;
 mod tidy;
 
 use std::process::ExitCode;
@@ -53,6 +54,11 @@ const TASKS: &[Task] = &[
         name: "storm",
         help: "an executor started, stopped, cancelled, rescheduled at random: `storm [minutes]`",
         run: sanitize::storm,
+    },
+    Task {
+        name: "stress",
+        help: "the device suite on local-task up to 1,000 times: `stress [minutes]`",
+        run: stress::run,
     },
     Task {
         name: "fuzz",

@@ -5,10 +5,11 @@
 
 use std::path::{Path, PathBuf};
 use weft::hal::BufferView;
+use weft::task::{TaskOptions, TopologyRequest, WorkerChoice};
 use weft::vm::List;
 use weft::vm::isa::Kind;
 use weft::vm::signature::Argument;
-use weft::{Code, Function, Result, Session, Status, Tensor, Value};
+use weft::{Code, DeviceOptions, Function, Result, Session, Status, Tensor, Value};
 
 #[derive(Default)]
 struct Case {
@@ -62,23 +63,39 @@ fn read_tolerance(text: &str) -> Option<(f64, f64)> {
     Some((absolute.parse().expect("a number"), relative.parse().expect("a number")))
 }
 
+/// A session on workers.
+fn workers(count: usize) -> Result<Session> {
+    let topology = TopologyRequest { workers: WorkerChoice::Count(count), ..TopologyRequest::default() };
+    let task = TaskOptions { topology, ..TaskOptions::default() };
+    let options = DeviceOptions { task, ..DeviceOptions::default() };
+    Session::builder().device("local-task").device_options(options).build()
+}
+
 /// The text that `weft run` prints to stdout.
-fn run(case: &Case) -> Result<String> {
-    let mut program = Session::new()?.program();
+fn run(session: &Session, case: &Case) -> Result<String> {
+    let function = load(session, case)?;
+    call(&function, case)
+}
+
+fn load(session: &Session, case: &Case) -> Result<Function> {
+    let mut program = session.program();
     for module in &case.modules {
         program = program.file(folder().join(module))?;
     }
     let program = program.load()?;
-    let function = match &case.function {
-        Some(name) => program.function(name)?,
-        None => program.default_function()?,
-    };
-    let arguments = read_arguments(&function, &case.inputs)?;
+    match &case.function {
+        Some(name) => program.function(name),
+        None => program.default_function(),
+    }
+}
+
+fn call(function: &Function, case: &Case) -> Result<String> {
+    let arguments = read_arguments(function, &case.inputs)?;
     let mut results = Vec::new();
     function.invoke(arguments, &mut results)?;
     let mut text = format!("EXEC @{}\n", function.name());
     for (index, result) in results.iter().enumerate() {
-        text.push_str(&format!("result[{index}]: {}\n", print(&function, &result.clone().into())?));
+        text.push_str(&format!("result[{index}]: {}\n", print(function, &result.clone().into())?));
     }
     Ok(text)
 }
@@ -158,8 +175,12 @@ fn is_equal(actual: &str, expected: &str, tolerance: Option<(f64, f64)>) -> bool
         && actual.iter().zip(&expected).all(|(actual, expected)| same(actual, expected))
 }
 
-fn check(case: &Case) -> std::result::Result<(), String> {
-    match (run(case), case.fails) {
+fn check(session: &Session, case: &Case) -> std::result::Result<(), String> {
+    check_text(run(session, case), case)
+}
+
+fn check_text(text: Result<String>, case: &Case) -> std::result::Result<(), String> {
+    match (text, case.fails) {
         (Ok(text), false) => {
             let path = folder().join("expected").join(format!("{}.txt", case.name));
             let expected = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
@@ -179,22 +200,90 @@ fn check(case: &Case) -> std::result::Result<(), String> {
     }
 }
 
-/// All programs give the text that the reference gives.
-#[test]
-fn programs_print_what_the_reference_prints() {
+fn is_plain(case: &Case) -> bool {
+    case.flags.is_empty() && !case.inputs.iter().any(|input| input.contains(['@', '+', '*']))
+}
+
+fn check_all(session: &Session) {
     let cases = read_manifest();
-    let is_plain = |case: &&Case| {
-        case.flags.is_empty() && !case.inputs.iter().any(|input| input.contains(['@', '+', '*']))
-    };
     let mut failures = Vec::new();
     let mut count = 0;
-    for case in cases.iter().filter(is_plain) {
+    for case in cases.iter().filter(|case| is_plain(case)) {
         count += 1;
-        if let Err(problem) = check(case) {
+        if let Err(problem) = check(session, case) {
             failures.push(format!("{}: {problem}", case.name));
         }
     }
     println!("{count} of {} cases, {} failed", cases.len(), failures.len());
     assert!(count > 20, "only {count} cases were found");
     assert!(failures.is_empty(), "{} of {count} cases failed:\n\n{}", failures.len(), failures.join("\n\n"));
+}
+
+/// All programs give the text that the reference gives.
+#[test]
+fn programs_print_what_the_reference_prints() {
+    check_all(&Session::new().unwrap());
+}
+
+/// The same on workers: all programs one after the other on one device.
+#[test]
+fn programs_print_the_same_on_one_worker() {
+    check_all(&workers(1).unwrap());
+}
+
+#[test]
+fn programs_print_the_same_on_two_workers() {
+    check_all(&workers(2).unwrap());
+}
+
+#[test]
+fn programs_print_the_same_on_eight_workers() {
+    check_all(&workers(8).unwrap());
+}
+
+/// Calls of one function in a row; under the race detector as many as it takes to meet rare orders.
+const REPEATS: usize = if cfg!(tsan) { 200 } else { 30 };
+
+/// Programs of every shape: wide and narrow kernels, transients, control flow on results, asynchronous calls, updates,
+/// indirect dispatches, bytecode kernels.
+const CHOSEN: [&str; 12] = [
+    "attention",
+    "matmul_dynamic",
+    "softmax",
+    "reductions",
+    "gather_scatter",
+    "control_flow_tensors",
+    "async_basic",
+    "layer_norm",
+    "dispatch_by_hand",
+    "dynamic_shapes",
+    "game_of_life",
+    "vmvx_bytecode",
+];
+
+/// A dozen programs on workers, called again and again, also by several threads at once.
+#[test]
+fn chosen_programs_stay_right_when_they_are_repeated() {
+    let cases = read_manifest();
+    for count in [1, 2, 8] {
+        let session = workers(count).unwrap();
+        for name in CHOSEN {
+            let module = format!("{name}.vmfb");
+            let is_chosen = |case: &&Case| case.modules == [module.clone()] && is_plain(case) && !case.fails;
+            let case = cases.iter().find(is_chosen).unwrap_or_else(|| panic!("no case of {name}"));
+            let function = load(&session, case).unwrap();
+            std::thread::scope(|scope| {
+                for _ in 0..2 {
+                    scope.spawn(|| {
+                        for repeat in 0..REPEATS {
+                            let outcome = check_text(call(&function, case), case);
+                            outcome.unwrap_or_else(|problem| {
+                                panic!("{name}, {count} workers, {repeat}: {problem}")
+                            });
+                        }
+                    });
+                }
+            });
+        }
+    }
 }

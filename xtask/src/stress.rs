@@ -1,0 +1,28 @@
+//! The conformance suites again and again: what goes wrong once in a thousand times.
+
+use std::time::{Duration, Instant};
+
+use crate::{Outcome, source};
+
+/// Repetitions after which it is enough.
+const REPETITIONS_MAX: u32 = 1000;
+
+/// `stress [minutes]`: the whole device suite on local-task up to 1,000 times, or as often as fits (30 minutes unless
+/// told). Says how often it ran.
+pub fn run(arguments: &[String]) -> Outcome {
+    let minutes = arguments.first().map_or("30", String::as_str);
+    let minutes: u64 = minutes.parse().map_err(|_| format!("expected minutes, found `{minutes}`"))?;
+    let suite =
+        ["test", "--release", "--package", "weft-cts", "--test", "local_task", "--test", "random_recordings"];
+    // Built before the clock starts.
+    source::command("cargo", &[&suite[..], &["--no-run"]].concat(), &[])?;
+    let end = Instant::now() + Duration::from_secs(60 * minutes);
+    let mut count = 0;
+    while count < REPETITIONS_MAX && Instant::now() < end {
+        source::command("cargo", &[&suite[..], &["--quiet"]].concat(), &[])
+            .map_err(|why| format!("repetition {}: {why}", count + 1))?;
+        count += 1;
+    }
+    println!("the device suite passed {count} times");
+    Ok(())
+}
