@@ -11,7 +11,10 @@ use std::time::{Duration, Instant};
 use weft_bench::{Subject, Table, measure};
 use weft_sync::park::Word;
 use weft_sync::{Deadline, Semaphore};
-use weft_task::{Drained, Executor, ExecutorOptions, Process, ProcessOptions, Work, WorkerContext};
+use weft_task::{
+    Drained, Executor, ExecutorOptions, Machine, Process, ProcessOptions, ProcessorSet, Topology, Work,
+    WorkerContext, allowed_processors, set_allowed_processors,
+};
 
 /// A count of things done, on which one thread sleeps until it is what it wants.
 struct Done(Word, AtomicU32);
@@ -104,9 +107,15 @@ fn wanted(name: &str) -> bool {
 
 /// A thread that answers, by futex or by spinning.
 fn hand_over<R>(spin: bool, body: impl FnOnce(&mut dyn FnMut()) -> R) -> R {
+    hand_over_to(None, spin, body)
+}
+
+/// As [`hand_over`], with the thread that answers on one processor.
+fn hand_over_to<R>(processor: Option<u32>, spin: bool, body: impl FnOnce(&mut dyn FnMut()) -> R) -> R {
     let (ask, answer, end) = (Done::new(), Done::new(), AtomicBool::new(false));
     std::thread::scope(|scope| {
         scope.spawn(|| {
+            processor.inspect(|&processor| pin(processor));
             for turn in 1.. {
                 if spin {
                     ask.spin_until(turn)
@@ -232,6 +241,41 @@ fn wakes(table: &Table) {
         ]),
         us(13.3),
     );
+}
+
+fn pin(processor: u32) {
+    set_allowed_processors(&ProcessorSet::from_iter([processor])).expect("the processor is there");
+}
+
+/// The first group again, with both threads in their place. Where they are left to the system a pair that hands over
+/// finds itself on one processor or on two, and a wake of a processor that sleeps costs ten times as much: rows of one
+/// run may then be of different worlds. These are not.
+fn placed_wakes(table: &Table) {
+    let before = allowed_processors().expect("the system tells");
+    let machine = Machine::read_system().expect("the system tells");
+    for (name, worker) in [("one processor", 0), ("two processors", 1)] {
+        pin(0);
+        let Ok(topology) = Topology::from_processor_ids(&machine, &[worker]) else { continue };
+        let options = ExecutorOptions {
+            topology: Some(topology),
+            local_memory_bytes: 4096,
+            ..ExecutorOptions::default()
+        };
+        let executor = Executor::new(&options).expect("threads are to be had");
+        hand_over_to(Some(worker), false, |futex| {
+            table.group(
+                &format!("wake one sleeping worker, {name}"),
+                &measure(vec![
+                    Subject::new("floor: futex there and back", futex),
+                    Subject::new("weft, the caller sleeps", run_and_wait(&executor, 1, 1)),
+                    Subject::new("weft, ten one after the other", chain(&executor, 10)),
+                    Subject::new("weft, 100 tiles", run_and_wait(&executor, 100, 1)),
+                ]),
+                None,
+            );
+        });
+    }
+    set_allowed_processors(&before).expect("it was so before");
 }
 
 /// `count` immediate processes, each activated by the one before.
@@ -451,6 +495,9 @@ fn main() {
     let table = Table::begin("executor");
     if wanted("wakes") {
         wakes(&table);
+    }
+    if wanted("placed") {
+        placed_wakes(&table);
     }
     if wanted("tiles") {
         tile_cost(&table);

@@ -125,7 +125,7 @@ impl TaskShape {
 
 fn local_task(shape: TaskShape) -> Subject {
     let TaskShape { name, workers, queues, inline_transfer_bytes, lends } = shape;
-    let mut has = Caps::WORK | Caps::ASYNC | Caps::FRONTIERS | Caps::WRAPPERS | Caps::REUSE;
+    let mut has = Caps::WORK | Caps::ASYNC | Caps::FRONTIERS | Caps::POOLS | Caps::WRAPPERS | Caps::REUSE;
     has.set(Caps::QUEUES, queues > 1);
     has.set(Caps::PARALLEL, workers > 1);
     let open = move |wrappers: &[&str]| {

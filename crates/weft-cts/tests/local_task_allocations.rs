@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use weft_cts::subject::{self, Subject, point, semaphore, soon};
 use weft_hal::{
-    BindingEntry, CommandBufferMode, ExecuteFlags, ExecutionStage, Operand, QueueAffinity, Region, Submission,
-    WHOLE_BUFFER,
+    BindingEntry, CommandBufferMode, ExecuteFlags, ExecutionStage, Operand, QueueAffinity, Region,
+    Submission, WHOLE_BUFFER,
 };
 use weft_sync::{Deadline, Semaphore};
 
@@ -101,7 +101,9 @@ fn submissions_allocate_nothing_in_steady_state() {
         for tiles in [1, 64] {
             let bindings = [Operand::direct(&target, 0, WHOLE_BUFFER)];
             let dispatched = allocations(&subject, |at| {
-                device.queue_dispatch(at, &subject.dispatch("count_each", [tiles, 1, 1], &[], &bindings)).unwrap();
+                device
+                    .queue_dispatch(at, &subject.dispatch("count_each", [tiles, 1, 1], &[], &bindings))
+                    .unwrap();
             });
             check(&format!("a dispatch of {tiles} workgroups"), dispatched);
         }

@@ -20,6 +20,7 @@ crate::cases! { $ HOST_CALL for_each_host_call_case {
     host_calls_may_submit: Caps::WORK;
     host_calls_of_failed_waits_are_dropped: Caps::NONE;
     host_calls_do_not_hold_up_the_queue_when_deferred: Caps::WORK;
+    host_calls_that_panic_fail_their_signals: Caps::ASYNC;
 } }
 
 pub(super) fn host_call(
@@ -205,4 +206,14 @@ fn host_calls_do_not_hold_up_the_queue_when_deferred(subject: &Subject) {
     assert!(!taken.query().unwrap());
     weft_hal::signal_all(&kept.lock().unwrap()).unwrap();
     subject.passes(&taken);
+}
+
+/// Nobody is left waiting, and the thread goes on. On an inline device the panic is the caller's own.
+fn host_calls_that_panic_fail_their_signals(subject: &Subject) {
+    let signal = [point(&semaphore(0), 1)];
+    let call = host_call(HostCallFlags::empty(), |_| panic!("a mistake of the host, made on purpose"));
+    subject.device.queue_host_call(&Submission { signal: &signal, ..NOW }, call).unwrap();
+    let outcome = signal[0].semaphore.wait(1, crate::subject::soon());
+    assert_ne!(outcome.expect_err("it cannot succeed").code(), Code::DeadlineExceeded);
+    subject.run(|at| subject.device.queue_barrier(at)).unwrap();
 }

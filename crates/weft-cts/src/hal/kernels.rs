@@ -8,7 +8,7 @@ use weft_cpu::native::{
 };
 use weft_sync::Result;
 
-use super::gate;
+use super::gate::{self, Manner};
 
 /// Name of the library.
 pub const LIBRARY: &str = "conformance";
@@ -276,13 +276,13 @@ impl NativeKernel for LeaveFloatMode {
     }
 }
 
-fn pass_gate(workgroup: &Workgroup<'_>, work: impl FnOnce()) -> Outcome {
+fn pass_gate(workgroup: &Workgroup<'_>, manner: Manner, work: impl FnOnce()) -> Outcome {
     let visit = gate::Visit {
         workgroup: linear_id(workgroup),
         processor: workgroup.processor_id(),
         thread: std::thread::current().id(),
     };
-    gate::pass(workgroup.constants()[0], visit, work).ok_or_else(|| "nobody opened the gate".into())
+    gate::pass(workgroup.constants()[0], visit, manner, work).map_err(KernelError::from)
 }
 
 /// Passes the gate of constant 0.
@@ -293,24 +293,21 @@ impl NativeKernel for Visit {
     const SPEC: KernelSpec = KernelSpec { constant_count: 1, ..KernelSpec::new("visit") };
 
     fn run(_state: &(), workgroup: &mut Workgroup<'_>) -> Outcome {
-        pass_gate(workgroup, || ())
+        pass_gate(workgroup, Manner::Patient, || ())
     }
 }
 
-/// Fails at once where the linear id is constant 1; passes the gate of constant 0 and marks out\[linear id\] elsewhere.
+/// Passes the gate of constant 0 and marks out\[linear id\]; fails at once if another one waits there.
 pub struct VisitAndFail;
 
 impl NativeKernel for VisitAndFail {
     type State = ();
     const SPEC: KernelSpec =
-        KernelSpec { constant_count: 2, bindings: &[writes(4)], ..KernelSpec::new("visit_and_fail") };
+        KernelSpec { constant_count: 1, bindings: &[writes(4)], ..KernelSpec::new("visit_and_fail") };
 
     fn run(_state: &(), workgroup: &mut Workgroup<'_>) -> Outcome {
-        let (out, linear) = (workgroup.output::<u32>(0), linear_id(workgroup));
-        if linear == workgroup.constants()[1] {
-            return Err("asked to fail at once".into());
-        }
-        pass_gate(workgroup, || out.set(linear as usize, 1))
+        let (out, linear) = (workgroup.output::<u32>(0), linear_id(workgroup) as usize);
+        pass_gate(workgroup, Manner::Jealous, || out.set(linear, 1))
     }
 }
 
@@ -328,7 +325,7 @@ impl NativeKernel for VisitAndWrite {
     fn run(_state: &(), workgroup: &mut Workgroup<'_>) -> Outcome {
         let (out, linear) = (workgroup.output::<u32>(0), linear_id(workgroup) as usize);
         let value = workgroup.constants()[1];
-        pass_gate(workgroup, || out.set(linear, out.get(linear).wrapping_add(value)))
+        pass_gate(workgroup, Manner::Patient, || out.set(linear, out.get(linear).wrapping_add(value)))
     }
 }
 

@@ -6,6 +6,7 @@
 //! 4. At the end everything that is kept or ready is told CANCELLED, and the thread is waited for.
 
 use std::collections::{HashMap, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
@@ -124,7 +125,9 @@ impl Shared {
 
     fn run(&self, operation: Operation, outcome: Result<()>) {
         let Operation { wait, signal, work } = operation;
-        let ended = match work(outcome) {
+        let worked = catch_unwind(AssertUnwindSafe(|| work(outcome)));
+        let panicked = |_| Err(Status::new(Code::Internal, "the work panicked"));
+        let ended = match worked.unwrap_or_else(panicked) {
             Ok(HostCallEnd::Done) => self.signal(&wait, &signal),
             Ok(HostCallEnd::Deferred) => Ok(()),
             Err(status) => Err(status),
