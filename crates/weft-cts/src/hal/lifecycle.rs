@@ -287,9 +287,11 @@ fn ends_with_files_being_read(subject: &Subject) {
     let file = Arc::new(File::from_positional(MemoryAccess::READ, Box::new(Slow(Arc::clone(&slow)))));
     let buffer = doomed.buffer(64);
     let signals = fresh(3);
-    for signal in signals.chunks(1) {
+    for (index, signal) in signals.chunks(1).enumerate() {
         let at = Submission { signal, ..NOW };
-        doomed.device.queue_read(&at, &file, 0, &Region::whole(&buffer)).unwrap();
+        // Nothing orders the reads, so each has bytes of its own.
+        let part = crate::subject::region(&buffer, 16 * index as u64, 16);
+        doomed.device.queue_read(&at, &file, 0, &part).unwrap();
     }
     drop(buffer);
     slow.until(|state| state.0 > 0);
