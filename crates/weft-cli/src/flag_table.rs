@@ -244,6 +244,17 @@ pub const TRACE: Group = Group {
     )],
 };
 
+/// Looking at what was recorded.
+pub const RECORDINGS: Group = Group {
+    title: "recordings",
+    flags: &[flag(
+        "dump_blocks",
+        Kind::Switch,
+        "Prints on standard error every command buffer that the program records, as the local-task device\n\
+         keeps it: blocks of commands, regions that barriers end, what is looked up when it runs.",
+    )],
+};
+
 /// `weft bench`.
 pub const BENCH: Group = Group {
     title: "measuring",
@@ -378,6 +389,7 @@ pub const DEVICE_LISTING: Group = Group {
 const ELSEWHERE: &[(&str, &str)] = &[
     ("task_", "configures the local-task device; it is a flag of run, bench, check and devices"),
     ("dump_task_topologies", "describes the local-task device; weft devices does that"),
+    ("blocks", "shows recordings, which exist only while a program runs; weft run --dump_blocks does that"),
     ("cuda_", "configures a GPU driver, which weft does not have"),
     ("hip_", "configures a GPU driver, which weft does not have"),
     ("vulkan_", "configures a GPU driver, which weft does not have"),

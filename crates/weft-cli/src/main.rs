@@ -3,6 +3,7 @@
 //! What lives here: the list of commands and how the program ends. Each command has a file of its own.
 
 mod bench;
+mod blocks;
 mod check;
 mod compare;
 mod devices;
@@ -67,6 +68,7 @@ const COMMANDS: &[Command] = &[
             &table::WORKERS,
             &table::DIAGNOSTICS,
             &table::TRACE,
+            &table::RECORDINGS,
         ],
         run: run::run,
     },

@@ -13,7 +13,7 @@ use weft::{CheckLog, Deadline, DeviceOptions, Function, Program, Session};
 use crate::failure::{Outcome, complain};
 use crate::flags::Flags;
 use crate::task_flags::task_options;
-use crate::{devices, load};
+use crate::{blocks, devices, load};
 
 /// More modules than this are a mistake, such as a file pattern in the wrong folder.
 const MODULES_MAX: usize = 64;
@@ -48,6 +48,9 @@ pub fn session(flags: &Flags) -> Outcome<Session> {
     let mut session = Session::builder().lead_device(flags.count("device_lead_allocator") as usize);
     for device in flags.list("device") {
         session = session.device(device);
+    }
+    if flags.has("dump_blocks") && flags.switch("dump_blocks") {
+        session = session.recorded(blocks::printer());
     }
     let wrappers = flags.list("device_allocator");
     let parsed = wrappers.iter().map(|text| AllocatorWrapper::parse(text)).collect::<Result<_>>();

@@ -9,7 +9,7 @@
 //! device by URI (see `drivers.rs`).
 
 use crate::drivers::{DEFAULT_DRIVER, DeviceOptions, open_device_at};
-use crate::hal_module::{self, HalModuleOptions, TraceSink};
+use crate::hal_module::{self, HalModuleOptions, RecordingSink, TraceSink};
 use crate::program::{Program, ProgramBuilder};
 use std::fmt;
 use std::path::Path;
@@ -39,6 +39,7 @@ struct Inner {
     device_options: Option<DeviceOptions>,
     lead_device: usize,
     trace: Option<TraceSink>,
+    recorded: Option<RecordingSink>,
     devices: OnceLock<Result<Opened>>,
 }
 
@@ -118,6 +119,7 @@ impl Session {
             devices: self.devices()?.to_vec(),
             lead_device: self.0.lead_device,
             trace: self.0.trace.clone(),
+            recorded: self.0.recorded.clone(),
         })
     }
 }
@@ -165,6 +167,7 @@ pub struct SessionBuilder {
     device_options: Option<DeviceOptions>,
     lead_device: usize,
     trace: Option<TraceSink>,
+    recorded: Option<RecordingSink>,
     print: Option<PrintHook>,
 }
 
@@ -204,6 +207,25 @@ impl SessionBuilder {
         self
     }
 
+    /// Receives every command buffer that programs finish recording, in initialisers too, before it runs.
+    ///
+    /// ```
+    /// use std::sync::{Arc, Mutex};
+    /// let seen = Arc::new(Mutex::new(Vec::new()));
+    /// let sink = Arc::clone(&seen);
+    /// let session = weft::Session::builder()
+    ///     .device("local-task")
+    ///     .recorded(Arc::new(move |commands| sink.lock().unwrap().extend(commands.describe())))
+    ///     .build()?;
+    /// # drop(session);
+    /// # weft::Result::Ok(())
+    /// ```
+    #[must_use]
+    pub fn recorded(mut self, sink: RecordingSink) -> SessionBuilder {
+        self.recorded = Some(sink);
+        self
+    }
+
     /// Receives what programs print. Nothing is shown without it.
     #[must_use]
     pub fn print(mut self, hook: PrintHook) -> SessionBuilder {
@@ -223,6 +245,7 @@ impl SessionBuilder {
             device_options: self.device_options,
             lead_device: self.lead_device,
             trace: self.trace,
+            recorded: self.recorded,
             devices: OnceLock::new(),
         })))
     }

@@ -4,6 +4,7 @@
 //! `program.rs` runs the program with a time limit.
 
 mod bench;
+mod blocks;
 mod check;
 mod compare;
 mod corpus;

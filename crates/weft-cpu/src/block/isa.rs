@@ -1,7 +1,7 @@
 //! The commands of blocks, as they lie in memory.
 //!
 //! What lives here: one table of opcodes and the layout of each command and fixup. What does not: where they are written
-//! (`storage.rs`, `builder.rs`), what they do (`alone.rs`, `shared.rs`), how they look as text (`disassemble.rs`).
+//! (`storage.rs`, `builder.rs`), what they do (`alone.rs`, `together.rs`), how they look as text (`disassemble.rs`).
 //!
 //! A command is a header of 4 bytes and a body; it begins at a multiple of 8 bytes and is a multiple of 8 long. Operands
 //! are numbers of *bindings*: the resolved addresses and lengths of the block, one for each fixup. Nothing of this leaves

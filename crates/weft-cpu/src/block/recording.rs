@@ -1,7 +1,7 @@
 //! A finished recording: blocks and what they refer to. Immutable; any number of submissions run it at once.
 //!
 //! What lives here: [`Blocks`], the recorder that the front talks to, and questions about shape. What does not: writing
-//! (`builder.rs`), running (`alone.rs`, `shared.rs`), text (`disassemble.rs`).
+//! (`builder.rs`), running (`alone.rs`, `together.rs`), text (`disassemble.rs`).
 
 use std::sync::Arc;
 
@@ -81,7 +81,11 @@ impl Blocks {
 /// What the front keeps of a recording.
 pub(crate) struct BlockRecording(pub(crate) Arc<Blocks>);
 
-impl Recording for BlockRecording {}
+impl Recording for BlockRecording {
+    fn describe(&self) -> Option<String> {
+        Some(self.to_string())
+    }
+}
 
 /// Records into blocks.
 pub(crate) struct BlockRecorder(BlockBuilder);

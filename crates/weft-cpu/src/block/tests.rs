@@ -293,17 +293,17 @@ fn recordings_can_be_read() {
     builder.copy(&slot(0, 0, 4), &slot(1, 4, 4)).unwrap();
     let text = BlockRecording(Arc::new(builder.finish())).to_string();
     let expected = "\
-1 blocks, 1024 bytes, 2 regions, 6 bindings, 100 bytes of local memory
-source 0: slot 1, 128 bytes used
-source 1: slot 0, 80 bytes used
-block 0: 1024 bytes
-      0  barrier  region 0: 1 tiles
-      8  fill     [source 0+0 128] with 0xABCD
+1 block, 1024 bytes, 2 regions, 6 fixups, 100 bytes of local memory
+slot1: an entry of the table, bytes 0..128 used
+slot0: an entry of the table, bytes 0..80 used
+block 0: 144 of 1024 bytes are commands
+      0  barrier  region 0: 1 tile
+      8  fill     #0 slot1[0..128] with 0xABCD
      24  barrier  region 1: 10 tiles
-     32  dispatch nothing 4x2x1 constants [1, 2, 3] [source 1+16 64] [source 0+0 rest]
-    112  update   3 bytes -> [source 0+0 3]
-    128  copy     [source 1+0 4] -> [source 0+4 4]
-    136  return   
+     32  dispatch nothing, grid 4x2x1, constants [1, 2, 3], #1 slot0[16..80], #2 slot1[0..]
+    112  update   3 bytes to #3 slot1[0..3]
+    128  copy     #4 slot0[0..4] to #5 slot1[4..8]
+    136  return
 ";
     assert_eq!(text, expected);
 }

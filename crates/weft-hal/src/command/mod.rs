@@ -76,6 +76,11 @@ pub trait Recording: Any + Send + Sync {
     fn id(&self) -> u64 {
         0
     }
+
+    /// What the device made of it, as text for people. `None` on devices that keep it in no form worth showing.
+    fn describe(&self) -> Option<String> {
+        None
+    }
 }
 
 /// A sequence of commands.
@@ -146,6 +151,12 @@ impl CommandBuffer {
     /// The number by which profiles know its commands, once it is finished; 0 before, and on devices that make none.
     pub fn id(&self) -> u64 {
         self.finished.get().map_or(0, |finished| finished.recording.id())
+    }
+
+    /// What the device made of the commands, once it is finished, as text for people. `None` before, and on devices that
+    /// keep them in no form worth showing.
+    pub fn describe(&self) -> Option<String> {
+        self.finished.get()?.recording.describe()
     }
 
     /// Starts recording.

@@ -51,8 +51,12 @@ pub(super) fn create(
 }
 
 /// `r_v`
-pub(super) fn finalize(_: &HalState, command_buffer: &CommandBuffer) -> Result<()> {
-    command_buffer.end()
+pub(super) fn finalize(state: &HalState, command_buffer: &CommandBuffer) -> Result<()> {
+    command_buffer.end()?;
+    if let Some(recorded) = &state.recorded {
+        recorded(command_buffer);
+    }
+    Ok(())
 }
 
 /// `rr_v`

@@ -24,7 +24,7 @@ mod queue;
 
 use std::borrow::Cow;
 use std::sync::Arc;
-use weft_hal::{BufferView, Device, WHOLE_BUFFER};
+use weft_hal::{BufferView, CommandBuffer, Device, WHOLE_BUFFER};
 use weft_sync::{Result, bail};
 use weft_vm::native::{NativeModule, Signal};
 use weft_vm::{Buffer as Bytes, Instance, Module};
@@ -35,6 +35,9 @@ pub const VERSION: u32 = 7;
 /// Receives what programs trace: a key, and views whose contents are final.
 pub type TraceSink = Arc<dyn Fn(&str, &[&BufferView]) -> Result<()> + Send + Sync>;
 
+/// Receives every command buffer that a program has finished recording.
+pub type RecordingSink = Arc<dyn Fn(&CommandBuffer) + Send + Sync>;
+
 /// What a `hal` module works on.
 #[derive(Clone)]
 pub struct HalModuleOptions {
@@ -44,6 +47,8 @@ pub struct HalModuleOptions {
     pub lead_device: usize,
     /// Where traces go, if anywhere.
     pub trace: Option<TraceSink>,
+    /// Who looks at command buffers, if anybody does.
+    pub recorded: Option<RecordingSink>,
 }
 
 /// State of the module in one context.
@@ -51,6 +56,7 @@ pub(crate) struct HalState {
     devices: Vec<Arc<Device>>,
     lead_device: usize,
     trace: Option<TraceSink>,
+    recorded: Option<RecordingSink>,
 }
 
 /// Makes the module.
@@ -61,8 +67,8 @@ pub fn module(options: HalModuleOptions) -> Result<Module> {
 fn native_module(options: HalModuleOptions) -> Result<Arc<NativeModule>> {
     let make_state = move |instance: &Arc<Instance>| {
         register_types(instance)?;
-        let HalModuleOptions { devices, lead_device, trace } = options.clone();
-        Ok(HalState { devices, lead_device, trace })
+        let HalModuleOptions { devices, lead_device, trace, recorded } = options.clone();
+        Ok(HalState { devices, lead_device, trace, recorded })
     };
     let builder = NativeModule::builder("hal", VERSION, make_state).on_signal(on_signal);
     exports::add_to(builder).build()
@@ -180,8 +186,13 @@ mod tests {
     /// The strings derived from Rust types are those of the specification, and nothing else is exported. [hal-module 1]
     #[test]
     fn signatures_are_those_of_the_specification() {
-        let module =
-            native_module(HalModuleOptions { devices: Vec::new(), lead_device: 0, trace: None }).unwrap();
+        let module = native_module(HalModuleOptions {
+            devices: Vec::new(),
+            lead_device: 0,
+            trace: None,
+            recorded: None,
+        })
+        .unwrap();
         for (name, signature) in SIGNATURES {
             let derived = module.export_signature(name).unwrap_or_else(|| panic!("no export `{name}`"));
             assert_eq!(derived.text(), *signature, "{name}");

@@ -51,6 +51,7 @@ impl Hal {
             devices: vec![self.device.clone()],
             lead_device: 0,
             trace: None,
+            recorded: None,
         };
         match weft::hal_module::module(options).expect("the module") {
             Module::Native(module) => module,
