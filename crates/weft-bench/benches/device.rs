@@ -92,6 +92,10 @@ fn program(table: &Table, row: &Row) -> Result<()> {
     let mut subjects = Vec::new();
     if let Some((kernel, (workgroups, repeats))) = &kernel {
         subjects.push(Subject::new("floor: the kernel in a bare loop", || kernel.run(*workgroups, *repeats)));
+        if *workgroups > 1 {
+            let both = || kernel.run_on_two_threads(*workgroups);
+            subjects.push(Subject::new("floor: its halves on two threads", both));
+        }
     }
     for ((name, _), function) in DEVICES.iter().zip(&functions) {
         let mut results = Vec::new();

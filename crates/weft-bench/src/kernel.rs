@@ -8,6 +8,7 @@
 )]
 
 use std::ffi::c_void;
+use std::ops::Range;
 use std::path::Path;
 
 use weft_cpu::abi::{CacheLine, DispatchState, WorkgroupState};
@@ -92,23 +93,55 @@ impl BareKernel {
 
     /// Calls the kernel for each workgroup of a row, the row `repeats` times, and nothing else.
     pub fn run(&self, workgroups: u32, repeats: u32) {
-        let operands = Operands {
+        let caller = Caller { kernel: self.entry, operands: self.operands(), workgroups };
+        caller.run(0..workgroups, repeats);
+    }
+
+    /// Calls it for each workgroup of a row, one half on a thread of its own. The thread is started for it, so this is a
+    /// floor only for rows that take milliseconds.
+    pub fn run_on_two_threads(&self, workgroups: u32) {
+        let caller = Caller { kernel: self.entry, operands: self.operands(), workgroups };
+        std::thread::scope(|scope| {
+            let caller = &caller;
+            scope.spawn(move || caller.run(workgroups / 2..workgroups, 1));
+            caller.run(0..workgroups / 2, 1);
+        });
+    }
+
+    fn operands(&self) -> Operands {
+        Operands {
             constants: self.constants.as_ptr(),
             constant_count: self.constants.len() as u16,
             binding_count: self.pointers.len() as u8,
             binding_pointers: self.pointers.as_ptr(),
             binding_lengths: self.lengths.as_ptr(),
-        };
-        let geometry = Geometry { size: [1; 3], count: [workgroups, 1, 1], local_memory_bytes: 0 };
-        let state: CacheLine<DispatchState> = geometry.state(&operands, 1);
+        }
+    }
+}
+
+/// A row of workgroups to be called for, by one thread or by several.
+struct Caller {
+    kernel: EntryPoint,
+    operands: Operands,
+    workgroups: u32,
+}
+
+// SAFETY: it lives in calls of a kernel that is borrowed meanwhile, whose memory and code stay where they are; the
+// workgroups of a compiled dispatch may run at the same time, and no workgroup is in two parts.
+unsafe impl Sync for Caller {}
+
+impl Caller {
+    fn run(&self, part: Range<u32>, repeats: u32) {
+        let geometry = Geometry { size: [1; 3], count: [self.workgroups, 1, 1], local_memory_bytes: 0 };
+        let state: CacheLine<DispatchState> = geometry.state(&self.operands, 1);
         let mut workgroup = CacheLine(FIRST_WORKGROUP);
         let _float_mode = FlushedDenormals::enter();
         for _ in 0..repeats {
-            for x in 0..workgroups {
+            for x in part.clone() {
                 workgroup.0.workgroup_id_x = x;
-                // SAFETY: the executable is alive, the state describes bindings of the module's own sizes that this
+                // SAFETY: the executable is alive, the state describes bindings of the module's own sizes that the
                 // kernel owns, and nobody else uses them: `BareKernel` is neither `Send` nor `Sync`.
-                let code = unsafe { (self.entry.function)(self.entry.environment, &state.0, &workgroup.0) };
+                let code = unsafe { (self.kernel.function)(self.kernel.environment, &state.0, &workgroup.0) };
                 assert_eq!(code, 0, "a kernel of the repository's own modules failed");
             }
         }

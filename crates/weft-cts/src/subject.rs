@@ -177,7 +177,7 @@ pub fn fails_with<T>(result: Result<T>, code: Code) {
 }
 
 /// How long anything may take: beyond that it is stuck, and the case fails instead of hanging.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(if cfg!(tsan) { 120 } else { 20 });
 
 /// The deadline of every wait for what must come.
 pub fn soon() -> Deadline {
