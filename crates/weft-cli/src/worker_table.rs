@@ -66,11 +66,12 @@ impl Workers {
 
 fn write_topology(out: &mut dyn Write, index: usize, topology: &Topology) -> io::Result<()> {
     let workers = topology.len();
+    if workers == 0 {
+        // What an executor makes of it: without workers it would never run anything.
+        return writeln!(out, "\n  executor {index}: 1 worker anywhere, in place of none");
+    }
     let plural = if workers == 1 { "" } else { "s" };
     writeln!(out, "\n  executor {index}: {workers} worker{plural}, node {}", or_any(topology.node()))?;
-    if topology.is_empty() {
-        return Ok(());
-    }
     writeln!(
         out,
         "    {:>6}  {:>9}  {:>4}  {:>9}  {:>9}  {:>9}  shares its cache with",

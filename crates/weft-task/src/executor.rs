@@ -206,6 +206,22 @@ impl Executor {
         inside::executor() == self.shared().id
     }
 
+    /// The seat that the calling thread has now, as a worker of this executor or as a guest; `None` if it has none.
+    ///
+    /// ```
+    /// # use weft_task::*;
+    /// let executor = Executor::new(&ExecutorOptions { workers: 2, ..ExecutorOptions::default() })?;
+    /// assert_eq!(executor.seat_of_this_thread(), None);
+    /// let guest = executor.lend().expect("a seat is free");
+    /// assert_eq!(executor.seat_of_this_thread(), Some(2));
+    /// drop(guest);
+    /// assert_eq!(executor.seat_of_this_thread(), None);
+    /// # weft_sync::Result::Ok(())
+    /// ```
+    pub fn seat_of_this_thread(&self) -> Option<usize> {
+        inside::seat(self.shared().id)
+    }
+
     pub(crate) fn shared(&self) -> &Arc<Shared> {
         &self.owner.shared
     }
@@ -302,7 +318,7 @@ fn start(shared: &Arc<Shared>, index: usize, options: &ExecutorOptions) -> Resul
 
 /// The life of a worker thread.
 fn work(shared: &Shared, index: usize, mut memory: LocalMemory) {
-    inside::become_worker(shared.id);
+    inside::become_worker(shared.id, index);
     if shared.is_exiting() {
         return;
     }

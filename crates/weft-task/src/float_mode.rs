@@ -2,6 +2,15 @@
 //!
 //! Worker threads set it once; a foreign thread that runs kernels inline wears a [`FlushedDenormals`] for the time. Both
 //! devices and every path use this file, so that results do not depend on the path (`docs/spec/executables.md` §1.13).
+//!
+//! # Safety
+//!
+//! The compiler takes it that floats are added as if the register had its default; strictly, a program that does so in
+//! another mode has no defined result. Kernels are foreign code, which counts on the mode. Rust code runs in it too: every
+//! [`Work::drain`](crate::Work::drain) on a worker, and drains and the condition of a guest while it works. What weft runs
+//! there computes with integers, or wants denormals flushed like the kernels it stands in for. A drain of somebody else's
+//! has to expect that denormal operands and results are zeroes, or that a result folded at compile time keeps them; and must
+//! not rely on denormals for anything on which memory safety hangs.
 #![allow(unsafe_code, reason = "control registers are reached by inline assembly only")]
 
 use std::marker::PhantomData;
@@ -73,9 +82,8 @@ mod control {
 
     #[inline]
     pub fn write(word: Word) {
-        // SAFETY: `ldmxcsr` loads four bytes from `word`; no reserved bit is set, as `word` is the constant mode above
-        // or a value that `read` returned. Rust code between a write and the restoring write does no float arithmetic
-        // whose result depends on the mode: only kernels run there.
+        // SAFETY: `ldmxcsr` loads four bytes from `word`, which is borrowed here; no reserved bit is set, as `word` is the
+        // constant mode above or a value that `read` returned. For what runs in the mode see the header.
         unsafe { asm!("ldmxcsr [{}]", in(reg) &raw const word, options(nostack, preserves_flags, readonly)) };
     }
 }
@@ -103,8 +111,8 @@ mod control {
 
     #[inline]
     pub fn write(word: Word) {
-        // SAFETY: the word is the constant mode above or one that `read` returned, so no reserved bit is set. Rust code
-        // between a write and the restoring write does no float arithmetic whose result depends on the mode.
+        // SAFETY: the word is the constant mode above or one that `read` returned, so no reserved bit is set. For what
+        // runs in the mode see the header.
         unsafe { asm!("msr fpcr, {}", in(reg) word, options(nostack, preserves_flags)) };
     }
 }

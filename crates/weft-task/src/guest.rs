@@ -239,7 +239,7 @@ fn lend_to(shared: &Arc<Shared>) -> Option<Guest<'_>> {
     }
     let bytes = shared.settings.local_memory_bytes[0];
     let guest = Guest::new(shared, || LocalMemory::new(bytes).ok())?;
-    inside::enter(shared.id);
+    inside::enter(shared.id, guest.pump.seat);
     Some(guest)
 }
 

@@ -11,6 +11,8 @@ use std::cell::Cell;
 thread_local! {
     /// The executor whose seat this thread has.
     static INSIDE: Cell<u64> = const { Cell::new(0) };
+    /// Which seat that is.
+    static SEAT: Cell<usize> = const { Cell::new(0) };
     /// Whether this thread is a worker, of whatever executor.
     static WORKER: Cell<bool> = const { Cell::new(false) };
     /// The executor for which offers are open.
@@ -28,9 +30,14 @@ pub(crate) fn executor() -> u64 {
     INSIDE.try_with(Cell::get).unwrap_or(0)
 }
 
+/// The seat that the thread has of an executor, if it has one.
+pub(crate) fn seat(id: u64) -> Option<usize> {
+    (executor() == id).then(|| SEAT.get())
+}
+
 /// The thread is a worker from now on.
-pub(crate) fn become_worker(id: u64) {
-    enter(id);
+pub(crate) fn become_worker(id: u64, seat: usize) {
+    enter(id, seat);
     WORKER.set(true);
 }
 
@@ -40,8 +47,9 @@ pub(crate) fn is_worker() -> bool {
 }
 
 /// The thread has a seat from now on.
-pub(crate) fn enter(id: u64) {
+pub(crate) fn enter(id: u64, seat: usize) {
     INSIDE.set(id);
+    SEAT.set(seat);
 }
 
 /// The thread has no seat any more.

@@ -1,10 +1,12 @@
 //! What is in flight: wait until nothing is, and keep the first failure.
 //!
-//! 1. **End: count in, end, wake, count out.** An ender counts itself among the enders before it lowers `pending`, and out
-//!    again (release) as its last access to the scope.
-//! 2. **Wait: idle, then nobody inside.** A waiter that found `pending` at 0 waits for the enders too, so nobody touches
+//! 1. **End: one less in flight and one ender more, in one step; wake; count out.** Both counts are in one word, so an
+//!    ender is seen by whoever sees what it ended. It counts itself out (release) as its last access to the scope. An end
+//!    without a begin changes nothing.
+//! 2. **Wait: idle, then nobody inside.** A waiter that found nothing in flight waits for the enders too, so nobody touches
 //!    the scope any more once the wait has returned. A flag would not do: with two ends in quick succession the first
-//!    would hide the second.
+//!    would hide the second. Its deadline holds for both: where others begin and end all the time there may be an ender
+//!    inside at each look.
 //! 3. The `end` that balances a process's `begin` belongs in [`Work::released`](crate::Work::released): when it is
 //!    `completed`, others may still be draining what the waiter is about to take apart.
 
@@ -17,6 +19,16 @@ use weft_sync::{Code, Deadline, Result, Status};
 
 /// Most characters of a name that are kept.
 const NAME_CHARS_MAX: usize = 15;
+
+/// One ender inside; what is in flight is counted below. 2⁴⁰ operations and 2²⁴ threads: more than there can be.
+const ENDER: u64 = 1 << 40;
+
+/// Looks for enders between two questions for the time.
+const LOOKS_PER_CLOCK: u32 = 64;
+
+fn pending(word: u64) -> u64 {
+    word & (ENDER - 1)
+}
 
 /// How a scope is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -43,8 +55,8 @@ pub struct ScopeOptions {
 pub struct Scope {
     name: Box<str>,
     options: ScopeOptions,
-    pending: AtomicU64,
-    enders: AtomicU64,
+    /// Enders inside | operations in flight.
+    counts: AtomicU64,
     idle: Notification,
     failed: OnceLock<Code>,
     /// The failure in full, until somebody takes it.
@@ -57,8 +69,7 @@ impl Scope {
         Scope {
             name: name.chars().take(NAME_CHARS_MAX).collect(),
             options,
-            pending: AtomicU64::new(0),
-            enders: AtomicU64::new(0),
+            counts: AtomicU64::new(0),
             idle: Notification::new(),
             failed: OnceLock::new(),
             failure: Mutex::new(None),
@@ -73,7 +84,7 @@ impl Scope {
     /// One more operation is in flight.
     pub fn begin(&self) {
         // Relaxed: whoever ends it got to know of it through something stronger.
-        self.pending.fetch_add(1, Ordering::Relaxed);
+        self.counts.fetch_add(1, Ordering::Relaxed);
     }
 
     /// As [`Scope::begin`], ended when the value is dropped.
@@ -82,19 +93,20 @@ impl Scope {
         InFlight { scope: Arc::clone(self) }
     }
 
-    /// One operation less is in flight. Panics if none was.
+    /// One operation less is in flight. Panics if none was, and leaves the scope as it is.
     pub fn end(&self) {
-        // Rule 1. Relaxed: published by the Release of the next line.
-        self.enders.fetch_add(1, Ordering::Relaxed);
-        // Release pairs with the Acquire in `is_idle`: what was done in flight is seen by whoever finds the scope idle;
-        // so is this ender. Acquire: the last one passes on what the others did.
-        let before = self.pending.fetch_sub(1, Ordering::AcqRel);
-        if before == 1 {
+        // Rule 1. A compare-exchange, not an addition: an end too many must not even pass through a wrong count.
+        let end = |word: u64| (pending(word) > 0).then_some(word + ENDER - 1);
+        // Release pairs with the Acquire in `is_idle`: what was done in flight is seen by whoever finds the scope idle.
+        // Acquire: the last one passes on what the others did.
+        let Ok(before) = self.counts.fetch_update(Ordering::AcqRel, Ordering::Relaxed, end) else {
+            panic!("a scope ends what it began, and not more");
+        };
+        if pending(before) == 1 {
             self.idle.signal(WAKE_ALL);
         }
-        // The last access. Release pairs with the Acquire in `wait_idle`.
-        self.enders.fetch_sub(1, Ordering::Release);
-        assert!(before > 0, "a scope ends what it began, and not more");
+        // The last access. Release pairs with the Acquire in `wait_for_enders`.
+        self.counts.fetch_sub(ENDER, Ordering::Release);
     }
 
     /// Keeps a failure; the first one stays. Ends nothing.
@@ -129,12 +141,12 @@ impl Scope {
 
     /// Whether nothing is in flight.
     pub fn is_idle(&self) -> bool {
-        self.pending.load(Ordering::Acquire) == 0
+        pending(self.counts.load(Ordering::Acquire)) == 0
     }
 
     /// Whether nothing is in flight and nobody who ended something is still inside.
     pub fn is_abandoned(&self) -> bool {
-        self.is_idle() && self.enders.load(Ordering::Acquire) == 0
+        self.counts.load(Ordering::Acquire) == 0
     }
 
     /// Waits until nothing is in flight, and nobody who ended something is still inside. `DEADLINE_EXCEEDED` if the
@@ -146,28 +158,35 @@ impl Scope {
                 break;
             }
             if !observation.wait(deadline) && !self.is_idle() {
-                return Err(Status::new(
-                    Code::DeadlineExceeded,
-                    format!("the deadline passed before scope {} was idle", self.name),
-                ));
+                return Err(self.still_busy());
             }
         }
-        self.wait_for_enders();
-        Ok(())
+        if self.wait_for_enders(deadline) { Ok(()) } else { Err(self.still_busy()) }
     }
 
-    /// Rule 2. An ender inside is a few instructions from the end, unless it lost its processor.
-    fn wait_for_enders(&self) {
+    #[cold]
+    fn still_busy(&self) -> Status {
+        let message = format!("the deadline passed before scope {} was idle", self.name);
+        Status::new(Code::DeadlineExceeded, message)
+    }
+
+    /// Rule 2. An ender inside is a few instructions from the end, unless it lost its processor. `false` if the deadline
+    /// passes first.
+    fn wait_for_enders(&self, deadline: Deadline) -> bool {
         let mut looks: u32 = 0;
         // Acquire pairs with the Release at the end of `end`.
-        while self.enders.load(Ordering::Acquire) > 0 {
-            looks += 1;
-            if looks.is_multiple_of(64) || cfg!(loom) {
+        while self.counts.load(Ordering::Acquire) >= ENDER {
+            looks = looks.wrapping_add(1);
+            if looks.is_multiple_of(LOOKS_PER_CLOCK) || cfg!(loom) {
+                if deadline.remaining().is_some_and(|left| left.is_zero()) {
+                    return false;
+                }
                 yield_now();
             } else {
                 spin_loop();
             }
         }
+        true
     }
 }
 
@@ -175,7 +194,7 @@ impl fmt::Debug for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Scope")
             .field("name", &self.name)
-            .field("pending", &self.pending.load(Ordering::Relaxed))
+            .field("pending", &pending(self.counts.load(Ordering::Relaxed)))
             .field("failed", &self.failed.get())
             .finish_non_exhaustive()
     }

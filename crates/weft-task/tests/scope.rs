@@ -2,10 +2,12 @@
 
 mod support;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
-use support::SLOWNESS;
+use support::{OpensWhenDropped, SLOWNESS};
 use weft_sync::{Code, Deadline, Status};
 use weft_task::{Scope, ScopeOptions};
 
@@ -110,6 +112,57 @@ fn everybody_who_waits_returns() {
             }
             drop(busy);
         });
+    }
+}
+
+/// Others begin and end all the time, so that there is an ender inside at nearly every look.
+#[test]
+fn a_poll_took_seconds_while_enders_were_busy() {
+    let (scope, stop) = (scope(), Arc::new(AtomicBool::new(false)));
+    std::thread::scope(|threads| {
+        for _ in 0..8 {
+            threads.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    scope.begin();
+                    scope.end();
+                }
+            });
+        }
+        let _stop = OpensWhenDropped(Arc::clone(&stop));
+        let mut longest = Duration::ZERO;
+        let begin = Instant::now();
+        while begin.elapsed() < Duration::from_secs(2) {
+            let start = Instant::now();
+            let polled = scope.wait_idle(Deadline::IMMEDIATE);
+            assert!(polled.is_ok() || polled.unwrap_err().code() == Code::DeadlineExceeded);
+            longest = longest.max(start.elapsed());
+        }
+        // What a processor is away for on a loaded machine, and no more.
+        assert!(longest < Duration::from_secs(1), "{longest:?}");
+    });
+    scope.wait_idle(Deadline::IMMEDIATE).unwrap();
+}
+
+#[test]
+fn an_end_too_many_made_a_scope_busy_for_ever() {
+    let scope = scope();
+    for _ in 0..3 {
+        assert!(catch_unwind(AssertUnwindSafe(|| scope.end())).is_err());
+        assert!(scope.is_abandoned(), "{scope:?}");
+        scope.wait_idle(Deadline::IMMEDIATE).unwrap();
+        scope.begin();
+        assert!(!scope.is_idle());
+        scope.end();
+    }
+    // While others are in flight, too: one of five ends finds nothing.
+    for _ in 0..500 / SLOWNESS {
+        (0..4).for_each(|_| scope.begin());
+        let refused = std::thread::scope(|threads| {
+            let enders = [(); 5].map(|()| threads.spawn(|| catch_unwind(AssertUnwindSafe(|| scope.end()))));
+            enders.map(|ender| ender.join().unwrap().is_err()).into_iter().filter(|&refused| refused).count()
+        });
+        assert_eq!(refused, 1);
+        assert!(scope.is_abandoned(), "{scope:?}");
     }
 }
 

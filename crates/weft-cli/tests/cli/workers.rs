@@ -66,6 +66,14 @@ fn flags_choose_and_order_cores() {
     }
 }
 
+/// A device of whose workers there should be none has one; the table said that there are none.
+#[test]
+fn no_worker_becomes_one_worker() {
+    let (_folder, phone) = snapshot("phone");
+    let out = weft(&["devices", &phone, "--task_topology_max_group_count=0"]).success();
+    assert!(out.contains("executor 0: 1 worker anywhere"), "{out}");
+}
+
 /// [task 84] Nodes and repeated lists of processors become executors.
 #[test]
 fn nodes_and_lists_become_executors() {

@@ -8,10 +8,10 @@
 //! container the path of the group may not exist below the mount: folders that are missing are passed over, which ends
 //! at the container's own root.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::processors::ProcessorSet;
+use super::text::Texts;
 
 /// Processor time that may be used per time that passes.
 ///
@@ -56,7 +56,7 @@ impl Limits {
     /// Those of this process.
     #[cfg(target_os = "linux")]
     pub(super) fn read_system() -> Limits {
-        let membership = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+        let membership = read(Path::new("/proc/self/cgroup")).unwrap_or_default();
         Limits::read(&membership, Path::new("/sys/fs/cgroup"))
     }
 
@@ -118,6 +118,11 @@ fn folders(mount: &Path, group: &str) -> Vec<PathBuf> {
     folders
 }
 
+/// One file; there are few of them.
+fn read(path: &Path) -> Option<String> {
+    Texts::new().read(path).ok()
+}
+
 fn quota_above(mount: &Path, group: &str, read: impl Fn(&Path) -> Option<Quota>) -> Option<Quota> {
     let quotas = folders(mount, group).into_iter().filter_map(|folder| read(&folder));
     quotas.reduce(|tightest, quota| if quota.is_below(&tightest) { quota } else { tightest })
@@ -125,7 +130,7 @@ fn quota_above(mount: &Path, group: &str, read: impl Fn(&Path) -> Option<Quota>)
 
 /// `cpu.max`: quota or `max`, and the period.
 fn quota_v2(folder: &Path) -> Option<Quota> {
-    let text = fs::read_to_string(folder.join("cpu.max")).ok()?;
+    let text = read(&folder.join("cpu.max"))?;
     let mut words = text.split_whitespace();
     let microseconds = words.next()?.parse().ok()?;
     let period_microseconds = words.next().unwrap_or("100000").parse().ok()?;
@@ -134,22 +139,23 @@ fn quota_v2(folder: &Path) -> Option<Quota> {
 
 /// Two files; a quota of -1 is none.
 fn quota_v1(folder: &Path) -> Option<Quota> {
-    let number = |name: &str| fs::read_to_string(folder.join(name)).ok()?.trim().parse::<u64>().ok();
+    let number = |name: &str| read(&folder.join(name))?.trim().parse::<u64>().ok();
     let (microseconds, period_microseconds) = (number("cpu.cfs_quota_us")?, number("cpu.cfs_period_us")?);
     (period_microseconds > 0).then_some(Quota { microseconds, period_microseconds })
 }
 
 /// The set of the innermost group that has one; an empty file inherits.
 fn processors_above(mount: &Path, group: &str, file: &str) -> Option<ProcessorSet> {
-    let read = |folder: PathBuf| -> Option<ProcessorSet> {
-        fs::read_to_string(folder.join(file)).ok()?.parse().ok().filter(|set: &ProcessorSet| !set.is_empty())
+    let set = |folder: PathBuf| -> Option<ProcessorSet> {
+        read(&folder.join(file))?.parse().ok().filter(|set: &ProcessorSet| !set.is_empty())
     };
-    folders(mount, group).into_iter().find_map(read)
+    folders(mount, group).into_iter().find_map(set)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     /// A tree of files that goes away with the test.
     struct Tree(PathBuf);

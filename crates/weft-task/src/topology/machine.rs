@@ -5,16 +5,17 @@
 //!
 //! 1. Only `cpu/present` must exist. Any other file that is missing or malformed makes one fact of one processor
 //!    unknown, never the machine.
-//! 2. Files are read whole: the list of a fragmented machine is longer than any fixed buffer.
+//! 2. Files are read whole: the list of a fragmented machine is longer than any fixed buffer. But neither without end,
+//!    nor too many of them: see `text.rs`.
 //! 3. A processor that is offline, or on which this thread may not run, is known but not usable.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use weft_sync::{Code, Result, Status, WhileDoing, bail};
 
 use super::limits::{Limits, Quota};
 use super::processors::{ProcessorSet, parse_bytes};
+use super::text::{TEXTS_BYTES_MAX, Texts};
 
 /// Where the system describes itself.
 #[cfg(target_os = "linux")]
@@ -135,9 +136,10 @@ impl Machine {
 
     /// A machine from a folder in the shape of `/sys/devices/system`, all of whose online processors may be used.
     pub fn read(root: &Path) -> Result<Machine> {
-        let folder = Sysfs { root: root.to_owned() };
-        let Some(present) = folder.text("cpu/present") else {
-            bail!(NotFound, "'{}' has no readable file 'cpu/present'", root.display());
+        let folder = Sysfs { root: root.to_owned(), texts: Texts::new() };
+        let present = match folder.texts.read(&root.join("cpu/present")) {
+            Ok(present) => present,
+            Err(why) => bail!(NotFound, "'{}' has no readable file 'cpu/present': {why}", root.display()),
         };
         let reading = || format!("reading '{}'", root.join("cpu/present").display());
         let present: ProcessorSet = present.parse().while_doing(reading)?;
@@ -149,8 +151,17 @@ impl Machine {
             let usable = online.as_ref().is_none_or(|online| online.contains(id));
             folder.processor(id, usable)
         });
-        let processors = processors.collect();
-        Ok(Machine { processors, nodes: folder.nodes(), quota: None, is_snapshot: true })
+        let machine = Machine {
+            processors: processors.collect(),
+            nodes: folder.nodes(),
+            quota: None,
+            is_snapshot: true,
+        };
+        if folder.texts.is_exhausted() {
+            let root = root.display();
+            bail!(ResourceExhausted, "'{root}' describes a machine in more than {TEXTS_BYTES_MAX} bytes");
+        }
+        Ok(machine)
     }
 
     /// As many processors as the system offers.
@@ -219,11 +230,12 @@ impl Machine {
 /// A folder in the shape of sysfs.
 struct Sysfs {
     root: PathBuf,
+    texts: Texts,
 }
 
 impl Sysfs {
     fn text(&self, path: &str) -> Option<String> {
-        fs::read_to_string(self.root.join(path)).ok()
+        self.texts.read(&self.root.join(path)).ok()
     }
 
     fn set(&self, path: &str) -> Option<ProcessorSet> {

@@ -1,14 +1,15 @@
 //! Which workers an executor has, and where they run.
 //!
 //! What lives here: [`Topology`], an ordered list of [`Group`]s with one worker each. The parts: `processors.rs` reads
-//! lists and sizes, `machine.rs` reads sysfs, `limits.rs` control groups, `select.rs` chooses processors, `request.rs`
-//! is what a user asks for. What does not: moving threads there (`pin.rs`).
+//! lists and sizes, `text.rs` files of any kind, `machine.rs` sysfs, `limits.rs` control groups, `select.rs` chooses
+//! processors, `request.rs` is what a user asks for. What does not: moving threads there (`pin.rs`).
 
 mod limits;
 mod machine;
 mod processors;
 mod request;
 mod select;
+mod text;
 
 pub use limits::Quota;
 pub use machine::{Machine, Node};

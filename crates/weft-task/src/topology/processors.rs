@@ -59,6 +59,11 @@ impl ProcessorSet {
         self.ranges.iter().flat_map(|(first, last)| *first..=*last)
     }
 
+    /// First and last of each range, ascending.
+    pub(super) fn ranges(&self) -> impl Iterator<Item = (u32, u32)> + '_ {
+        self.ranges.iter().copied()
+    }
+
     /// The processors that are in both sets.
     #[must_use]
     pub fn intersection(&self, other: &ProcessorSet) -> ProcessorSet {

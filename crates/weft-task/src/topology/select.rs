@@ -6,12 +6,12 @@
 //! 1. Distribution orders all candidates, then the list is cut: cut first, a wide machine would fill one cache only.
 //! 2. Sharing masks are made last, of indices in the final order.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use weft_sync::{Result, Status, bail, status};
 
 use super::machine::{CoreKey, Machine, Processor, node_not_present};
-use super::{Caches, Group, ProcessorSet, Topology};
+use super::{Caches, Group, Topology};
 use crate::affinity::AffinitySet;
 use crate::pin::Placement;
 use crate::tuning::WORKERS_MAX;
@@ -149,19 +149,31 @@ fn keep_level(machine: &Machine, level: PerformanceLevel, candidates: &mut Vec<&
     candidates.retain(|processor| is_high(processor) == (level == PerformanceLevel::High));
 }
 
-/// Round robin over cache domains in the order in which they appear.
+/// Round robin over cache domains in the order in which they appear. Domains may overlap; each processor belongs to the
+/// first one that has it. Each processor is looked up in a set once, however many domains there are.
 fn scattered<'a>(candidates: &[&'a Processor]) -> Vec<&'a Processor> {
-    let mut domains: Vec<(ProcessorSet, Vec<&Processor>)> = Vec::new();
+    let mut unclaimed: BTreeSet<u32> = candidates.iter().map(|processor| processor.id).collect();
+    let mut domain_of = HashMap::new();
+    let mut members: Vec<usize> = Vec::new();
+    let mut turns: Vec<(usize, usize, &Processor)> = Vec::with_capacity(candidates.len());
     for processor in candidates {
-        let found = domains.iter_mut().find(|(domain, _)| domain.contains(processor.id));
-        match found {
-            Some((_, members)) => members.push(processor),
-            None => domains.push((processor.cache_domain(), vec![processor])),
+        if !domain_of.contains_key(&processor.id) {
+            let domain = members.len();
+            members.push(0);
+            for (first, last) in processor.cache_domain().ranges() {
+                let claimed: Vec<u32> = unclaimed.range(first..=last).copied().collect();
+                for id in claimed {
+                    unclaimed.remove(&id);
+                    domain_of.insert(id, domain);
+                }
+            }
         }
+        let domain = domain_of[&processor.id];
+        turns.push((members[domain], domain, processor));
+        members[domain] += 1;
     }
-    let rounds = domains.iter().map(|(_, members)| members.len()).max().unwrap_or(0);
-    let round = |index| domains.iter().filter_map(move |(_, members)| members.get(index).copied());
-    (0..rounds).flat_map(round).collect()
+    turns.sort_by_key(|(round, domain, _)| (*round, *domain));
+    turns.into_iter().map(|(.., processor)| processor).collect()
 }
 
 /// One group for each processor, in order.
