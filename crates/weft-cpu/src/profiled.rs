@@ -14,7 +14,7 @@ use std::ffi::c_void;
 use std::sync::Arc;
 
 use weft_hal::profile::{
-    ExecutionEvent, MemoryAction, MemoryEvent, OperationKind, Profiler, QueueEvent, now_ns,
+    CALLING_THREAD, ExecutionEvent, MemoryAction, MemoryEvent, OperationKind, Profiler, QueueEvent, now_ns,
 };
 use weft_hal::{
     Alloca, Allocator, AllocatorBackend, BindingEntry, Buffer, DeviceId, Dispatch, HostCall, Pinned,
@@ -26,9 +26,6 @@ use crate::command_buffer::{Command, DispatchCommand, Program, ProgramBuilder};
 use crate::host_memory::HostMemory;
 use crate::queue_ops;
 use crate::replay::{bytes_of, read_counts};
-
-/// The calling thread stands for the worker that this device does not have.
-const CALLER: u32 = 0;
 
 /// Does `work` for a submission, with records.
 #[cold]
@@ -44,7 +41,7 @@ pub(crate) fn watch<T>(
     }
     let outcome = work(&Submission { wait: &[], signal: &[], ..*submission }, &event);
     finish(&mut event, outcome.as_ref().err());
-    profiler.record_done(*event, command_buffer, Some(CALLER));
+    profiler.record_done(*event, command_buffer, Some(CALLING_THREAD));
     let done = Submission { wait: &[], ..*submission }.run(|| outcome)?;
     Ok(done.expect("there was nothing left to wait for"))
 }
@@ -176,7 +173,7 @@ pub(crate) fn host_call(
     let watched: Box<weft_hal::HostFunction> = Box::new(move |context, arguments| {
         let outcome = function(context, arguments);
         finish(&mut event, outcome.as_ref().err());
-        profiler.record_done(*event, 0, Some(CALLER));
+        profiler.record_done(*event, 0, Some(CALLING_THREAD));
         outcome
     });
     queue_ops::host_call(submission, device, HostCall { function: watched, ..call })
@@ -238,7 +235,7 @@ impl<'a> Watch<'a> {
             Command::Copy { source, index, .. } => (OperationKind::Copy, *index, Some(source)),
         };
         let mut event = ExecutionEvent::new(operation, self.submission, self.queue);
-        event.worker = Some(CALLER);
+        event.worker = Some(CALLING_THREAD);
         event.command_buffer = self.command_buffer.unwrap_or(0);
         event.command_index = self.command_buffer.map(|_| index);
         event.payload_bytes = target.map_or(0, |range| bytes_of(range, slots).1 as u64);

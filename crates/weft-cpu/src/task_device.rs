@@ -9,7 +9,7 @@
 use std::sync::Arc;
 
 use weft_hal::group::DevicePlace;
-use weft_hal::profile::{OperationKind, Profiler, QueueEvent};
+use weft_hal::profile::{OperationKind, Profiler, RecordingId};
 use weft_hal::{
     Alloca, Allocator, AllocatorBackend, AllocatorWrapper, BindingEntry, Buffer, BufferRange,
     CommandBufferMode, CommandBufferParams, CommandRecorder, Device, DeviceBackend, DeviceId, Dispatch,
@@ -22,7 +22,9 @@ use crate::block::{BlockBuilder, BlockRecorder, BlockRecording};
 use crate::command_buffer::{InlineRecorder, Program};
 use crate::host_memory::HostMemory;
 use crate::loader::{LoaderOptions, Loaders};
-use crate::task_queue::{Caller, Job, OwnedRange, PoolRequest, Queue, QueueOptions, job};
+use crate::task_queue::{
+    Caller, Job, OwnedRange, PoolRequest, PoolsOfBuffers, Queue, QueueOptions, Record, job,
+};
 
 /// What programs know the device as.
 pub const LOCAL_TASK: &str = "local-task";
@@ -90,6 +92,7 @@ pub fn open_task_device(options: &TaskDeviceOptions) -> Result<Arc<Device>> {
         Some(place) => place.clone(),
         None => DevicePlace::alone(count as u32)?,
     };
+    let origins = Arc::new(PoolsOfBuffers::default());
     let queue = |(index, executor): (usize, &Executor)| {
         let axis = place.queue_axis(index as u8);
         place.tracker().register(axis, None)?;
@@ -100,6 +103,7 @@ pub fn open_task_device(options: &TaskDeviceOptions) -> Result<Arc<Device>> {
             profiler: Arc::clone(&profiler),
             tracker: Arc::clone(place.tracker()),
             parked: Arc::clone(place.parked_pools()),
+            origins: Arc::clone(&origins),
         }))
     };
     let queues = options.executors.iter().enumerate().map(queue).collect::<Result<_>>()?;
@@ -122,25 +126,35 @@ impl TaskDevice {
         &self.queues[submission.affinity.0.trailing_zeros() as usize % self.queues.len()]
     }
 
+    /// What is kept of a submission if the device is being profiled.
     #[inline]
-    fn event(
+    fn record(
         &self,
         submission: &Submission<'_>,
         operation: OperationKind,
         bytes: u64,
-    ) -> Option<Box<QueueEvent>> {
-        self.profiler.submitted(submission, operation, 1, bytes)
+    ) -> Option<Box<Record>> {
+        self.profiler.submitted(submission, operation, 1, bytes).map(|event| Record::new(*event))
+    }
+
+    /// The same for recordings of the program's.
+    #[inline]
+    fn record_of(&self, submission: &Submission<'_>, commands: u32, id: &RecordingId) -> Option<Box<Record>> {
+        let event = self.profiler.submitted(submission, OperationKind::Execute, commands, 0)?;
+        let mut record = Record::new(*event);
+        record.executes(id.get());
+        Some(record)
     }
 
     /// An operation as a recording for this submission.
     fn submit_recorded(
         &self,
         submission: &Submission<'_>,
-        event: Option<Box<QueueEvent>>,
-        record: impl FnOnce(&mut BlockBuilder) -> Result<()>,
+        record: Option<Box<Record>>,
+        commands: impl FnOnce(&mut BlockBuilder) -> Result<()>,
     ) -> Result<()> {
         let queue = self.queue(submission);
-        queue.submit_recording(submission, event, queue.record_once(record)?, &[])
+        queue.submit_recording(submission, record, queue.record_once(commands)?, &[])
     }
 }
 
@@ -196,16 +210,17 @@ impl DeviceBackend for TaskDevice {
         alloca: &Alloca<'_>,
     ) -> Result<Arc<Buffer>> {
         let buffer = Buffer::transient(alloca.metadata, alloca.size, None);
-        let event = self.event(submission, OperationKind::Alloca, alloca.size);
+        let record = self.record(submission, OperationKind::Alloca, alloca.size);
+        let queue = self.queue(submission);
         if let Some(pool) = alloca.pool {
             let request = PoolRequest::new(&buffer, pool, alloca);
-            self.queue(submission).submit_pool_request(submission, event, request)?;
+            queue.submit_pool_request(submission, record, request)?;
             return Ok(buffer);
         }
-        self.queue(submission).submit_short(
+        queue.submit_short(
             submission,
-            event,
-            || job::commit(&buffer, allocator, &alloca.params, alloca.size),
+            record,
+            |record| queue.commit(&buffer, allocator, &alloca.params, alloca.size, record),
             || {
                 let request = job::Request::new(&buffer, allocator, alloca);
                 Ok(Job::Alloca(request))
@@ -215,26 +230,26 @@ impl DeviceBackend for TaskDevice {
     }
 
     fn dealloca(&self, submission: &Submission<'_>, buffer: &Buffer) -> Result<()> {
-        let event = self.event(submission, OperationKind::Dealloca, 0);
+        let record = self.record(submission, OperationKind::Dealloca, buffer.byte_length());
         let queue = self.queue(submission);
-        queue.submit_dealloca(submission, event, buffer)
+        queue.submit_dealloca(submission, record, buffer)
     }
 
     fn fill(&self, submission: &Submission<'_>, target: BufferRange<'_>, pattern: Pattern) -> Result<()> {
-        let event = self.event(submission, OperationKind::Fill, target.length);
+        let record = self.record(submission, OperationKind::Fill, target.length);
         if target.length > self.inline_transfer_bytes {
-            return self.submit_recorded(submission, event, |to| to.fill(&Place::Direct(target), pattern));
+            return self.submit_recorded(submission, record, |to| to.fill(&Place::Direct(target), pattern));
         }
-        let now = || job::fill(&target, pattern);
+        let now = |_: Option<&Record>| job::fill(&target, pattern);
         let later = || Ok(Job::Fill(OwnedRange::new(&target), pattern));
-        self.queue(submission).submit_short(submission, event, now, later)
+        self.queue(submission).submit_short(submission, record, now, later)
     }
 
     fn update(&self, submission: &Submission<'_>, source: &[u8], target: BufferRange<'_>) -> Result<()> {
-        let event = self.event(submission, OperationKind::Update, target.length);
-        let now = || job::update(source, &target);
+        let record = self.record(submission, OperationKind::Update, target.length);
+        let now = |_: Option<&Record>| job::update(source, &target);
         let later = || Ok(Job::Update(source.into(), OwnedRange::new(&target)));
-        self.queue(submission).submit_short(submission, event, now, later)
+        self.queue(submission).submit_short(submission, record, now, later)
     }
 
     fn copy(
@@ -243,14 +258,14 @@ impl DeviceBackend for TaskDevice {
         source: BufferRange<'_>,
         target: BufferRange<'_>,
     ) -> Result<()> {
-        let event = self.event(submission, OperationKind::Copy, source.length);
+        let record = self.record(submission, OperationKind::Copy, source.length);
         if source.length > self.inline_transfer_bytes {
             let (source, target) = (Place::Direct(source), Place::Direct(target));
-            return self.submit_recorded(submission, event, |to| to.copy(&source, &target));
+            return self.submit_recorded(submission, record, |to| to.copy(&source, &target));
         }
-        let now = || job::copy(&source, &target);
+        let now = |_: Option<&Record>| job::copy(&source, &target);
         let later = || Ok(Job::Copy(OwnedRange::new(&source), OwnedRange::new(&target)));
-        self.queue(submission).submit_short(submission, event, now, later)
+        self.queue(submission).submit_short(submission, record, now, later)
     }
 
     fn read(
@@ -260,9 +275,9 @@ impl DeviceBackend for TaskDevice {
         offset: u64,
         target: BufferRange<'_>,
     ) -> Result<()> {
-        let event = self.event(submission, OperationKind::Read, target.length);
+        let record = self.record(submission, OperationKind::Read, target.length);
         let job = Job::Read(Arc::clone(file), offset, OwnedRange::new(&target));
-        self.queue(submission).submit_job(submission, event, job)
+        self.queue(submission).submit_job(submission, record, job)
     }
 
     fn write(
@@ -272,15 +287,15 @@ impl DeviceBackend for TaskDevice {
         file: &Arc<File>,
         offset: u64,
     ) -> Result<()> {
-        let event = self.event(submission, OperationKind::Write, source.length);
+        let record = self.record(submission, OperationKind::Write, source.length);
         let job = Job::Write(OwnedRange::new(&source), Arc::clone(file), offset);
-        self.queue(submission).submit_job(submission, event, job)
+        self.queue(submission).submit_job(submission, record, job)
     }
 
     fn dispatch(&self, submission: &Submission<'_>, dispatch: &Dispatch<'_>) -> Result<()> {
-        let event = self.event(submission, OperationKind::Dispatch, 0);
+        let record = self.record(submission, OperationKind::Dispatch, 0);
         // Recording finds errors in the arguments, which leave the signals untouched.
-        self.submit_recorded(submission, event, |to| to.dispatch(dispatch))
+        self.submit_recorded(submission, record, |to| to.dispatch(dispatch))
     }
 
     fn execute(
@@ -294,26 +309,27 @@ impl DeviceBackend for TaskDevice {
         // program.
         let _ = flags;
         let any: &dyn std::any::Any = recording;
-        if any.is::<Program>() {
+        if let Some(program) = any.downcast_ref::<Program>() {
             // It ran while it was recorded.
-            return self.barrier(submission);
+            let record = self.record_of(submission, program.recorded_count, &program.id);
+            return self.queue(submission).submit_short(submission, record, |_| Ok(()), || Ok(Job::Barrier));
         }
         let Some(BlockRecording(blocks)) = any.downcast_ref::<BlockRecording>() else {
             bail!(InvalidArgument, "the command buffer was recorded for another kind of device");
         };
-        let event = self.event(submission, OperationKind::Execute, 0);
-        self.queue(submission).submit_recording(submission, event, Arc::clone(blocks), table)
+        let record = self.record_of(submission, blocks.recorded_count, &blocks.id);
+        self.queue(submission).submit_recording(submission, record, Arc::clone(blocks), table)
     }
 
     fn barrier(&self, submission: &Submission<'_>) -> Result<()> {
-        let event = self.event(submission, OperationKind::Barrier, 0);
-        self.queue(submission).submit_short(submission, event, || Ok(()), || Ok(Job::Barrier))
+        let record = self.record(submission, OperationKind::Barrier, 0);
+        self.queue(submission).submit_short(submission, record, |_| Ok(()), || Ok(Job::Barrier))
     }
 
     fn host_call(&self, submission: &Submission<'_>, device: DeviceId, call: HostCall) -> Result<()> {
-        let event = self.event(submission, OperationKind::HostCall, 0);
+        let record = self.record(submission, OperationKind::HostCall, 0);
         let job = Job::HostCall(call, Caller { device, affinity: submission.affinity });
-        self.queue(submission).submit_job(submission, event, job)
+        self.queue(submission).submit_job(submission, record, job)
     }
 
     fn wait_all(&self, points: &[Point], deadline: Deadline) -> Result<()> {

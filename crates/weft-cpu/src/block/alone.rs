@@ -15,6 +15,7 @@ use super::isa::{DispatchCommand, FLAG_INDIRECT, FLAG_PREDICATED, FillCommand, H
 use super::operands::{Operands, too_short};
 use super::recording::Blocks;
 use super::storage::Command;
+use super::watch::Watcher;
 use crate::command_buffer::Kernel;
 use crate::dispatch::{
     Geometry, KernelFailure, LocalMemory, Operands as KernelOperands, check_binding_pointers, run_grid,
@@ -29,14 +30,16 @@ pub(crate) struct Scratch(pub(crate) *mut c_void);
 /// # Safety
 /// `operands` are those of this recording (`look_up` succeeded); `scratch` is initialised, aligned to 64, exclusive, and
 /// holds `blocks.local_memory_bytes`.
-pub(crate) unsafe fn run_alone(
+pub(crate) unsafe fn run_alone<W: Watcher>(
     blocks: &Blocks,
     operands: &mut Operands,
     scratch: Scratch,
     seat: u32,
     stop: &AtomicBool,
+    watcher: &mut W,
 ) -> Result<bool> {
     let mut checked = (u16::MAX, 0);
+    let mut region = 0;
     for (index, block) in blocks.blocks.iter().enumerate() {
         operands.load_block(blocks, index);
         checked.0 = u16::MAX;
@@ -47,34 +50,30 @@ pub(crate) unsafe fn run_alone(
             }
             match command {
                 Command::Dispatch(dispatch, constants) => {
+                    watcher.begin();
                     if checked != (dispatch.bindings, dispatch.binding_count) {
-                        check_bindings(blocks, operands, dispatch, 0)?;
+                        let outcome = check_bindings(blocks, operands, dispatch, 0);
+                        if outcome.is_err() {
+                            watcher.end(region, header.index, None, &outcome);
+                            outcome?;
+                        }
                         checked = (dispatch.bindings, dispatch.binding_count);
                     }
                     // SAFETY: the caller's promises, and the bindings were just checked.
-                    unsafe { run_dispatch(blocks, operands, header, dispatch, constants, scratch, seat)? };
+                    let outcome =
+                        unsafe { run_dispatch(blocks, operands, header, dispatch, constants, scratch, seat) };
+                    watcher.end(region, header.index, None, &outcome);
+                    outcome?;
                 }
-                Command::Fill(fill) => {
-                    let (base, length) = operands.bytes(usize::from(fill.target));
-                    // SAFETY: facts 1, 2 and 3.
-                    unsafe { fill_bytes(base, length, pattern_of(fill)) };
+                Command::Fill(_) | Command::Copy(_) | Command::Update(..) => {
+                    watcher.begin();
+                    // SAFETY: the caller's promises; the bindings of this block are loaded.
+                    let outcome = unsafe { run_transfer(operands, &command) };
+                    watcher.end(region, header.index, None, &outcome);
+                    outcome?;
                 }
-                Command::Copy(copy) => {
-                    let (source, length) = operands.bytes(usize::from(copy.source));
-                    let (target, available) = operands.bytes(usize::from(copy.target));
-                    if available < length {
-                        return Err(too_short(length as u64, available));
-                    }
-                    // SAFETY: facts 1, 2 and 3 for both; `copy` allows overlap through aliasing imports.
-                    unsafe { std::ptr::copy(source, target, length) };
-                }
-                Command::Update(update, bytes) => {
-                    let (target, length) = operands.bytes(usize::from(update.target));
-                    let length = length.min(bytes.len());
-                    // SAFETY: facts 1, 2 and 3; the recording's bytes are not a buffer, so they do not overlap.
-                    unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), target, length) };
-                }
-                Command::Barrier(_) | Command::Branch | Command::Return => {}
+                Command::Barrier(barrier) => region = barrier.region,
+                Command::Branch | Command::Return => {}
             }
         }
     }
@@ -82,8 +81,37 @@ pub(crate) unsafe fn run_alone(
 }
 
 /// # Safety
+/// As for `run_alone`; the bindings of the command's block are loaded.
+unsafe fn run_transfer(operands: &Operands, command: &Command<'_>) -> Result<()> {
+    match command {
+        Command::Fill(fill) => {
+            let (base, length) = operands.bytes(usize::from(fill.target));
+            // SAFETY: facts 1, 2 and 3.
+            unsafe { fill_bytes(base, length, pattern_of(fill)) };
+        }
+        Command::Copy(copy) => {
+            let (source, length) = operands.bytes(usize::from(copy.source));
+            let (target, available) = operands.bytes(usize::from(copy.target));
+            if available < length {
+                return Err(too_short(length as u64, available));
+            }
+            // SAFETY: facts 1, 2 and 3 for both; `copy` allows overlap through aliasing imports.
+            unsafe { std::ptr::copy(source, target, length) };
+        }
+        Command::Update(update, bytes) => {
+            let (target, length) = operands.bytes(usize::from(update.target));
+            let length = length.min(bytes.len());
+            // SAFETY: facts 1, 2 and 3; the recording's bytes are not a buffer, so they do not overlap.
+            unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), target, length) };
+        }
+        Command::Dispatch(..) | Command::Barrier(_) | Command::Branch | Command::Return => {}
+    }
+    Ok(())
+}
+
+/// # Safety
 /// As for `run_alone`; the bindings of the dispatch were checked.
-#[inline]
+#[inline(always)]
 unsafe fn run_dispatch(
     blocks: &Blocks,
     operands: &Operands,

@@ -113,8 +113,13 @@ impl BlockBuilder {
 
     /// Ends the region.
     pub(crate) fn barrier(&mut self) {
-        self.number += 1;
+        self.skip();
         self.end_region();
+    }
+
+    /// Counts a command.
+    pub(crate) fn skip(&mut self) {
+        self.number = self.number.saturating_add(1);
     }
 
     pub(crate) fn fill(&mut self, target: &Place<'_>, pattern: Pattern) -> Result<()> {
@@ -125,7 +130,9 @@ impl BlockBuilder {
         self.append::<FillCommand>(tiles, is_dynamic, &[], |bindings| {
             let (pattern_length, pattern) = (pattern.length, u64::from(pattern.repeated));
             (FillCommand { header: NO_HEADER, target: bindings, pattern_length, reserved: 0, pattern }, 0)
-        })
+        })?;
+        self.skip();
+        Ok(())
     }
 
     pub(crate) fn copy(&mut self, source: &Place<'_>, target: &Place<'_>) -> Result<()> {
@@ -135,7 +142,9 @@ impl BlockBuilder {
         let (tiles, is_dynamic) = transfer_tiles(source.length())?;
         self.append::<CopyCommand>(tiles, is_dynamic, &[], |bindings| {
             (CopyCommand { header: NO_HEADER, source: bindings, target: bindings + 1 }, 0)
-        })
+        })?;
+        self.skip();
+        Ok(())
     }
 
     pub(crate) fn update(&mut self, source: &[u8], target: &Place<'_>) -> Result<()> {
@@ -159,6 +168,8 @@ impl BlockBuilder {
                 (UpdateCommand { header: NO_HEADER, target: bindings, bytes }, 0)
             })?;
         }
+        // All pieces are one command.
+        self.skip();
         Ok(())
     }
 
@@ -219,6 +230,7 @@ impl BlockBuilder {
             };
             (command, flags)
         })?;
+        self.skip();
         self.blocks.indirect_count += u32::from(is_dynamic);
         self.blocks.local_memory_bytes = self.blocks.local_memory_bytes.max(geometry.local_memory_bytes);
         Ok(())
@@ -235,6 +247,7 @@ impl BlockBuilder {
         if let Some(block) = self.blocks.blocks.last_mut() {
             block.push_steering(Opcode::Return);
         }
+        self.blocks.recorded_count = self.number;
         let mut start = 0;
         for block in &self.blocks.blocks {
             self.blocks.binding_starts.push(start);
@@ -271,7 +284,7 @@ impl BlockBuilder {
         region.commands += 1;
         region.tiles += if is_dynamic { 0 } else { tiles };
         region.is_dynamic |= is_dynamic;
-        self.number += 1;
+        self.blocks.numbers.push(self.number);
         Ok(())
     }
 

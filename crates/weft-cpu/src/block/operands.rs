@@ -22,9 +22,9 @@ use weft_hal::{BindingEntry, PinnedBuffer, validate};
 use weft_sync::atomic::{AtomicU32, Ordering};
 use weft_sync::{Result, Status, WhileDoing, status};
 
-use super::isa::{FixupKind, TRANSFER_TILE_BYTES};
+use super::isa::{Fixup, FixupKind, TRANSFER_TILE_BYTES};
 use super::recording::Blocks;
-use super::storage::Command;
+use super::storage::{Block, Command};
 use crate::command_buffer::{Source, SourcePlace};
 
 /// The first byte of something that is pinned elsewhere.
@@ -93,21 +93,31 @@ impl Operands {
     fn load(&mut self, blocks: &Blocks, block: usize) {
         let block = &blocks.blocks[block];
         for number in 0..block.fixup_count() {
-            let fixup = block.fixup(number);
-            let (base, length) = match fixup.kind {
-                FixupKind::Direct => (fixup.base.0, fixup.length as usize),
-                FixupKind::Indirect => {
-                    let (Address(base), available) = self.sources[fixup.source as usize];
-                    // Fact 2: the offset is at most the extent.
-                    let offset = fixup.offset as usize;
-                    let rest = available - offset;
-                    let length = rest.min(usize::try_from(fixup.length).unwrap_or(usize::MAX));
-                    (base.wrapping_byte_add(offset), length)
-                }
-            };
+            let (base, length) = self.resolve(&block.fixup(number));
             self.pointers.push(Address(base));
             self.lengths.push(length);
         }
+    }
+
+    /// First byte and length of what a fixup stands for.
+    #[inline]
+    fn resolve(&self, fixup: &Fixup) -> (*mut c_void, usize) {
+        match fixup.kind {
+            FixupKind::Direct => (fixup.base.0, fixup.length as usize),
+            FixupKind::Indirect => {
+                let (Address(base), available) = self.sources[fixup.source as usize];
+                // Fact 2: the offset is at most the extent.
+                let offset = fixup.offset as usize;
+                let rest = available - offset;
+                let length = rest.min(usize::try_from(fixup.length).unwrap_or(usize::MAX));
+                (base.wrapping_byte_add(offset), length)
+            }
+        }
+    }
+
+    /// Bytes of a binding of any block, loaded or not.
+    pub(super) fn length_in(&self, block: &Block, number: u16) -> u64 {
+        self.resolve(&block.fixup(usize::from(number))).1 as u64
     }
 
     /// Addresses of bindings, as kernels see them.

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use weft_hal::profile::RecordingId;
 use weft_hal::{CommandRecorder, Dispatch, Pattern, Place, Recording};
 use weft_sync::Result;
 
@@ -48,6 +49,12 @@ pub(crate) struct Blocks {
     pub(crate) is_narrow: bool,
     /// How long it takes.
     pub(crate) pace: Pace,
+    /// Commands that were recorded, barriers and those without effect included.
+    pub(crate) recorded_count: u32,
+    /// Which of them each work command is, for profiles.
+    pub(crate) numbers: Vec<u32>,
+    /// What profiles tell recordings apart by.
+    pub(crate) id: RecordingId,
     /// Made for one submission, and used again for another one after that.
     pub(crate) is_for_one_use: bool,
 }
@@ -70,6 +77,9 @@ impl Blocks {
         self.local_memory_bytes = 0;
         self.indirect_count = 0;
         self.pace = Pace::default();
+        self.recorded_count = 0;
+        self.numbers.clear();
+        self.id = RecordingId::default();
     }
 
     /// Bytes of all blocks.
@@ -82,6 +92,10 @@ impl Blocks {
 pub(crate) struct BlockRecording(pub(crate) Arc<Blocks>);
 
 impl Recording for BlockRecording {
+    fn id(&self) -> u64 {
+        self.0.id.get()
+    }
+
     fn describe(&self) -> Option<String> {
         Some(self.to_string())
     }
@@ -100,6 +114,10 @@ impl CommandRecorder for BlockRecorder {
     fn barrier(&mut self) -> Result<()> {
         self.0.barrier();
         Ok(())
+    }
+
+    fn skip(&mut self) {
+        self.0.skip();
     }
 
     fn fill(&mut self, target: &Place<'_>, pattern: Pattern) -> Result<()> {

@@ -30,6 +30,7 @@ use super::isa::{FLAG_INDIRECT, FLAG_PREDICATED, Header, TRANSFER_TILE_BYTES};
 use super::operands::{Operands, too_short};
 use super::recording::{Blocks, Region};
 use super::storage::Command;
+use super::watch::Watcher;
 use crate::dispatch::{Geometry, run_tiles};
 
 /// A run of tiles that took less is followed by a longer one.
@@ -141,10 +142,11 @@ impl Share<'_> {
     /// # Safety
     /// `operands` are those of this recording, all blocks loaded; `scratch` is initialised, aligned to 64, exclusive to
     /// this thread, and holds `blocks.local_memory_bytes`. `seat` is used by one thread at a time.
-    pub(crate) unsafe fn work(
+    pub(crate) unsafe fn work<W: Watcher>(
         &self,
         scratch: Scratch,
         seat: u32,
+        watcher: &mut W,
         mut call: impl FnMut(u32),
     ) -> Result<ShareEnd> {
         let mut cursor = Cursor { region: u32::MAX, at: 0, before: 0, checked: None };
@@ -164,7 +166,9 @@ impl Share<'_> {
             let unclaimed = self.tiles.unclaimed(open);
             let fair = (unclaimed / (2 * self.workers)).max(1);
             let Some(range) = self.tiles.claim(open, run.min(fair)) else {
-                return Ok(ShareEnd::Idle { worked, wide_ahead: self.is_wide_ahead(open) });
+                let wide_ahead = self.is_wide_ahead(open);
+                watcher.idle(open.region, worked, wide_ahead);
+                return Ok(ShareEnd::Idle { worked, wide_ahead });
             };
             worked = true;
             let (count, more) = (range.len() as u32, self.tiles.unclaimed(open) > 0);
@@ -172,7 +176,7 @@ impl Share<'_> {
                 last = Some(Instant::now());
             }
             // SAFETY: the caller's promises.
-            unsafe { self.run(open, range, &mut cursor, scratch, seat)? };
+            unsafe { self.run(open, range, &mut cursor, scratch, seat, watcher)? };
             if self.tiles.retire(count) {
                 if !self.open_from(open.region as usize + 1)? {
                     let did_all = from_the_start && called.is_none();
@@ -222,13 +226,14 @@ impl Share<'_> {
 
     /// # Safety
     /// As for `work`; `range` was claimed from `open`.
-    unsafe fn run(
+    unsafe fn run<W: Watcher>(
         &self,
         open: OpenRegion,
         mut range: Range<u32>,
         cursor: &mut Cursor,
         scratch: Scratch,
         seat: u32,
+        watcher: &mut W,
     ) -> Result<()> {
         let region = &self.blocks.regions[open.region as usize];
         let block = &self.blocks.blocks[region.block as usize];
@@ -246,15 +251,28 @@ impl Share<'_> {
                 continue;
             }
             let here = range.start - cursor.before..range.end.min(end) - cursor.before;
-            range.start += here.len() as u32;
-            if let Command::Dispatch(dispatch, _) = command
-                && cursor.checked != Some((dispatch.kernel, dispatch.bindings))
-            {
-                check_bindings(self.blocks, self.operands, dispatch, first)?;
-                cursor.checked = Some((dispatch.kernel, dispatch.bindings));
-            }
-            // SAFETY: the caller's promises; `here` lies within the tiles of the command.
-            unsafe { self.run_command(header, &command, here, first, scratch, seat)? };
+            let count = here.len() as u32;
+            range.start += count;
+            watcher.begin();
+            let outcome = match self.check(&command, first, cursor) {
+                // SAFETY: the caller's promises; `here` lies within the tiles of the command.
+                Ok(()) => unsafe { self.run_command(header, &command, here, first, scratch, seat) },
+                Err(status) => Err(status),
+            };
+            watcher.end(open.region, header.index, Some(count), &outcome);
+            outcome?;
+        }
+        Ok(())
+    }
+
+    /// Checks the bindings of a command, unless those were checked last.
+    #[inline]
+    fn check(&self, command: &Command<'_>, first: usize, cursor: &mut Cursor) -> Result<()> {
+        if let Command::Dispatch(dispatch, _) = command
+            && cursor.checked != Some((dispatch.kernel, dispatch.bindings))
+        {
+            check_bindings(self.blocks, self.operands, dispatch, first)?;
+            cursor.checked = Some((dispatch.kernel, dispatch.bindings));
         }
         Ok(())
     }

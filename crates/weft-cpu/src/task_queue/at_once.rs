@@ -6,7 +6,8 @@
 //! 1. Only on threads that lend themselves ([`Executor::lending`]) or work for the executor: others may not be kept.
 //! 2. Only recordings that have shown to be quick. What a recording takes is measured when it runs as a process: the first
 //!    times, and now and then after that.
-//! 3. What the submission brings is alive until the call returns, so nothing is retained.
+//! 3. A device that is being profiled does the same, and watches.
+//! 4. What the submission brings is alive until the call returns, so nothing is retained.
 //!
 //! [`Executor::lending`]: weft_task::Executor::lending
 
@@ -20,8 +21,8 @@ use weft_sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use weft_sync::{Result, WhileDoing};
 use weft_task::float_mode::FlushedDenormals;
 
-use super::{Queue, closed};
-use crate::block::{Blocks, Operands, Scratch, run_alone};
+use super::{Queue, Record, closed};
+use crate::block::{Blocks, Nobody, Operands, Scratch, Watcher, run_alone};
 
 /// A recording that takes no longer is quick.
 const QUICK: Duration = Duration::from_micros(15);
@@ -73,7 +74,12 @@ thread_local! {
 impl Queue {
     /// Runs a recording here and now, if that is allowed. `None`: it has to be started.
     #[inline]
-    pub(super) fn run_at_once(&self, blocks: &Blocks, table: &[BindingEntry<'_>]) -> Option<Result<()>> {
+    pub(super) fn run_at_once(
+        &self,
+        blocks: &Blocks,
+        table: &[BindingEntry<'_>],
+        record: &mut Option<Box<Record>>,
+    ) -> Option<Result<()>> {
         if !((blocks.is_narrow || blocks.pace.is_short())
             && self.executor.is_offered_this_thread()
             && blocks.pace.take_run())
@@ -81,19 +87,47 @@ impl Queue {
             return None;
         }
         let mut operands = ROOM.take().unwrap_or_default();
-        let outcome = self.run_here(blocks, table, &mut operands);
+        let outcome = match record {
+            None => self.run_here(blocks, table, &mut operands, &mut Nobody),
+            Some(record) => self.run_watched(blocks, table, &mut operands, record),
+        };
         operands.release();
         ROOM.set(Some(operands));
         Some(outcome.while_doing(|| "executing a command buffer"))
     }
 
-    fn run_here(&self, blocks: &Blocks, table: &[BindingEntry<'_>], operands: &mut Operands) -> Result<()> {
+    #[cold]
+    fn run_watched(
+        &self,
+        blocks: &Blocks,
+        table: &[BindingEntry<'_>],
+        operands: &mut Operands,
+        record: &mut Record,
+    ) -> Result<()> {
+        let worker = self.worker();
+        record.begin(worker);
+        let Some(watch) = self.watch(record, 1, blocks) else {
+            return self.run_here(blocks, table, operands, &mut Nobody);
+        };
+        let outcome = self.run_here(blocks, table, operands, &mut watch.witness(0, worker));
+        watch.report(&self.profiler, blocks, operands);
+        outcome
+    }
+
+    #[inline]
+    fn run_here<W: Watcher>(
+        &self,
+        blocks: &Blocks,
+        table: &[BindingEntry<'_>],
+        operands: &mut Operands,
+        watcher: &mut W,
+    ) -> Result<()> {
         operands.look_up(blocks, table)?;
         let scratch = self.scratch(blocks, 1)?;
         let base = scratch.as_ref().map_or(std::ptr::null_mut(), |block| block.base().as_ptr().cast());
         let _float_mode = FlushedDenormals::enter();
         // SAFETY: the operands were just looked up for this recording, and the scratch has its size; both are ours.
-        let went_on = unsafe { run_alone(blocks, operands, Scratch(base), 0, &self.closing)? };
+        let went_on = unsafe { run_alone(blocks, operands, Scratch(base), 0, &self.closing, watcher)? };
         if went_on { Ok(()) } else { Err(closed()) }
     }
 }

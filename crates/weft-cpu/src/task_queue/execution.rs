@@ -16,15 +16,14 @@ use std::collections::VecDeque;
 use std::ffi::c_void;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use weft_hal::profile::QueueEvent;
 use weft_hal::{BindingEntry, HostBlock};
 use weft_sync::atomic::{AtomicBool, AtomicU64, Mutex, Ordering, lock};
 use weft_sync::{Instant, Point, Result, Status, WhileDoing};
 use weft_task::{Drained, KeepWarm, Process, ProcessOptions, Tiles, Work, WorkerContext};
 
 use super::past::Past;
-use super::{Queue, TicketRef, closed};
-use crate::block::{Blocks, Operands, Scratch, Share, ShareEnd, run_alone};
+use super::{Queue, Record, TicketRef, closed};
+use crate::block::{Blocks, Nobody, Operands, Scratch, Share, ShareEnd, Watch, run_alone};
 
 /// Processes that are looked at for a spare one before a new one is made.
 const SPARES_LOOKED_AT: usize = 4;
@@ -91,13 +90,15 @@ struct Task {
     scratch: Option<HostBlock>,
     /// Threads that may be inside.
     workers: u32,
+    /// Somebody wants to know what is done.
+    watch: Option<Box<Watch>>,
 }
 
 /// What is said at the end, and to whom. Apart from the task, which others may still read then.
 struct Notice {
     signals: Vec<Point>,
     past: Past,
-    event: Option<Box<QueueEvent>>,
+    record: Option<Box<Record>>,
 }
 
 impl Execution {
@@ -110,8 +111,9 @@ impl Execution {
                 operands: Operands::default(),
                 scratch: None,
                 workers: 1,
+                watch: None,
             }),
-            notice: Mutex::new(Notice { signals: Vec::new(), past: Past::nothing(), event: None }),
+            notice: Mutex::new(Notice { signals: Vec::new(), past: Past::nothing(), record: None }),
             tiles: Tiles::new(),
             stop: AtomicBool::new(false),
             seats: AtomicU64::new(0),
@@ -129,12 +131,13 @@ impl Execution {
 }
 
 impl Queue {
-    /// Starts a recording whose waits are over. On an error nothing was started.
+    /// Starts a recording whose waits are over, and takes the record out of the ticket. On an error nothing was started,
+    /// and the ticket is as it was.
     pub(super) fn start(
         &self,
         blocks: Arc<Blocks>,
         table: &[BindingEntry<'_>],
-        ticket: TicketRef<'_>,
+        ticket: &mut TicketRef<'_>,
     ) -> Result<()> {
         let threads = self.executor.worker_count().min(SEATS_MAX) as u32;
         let is_wide = threads > 1 && !blocks.is_narrow && !blocks.pace.is_short();
@@ -153,6 +156,9 @@ impl Queue {
             }
         };
         if !has_work {
+            if let Some(record) = &mut lock(&execution.notice).record {
+                record.begin(self.worker());
+            }
             execution.write().let_go();
             execution.finish(self, None);
             execution.clear();
@@ -185,7 +191,7 @@ impl Execution {
         queue: &Queue,
         blocks: Arc<Blocks>,
         table: &[BindingEntry<'_>],
-        ticket: TicketRef<'_>,
+        ticket: &mut TicketRef<'_>,
         workers: u32,
     ) -> Result<bool> {
         let Execution { task, notice, tiles, stop, seats, failure, .. } = self;
@@ -208,28 +214,32 @@ impl Execution {
             !blocks.regions.is_empty()
         };
         task.workers = workers;
+        task.watch = ticket.record.as_deref().and_then(|record| queue.watch(record, workers, blocks));
         let notice = notice.get_mut().unwrap_or_else(PoisonError::into_inner);
         notice.signals.extend_from_slice(ticket.signals);
         notice.past = *ticket.past;
-        notice.event = ticket.event;
-        if let Some(event) = &mut notice.event
-            && event.ready_ns == 0
-        {
-            event.ready_ns = weft_hal::profile::now_ns();
-        }
+        notice.record = ticket.record.take();
         Ok(has_work)
     }
 
-    fn drain_alone(&self) -> Drained {
+    fn drain_alone(&self, worker: &WorkerContext<'_>) -> Drained {
         let mut task = self.write();
-        let Task { queue: Some(queue), blocks: Some(blocks), operands, scratch, .. } = &mut *task else {
+        let Task { queue: Some(queue), blocks: Some(blocks), operands, scratch, watch, .. } = &mut *task
+        else {
             return Drained::Finished;
         };
         let begin = Instant::now();
-        // SAFETY: `begin` looked the operands up for this recording, and provided scratch of this size; the write lock
-        // makes both ours.
-        let outcome =
-            unsafe { run_alone(blocks, operands, Scratch(base_of(scratch.as_ref(), 0)), 0, &queue.closing) };
+        let (scratch, stop) = (Scratch(base_of(scratch.as_ref(), 0)), &queue.closing);
+        let outcome = match watch {
+            // SAFETY: `begin` looked the operands up for this recording, and provided scratch of this size; the write
+            // lock makes both ours.
+            None => unsafe { run_alone(blocks, operands, scratch, 0, stop, &mut Nobody) },
+            Some(watch) => {
+                let mut witness = watch.witness(0, seat_of(worker));
+                // SAFETY: as above.
+                unsafe { run_alone(blocks, operands, scratch, 0, stop, &mut witness) }
+            }
+        };
         blocks.pace.note(Instant::now().since(begin));
         match outcome {
             Ok(true) => Drained::Finished,
@@ -252,9 +262,16 @@ impl Execution {
             worker.process().advance_retention();
             worker.call_for(count);
         };
-        // SAFETY: `begin` looked the operands up for this recording, loaded all blocks, and provided scratch of this
-        // size for each seat, of which one thread at a time has this one.
-        let end = unsafe { share.work(scratch, seat.number, call) };
+        let end = match &task.watch {
+            // SAFETY: `begin` looked the operands up for this recording, loaded all blocks, and provided scratch of this
+            // size for each seat, of which one thread at a time has this one.
+            None => unsafe { share.work(scratch, seat.number, &mut Nobody, call) },
+            Some(watch) => {
+                let mut witness = watch.witness(seat.number, seat_of(worker));
+                // SAFETY: as above.
+                unsafe { share.work(scratch, seat.number, &mut witness, call) }
+            }
+        };
         match end {
             Ok(ShareEnd::Over(took)) => {
                 took.inspect(|&took| blocks.pace.note(took));
@@ -274,13 +291,18 @@ impl Execution {
     }
 }
 
+/// The number of the thread for profiles.
+fn seat_of(worker: &WorkerContext<'_>) -> u32 {
+    u32::try_from(worker.local_index()).unwrap_or(u32::MAX)
+}
+
 fn base_of(block: Option<&HostBlock>, offset: usize) -> *mut c_void {
     block.map_or(std::ptr::null_mut(), |block| block.base().as_ptr().wrapping_add(offset).cast())
 }
 
 impl Work for Execution {
     fn drain(&self, worker: &WorkerContext<'_>) -> Drained {
-        if self.is_wide { self.drain_together(&self.read(), worker) } else { self.drain_alone() }
+        if self.is_wide { self.drain_together(&self.read(), worker) } else { self.drain_alone(worker) }
     }
 
     fn completed(&self, outcome: Result<()>) {
@@ -288,7 +310,12 @@ impl Work for Execution {
             // Rule 4 of the queue: said when nobody is inside.
             drop(self.failure.set(status));
         } else if self.is_wide {
-            let Some(queue) = self.read().queue.clone() else { return };
+            let queue = {
+                let task = self.read();
+                self.report(&task);
+                task.queue.clone()
+            };
+            let Some(queue) = queue else { return };
             // If nobody else is inside, memory goes back before anybody hears of the end; else with the last one out.
             if let Ok(mut task) = self.task.try_write() {
                 task.let_go();
@@ -301,6 +328,7 @@ impl Work for Execution {
     fn released(&self) {
         let queue = {
             let mut task = self.write();
+            self.report(&task);
             task.let_go();
             task.queue.take()
         };
@@ -314,12 +342,24 @@ impl Work for Execution {
 }
 
 impl Execution {
+    /// Tells the profile what was done, while everything is still there. The first call counts.
+    #[inline]
+    fn report(&self, task: &Task) {
+        let Task { queue: Some(queue), blocks: Some(blocks), watch: Some(watch), operands, .. } = task else {
+            return;
+        };
+        let done = watch.report(&queue.profiler, blocks, operands);
+        if let (Some(done), Some(record)) = (done, &mut lock(&self.notice).record) {
+            record.set_done(done);
+        }
+    }
+
     /// Says that it is over.
     fn finish(&self, queue: &Queue, failure: Option<Status>) {
         let mut notice = lock(&self.notice);
-        let Notice { signals, past, event } = &mut *notice;
+        let Notice { signals, past, record } = &mut *notice;
         // Under the lock of this execution alone, which nobody else takes before it is released.
-        queue.end(TicketRef { signals, past, event: event.take() }, failure);
+        queue.end(TicketRef { signals, past, record: record.take() }, failure);
         signals.clear();
     }
 
@@ -330,13 +370,14 @@ impl Execution {
         task.queue = None;
         let mut notice = lock(&self.notice);
         notice.signals.clear();
-        notice.event = None;
+        notice.record = None;
     }
 }
 
 impl Task {
     /// Lets go of memory and code.
     fn let_go(&mut self) {
+        self.watch = None;
         self.operands.release();
         self.scratch = None;
         if let (Some(blocks), Some(queue)) = (self.blocks.take(), &self.queue) {

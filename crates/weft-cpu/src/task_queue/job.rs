@@ -20,7 +20,7 @@ use weft_sync::{Result, WhileDoing, bail};
 use weft_task::{Drained, Process, ProcessOptions, Work, WorkerContext};
 
 use super::pooled::PoolRequest;
-use super::{Caller, Queue, Ticket, TicketRef};
+use super::{Caller, Queue, Record, Ticket, TicketRef};
 use crate::block::Blocks;
 
 /// Bytes that are moved in less time than a hand-over takes.
@@ -111,16 +111,17 @@ impl Job {
 
     /// Does it and says so.
     pub(super) fn run(self, queue: &Queue, mut ticket: Ticket) {
+        if let Some(record) = &mut ticket.record
+            && self.is_done_here()
+        {
+            record.begin(queue.worker());
+        }
         let outcome = match self {
             Job::Barrier => Ok(()),
             Job::Alloca(Request { buffer, allocator, params, size }) => {
-                commit(&buffer, &allocator, &params, size)
+                queue.commit(&buffer, &allocator, &params, size, ticket.record.as_deref())
             }
-            Job::Dealloca(buffer) => {
-                let event = ticket.event.take();
-                let to = TicketRef { signals: &ticket.signals, past: &ticket.past, event };
-                return queue.deallocate(&buffer, to);
-            }
+            Job::Dealloca(buffer) => return queue.deallocate(&buffer, ticket.take_ref()),
             Job::Fill(target, pattern) => fill(&target.borrow(), pattern),
             Job::Update(bytes, target) => update(&bytes, &target.borrow()),
             Job::Copy(source, target) => copy(&source.borrow(), &target.borrow()),
@@ -133,29 +134,30 @@ impl Job {
                         length: entry.length,
                     })
                     .collect();
-                if ticket.event.is_none()
-                    && let Some(outcome) = queue.run_at_once(&blocks, &table)
-                {
+                if let Some(outcome) = queue.run_at_once(&blocks, &table, &mut ticket.record) {
                     queue.recycle(blocks);
                     outcome
                 } else {
-                    let event = ticket.event.take();
-                    let to = TicketRef { signals: &ticket.signals, past: &ticket.past, event };
-                    match queue.start(blocks, &table, to) {
-                        Ok(()) => return,
-                        Err(status) => Err(status),
+                    let mut to = ticket.take_ref();
+                    if let Err(status) = queue.start(blocks, &table, &mut to) {
+                        queue.end(to, Some(status));
                     }
+                    return;
                 }
             }
             Job::Pool(request) => return queue.allocate(request, ticket),
             Job::Read(..) | Job::Write(..) | Job::HostCall(..) => return queue.start_long(self, ticket),
         };
-        let event = ticket.event.take();
-        queue.end(TicketRef { signals: &ticket.signals, past: &ticket.past, event }, outcome.err());
+        queue.end(ticket.take_ref(), outcome.err());
+    }
+
+    /// Its work is done by [`Job::run`] itself, and a profile may have an execution of it.
+    fn is_done_here(&self) -> bool {
+        matches!(self, Job::Barrier | Job::Fill(..) | Job::Update(..) | Job::Copy(..))
     }
 
     /// The body of the long ones. `Ok(false)`: somebody else signals.
-    fn run_long(self, ticket: &Ticket, queue: &Queue) -> Result<bool> {
+    fn run_long(self, ticket: &mut Ticket, queue: &Queue) -> Result<bool> {
         match self {
             Job::Read(file, offset, target) => read(&file, offset, &target.borrow()).map(|()| true),
             Job::Write(source, file, offset) => write(&source.borrow(), &file, offset).map(|()| true),
@@ -172,9 +174,11 @@ impl Work for Long {
     fn drain(&self, _worker: &WorkerContext<'_>) -> Drained {
         let taken = lock(&self.0).take();
         if let Some((job, mut ticket, queue)) = taken {
-            let outcome = contained(|| job.run_long(&ticket, &queue));
-            let event = ticket.event.take();
-            let to = TicketRef { signals: &ticket.signals, past: &ticket.past, event };
+            if let Some(record) = &mut ticket.record {
+                record.begin(queue.worker());
+            }
+            let outcome = contained(|| job.run_long(&mut ticket, &queue));
+            let to = ticket.take_ref();
             match outcome {
                 Ok(true) => queue.end(to, None),
                 Ok(false) => queue.end(TicketRef { signals: &[], ..to }, None),
@@ -198,6 +202,23 @@ fn contained<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
 }
 
 impl Queue {
+    /// Gives a queue-allocated buffer its memory.
+    pub(crate) fn commit(
+        &self,
+        buffer: &Buffer,
+        allocator: &Allocator,
+        params: &BufferParams,
+        size: u64,
+        record: Option<&Record>,
+    ) -> Result<()> {
+        let block = allocator.allocate_block(params, size).while_doing(|| "allocating on a queue")?;
+        buffer.commit(block)?;
+        if let Some(record) = record {
+            self.tell_allocated(record, buffer);
+        }
+        Ok(())
+    }
+
     fn start_long(&self, job: Job, ticket: Ticket) {
         self.scope.begin();
         let long = Long(Mutex::new(Some((job, ticket, self.retain()))));
@@ -205,12 +226,16 @@ impl Queue {
     }
 }
 
-fn call_host(call: HostCall, caller: Caller, ticket: &Ticket, queue: &Queue) -> Result<bool> {
+fn call_host(call: HostCall, caller: Caller, ticket: &mut Ticket, queue: &Queue) -> Result<bool> {
+    let HostCall { function, arguments, flags } = call;
+    let is_early = flags.contains(HostCallFlags::NON_BLOCKING);
+    if let (true, Some(record)) = (is_early, &mut ticket.record) {
+        queue.tell_early(record);
+    }
     let context =
         HostCallContext { device: caller.device, affinity: caller.affinity, signal: &ticket.signals };
-    let HostCall { function, arguments, flags } = call;
-    if flags.contains(HostCallFlags::NON_BLOCKING) {
-        let to = TicketRef { signals: &ticket.signals, past: &ticket.past, event: None };
+    if is_early {
+        let to = TicketRef { signals: &ticket.signals, past: &ticket.past, record: None };
         queue.end(to, None);
         // Nobody waits for the outcome any more.
         let _ = function(&HostCallContext { signal: &[], ..context }, arguments);
@@ -218,12 +243,6 @@ fn call_host(call: HostCall, caller: Caller, ticket: &Ticket, queue: &Queue) -> 
     }
     let end = function(&context, arguments).while_doing(|| "calling a host function")?;
     Ok(end == HostCallEnd::Done)
-}
-
-/// Gives a queue-allocated buffer its memory.
-pub(crate) fn commit(buffer: &Buffer, allocator: &Allocator, params: &BufferParams, size: u64) -> Result<()> {
-    let block = allocator.allocate_block(params, size).while_doing(|| "allocating on a queue")?;
-    buffer.commit(block)
 }
 
 /// The pinned bytes of a checked range.

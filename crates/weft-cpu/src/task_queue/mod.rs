@@ -9,6 +9,7 @@
 //! | `execution.rs`  | recordings that run: one process each                                   |
 //! | `pooled.rs`     | allocations from pools                                                  |
 //! | `past.rs`       | what an operation comes after, and what its signals say about that      |
+//! | `record.rs`     | what is kept of an operation while its device is profiled               |
 //!
 //! 1. **What can be done at once is done by whoever submits**: with all waits reached, a short operation ends before the
 //!    call returns, and a recording is handed to the executor without a detour.
@@ -30,11 +31,12 @@ pub(crate) mod job;
 mod operation;
 mod past;
 mod pooled;
+mod record;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, OnceLock, Weak};
 
-use weft_hal::profile::{Profiler, QueueEvent};
+use weft_hal::profile::Profiler;
 use weft_hal::{BindingEntry, Buffer, DeviceId, Submission, fail_all};
 use weft_sync::atomic::{AtomicBool, Mutex, Ordering, lock};
 use weft_sync::{Axis, Code, CompletionCounter, Deadline, FrontierBuf, Point, Result, Status, Tracker};
@@ -47,6 +49,7 @@ pub(crate) use job::{Job, OwnedRange};
 use operation::Operation;
 use past::Past;
 pub(crate) use pooled::{ParkedPools, PoolRequest};
+pub(crate) use record::{PoolsOfBuffers, Record};
 
 /// What all queues of a device share.
 pub(crate) struct QueueOptions {
@@ -57,6 +60,8 @@ pub(crate) struct QueueOptions {
     /// Knows the axis.
     pub(crate) tracker: Arc<Tracker>,
     pub(crate) parked: Arc<ParkedPools>,
+    /// For profiles.
+    pub(crate) origins: Arc<PoolsOfBuffers>,
 }
 
 /// One queue.
@@ -69,6 +74,7 @@ pub(crate) struct Queue {
     pub(crate) profiler: Arc<Profiler>,
     tracker: Arc<Tracker>,
     parked: Arc<ParkedPools>,
+    origins: Arc<PoolsOfBuffers>,
     /// Operations whose waits are over.
     ready: Mutex<VecDeque<Arc<Operation>>>,
     /// Operations that wait, by number: for closing.
@@ -88,12 +94,19 @@ pub(crate) struct Queue {
 pub(crate) struct Ticket {
     pub(crate) signals: Vec<Point>,
     pub(crate) past: Past,
-    pub(crate) event: Option<Box<QueueEvent>>,
+    pub(crate) record: Option<Box<Record>>,
+}
+
+impl Ticket {
+    /// All of it, by reference, but for the record.
+    fn take_ref(&mut self) -> TicketRef<'_> {
+        TicketRef { signals: &self.signals, past: &self.past, record: self.record.take() }
+    }
 }
 
 impl Queue {
     pub(crate) fn new(options: QueueOptions) -> Arc<Queue> {
-        let QueueOptions { executor, axis, memory, profiler, tracker, parked } = options;
+        let QueueOptions { executor, axis, memory, profiler, tracker, parked, origins } = options;
         let queue = Arc::new_cyclic(|this| Queue {
             this: Weak::clone(this),
             executor,
@@ -103,6 +116,7 @@ impl Queue {
             profiler,
             tracker,
             parked,
+            origins,
             ready: Mutex::new(VecDeque::new()),
             waiting: Mutex::new(HashMap::new()),
             control: OnceLock::new(),
@@ -145,20 +159,23 @@ impl Queue {
     pub(crate) fn submit_short(
         &self,
         submission: &Submission<'_>,
-        event: Option<Box<QueueEvent>>,
-        now: impl FnOnce() -> Result<()>,
+        mut record: Option<Box<Record>>,
+        now: impl FnOnce(Option<&Record>) -> Result<()>,
         later: impl FnOnce() -> Result<Job>,
     ) -> Result<()> {
         match self.look(submission) {
-            Look::Failed => Ok(()),
+            Look::Failed(status) => self.refuse(submission, record, status),
             Look::Reached => {
                 let past = Past::of(submission);
-                let outcome = now();
-                let ticket = TicketRef { signals: submission.signal, past: &past, event };
+                if let Some(record) = &mut record {
+                    record.begin(self.worker());
+                }
+                let outcome = now(record.as_deref());
+                let ticket = TicketRef { signals: submission.signal, past: &past, record };
                 self.end(ticket, outcome.as_ref().err().cloned());
                 outcome
             }
-            Look::Pending => self.defer(submission, event, later()?),
+            Look::Pending => self.defer(submission, record, later()?),
         }
     }
 
@@ -166,18 +183,18 @@ impl Queue {
     pub(crate) fn submit_job(
         &self,
         submission: &Submission<'_>,
-        event: Option<Box<QueueEvent>>,
+        record: Option<Box<Record>>,
         job: Job,
     ) -> Result<()> {
         match self.look(submission) {
-            Look::Failed => Ok(()),
+            Look::Failed(status) => self.refuse(submission, record, status),
             Look::Reached => {
-                let operation = Operation::new(self, submission, event, job);
+                let operation = Operation::new(self, submission, record, job);
                 self.scope.begin();
                 self.push_ready(operation);
                 Ok(())
             }
-            Look::Pending => self.defer(submission, event, job),
+            Look::Pending => self.defer(submission, record, job),
         }
     }
 
@@ -185,33 +202,27 @@ impl Queue {
     pub(crate) fn submit_recording(
         &self,
         submission: &Submission<'_>,
-        event: Option<Box<QueueEvent>>,
+        record: Option<Box<Record>>,
         blocks: Arc<Blocks>,
         table: &[BindingEntry<'_>],
     ) -> Result<()> {
         match self.look(submission) {
-            Look::Failed => Ok(()),
+            Look::Failed(status) => self.refuse(submission, record, status),
             Look::Reached => {
                 let past = Past::of(submission);
-                if event.is_none()
-                    && let Some(outcome) = self.run_at_once(&blocks, table)
-                {
-                    let ticket = TicketRef { signals: submission.signal, past: &past, event };
+                let mut ticket = TicketRef { signals: submission.signal, past: &past, record };
+                if let Some(outcome) = self.run_at_once(&blocks, table, &mut ticket.record) {
                     self.end(ticket, outcome.err());
                     self.recycle(blocks);
                     return Ok(());
                 }
-                let ticket = TicketRef { signals: submission.signal, past: &past, event };
-                if let Err(status) = self.start(blocks, table, ticket) {
+                if let Err(status) = self.start(blocks, table, &mut ticket) {
                     // It was accepted; that it could not begin is told as what it would have met later.
-                    self.end(
-                        TicketRef { signals: submission.signal, past: &past, event: None },
-                        Some(status),
-                    );
+                    self.end(ticket, Some(status));
                 }
                 Ok(())
             }
-            Look::Pending => self.defer(submission, event, Job::recording(blocks, table)),
+            Look::Pending => self.defer(submission, record, Job::recording(blocks, table)),
         }
     }
 
@@ -251,21 +262,21 @@ impl Queue {
     pub(crate) fn submit_dealloca(
         &self,
         submission: &Submission<'_>,
-        event: Option<Box<QueueEvent>>,
+        record: Option<Box<Record>>,
         buffer: &Buffer,
     ) -> Result<()> {
         match self.look(submission) {
-            Look::Failed => {
+            Look::Failed(status) => {
                 // The buffer stays usable and may be deallocated later.
                 buffer.withdraw_dealloca();
-                Ok(())
+                self.refuse(submission, record, status)
             }
             Look::Reached => {
                 let past = Past::of(submission);
-                self.deallocate(buffer, TicketRef { signals: submission.signal, past: &past, event });
+                self.deallocate(buffer, TicketRef { signals: submission.signal, past: &past, record });
                 Ok(())
             }
-            Look::Pending => self.defer(submission, event, Job::Dealloca(buffer.retain())),
+            Look::Pending => self.defer(submission, record, Job::Dealloca(buffer.retain())),
         }
     }
 
@@ -275,22 +286,23 @@ impl Queue {
             match point.semaphore.is_reached(point.value) {
                 Ok(true) => {}
                 Ok(false) => look = Look::Pending,
-                Err(status) => {
-                    fail_all(submission.signal, status);
-                    return Look::Failed;
-                }
+                Err(status) => return Look::Failed(status),
             }
         }
-        if self.is_closing() {
-            fail_all(submission.signal, closed());
-            return Look::Failed;
-        }
-        look
+        if self.is_closing() { Look::Failed(closed()) } else { look }
     }
 
-    fn defer(&self, submission: &Submission<'_>, event: Option<Box<QueueEvent>>, job: Job) -> Result<()> {
+    /// A submission whose waits have failed fails.
+    #[cold]
+    fn refuse(&self, submission: &Submission<'_>, record: Option<Box<Record>>, status: Status) -> Result<()> {
+        self.tell(record, Some(status.code()));
+        fail_all(submission.signal, status);
+        Ok(())
+    }
+
+    fn defer(&self, submission: &Submission<'_>, record: Option<Box<Record>>, job: Job) -> Result<()> {
         self.scope.begin();
-        let operation = Operation::new(self, submission, event, job);
+        let operation = Operation::new(self, submission, record, job);
         lock(&self.waiting).insert(operation.number(), Arc::clone(&operation));
         operation.wait_for(submission.wait);
         // Closing may have looked before this one was listed.
@@ -315,7 +327,7 @@ impl Queue {
         match failure {
             None => self.succeed(ticket, self.completions.complete()),
             Some(status) => {
-                self.record(ticket.event, Some(status.code()));
+                self.tell(ticket.record, Some(status.code()));
                 self.executor.offering(|| fail_all(ticket.signals, status));
             }
         }
@@ -325,11 +337,16 @@ impl Queue {
     fn deallocate(&self, buffer: &Buffer, ticket: TicketRef<'_>) {
         let epoch = self.completions.complete();
         buffer.decommit_after(Some(FrontierBuf::<1>::single(self.axis, epoch).as_frontier()));
+        if let Some(record) = &ticket.record
+            && !buffer.is_committed()
+        {
+            self.tell_deallocated(record, buffer);
+        }
         self.succeed(ticket, epoch);
     }
 
     fn succeed(&self, ticket: TicketRef<'_>, epoch: u64) {
-        self.record(ticket.event, None);
+        self.tell(ticket.record, None);
         let signalled = self.executor.offering(|| ticket.past.signal(ticket.signals, self.axis, epoch));
         if let Err(status) = signalled {
             // Somebody else signalled it further, or failed it.
@@ -337,14 +354,6 @@ impl Queue {
         }
         self.tracker.advance(self.axis, epoch);
         self.parked.look_again();
-    }
-
-    fn record(&self, event: Option<Box<QueueEvent>>, failure: Option<Code>) {
-        if let Some(mut event) = event {
-            event.end_ns = weft_hal::profile::now_ns();
-            event.failure = failure;
-            self.profiler.record_queue_event(*event);
-        }
     }
 
     /// Waits until nothing is in flight.
@@ -377,14 +386,14 @@ impl Queue {
 pub(crate) struct TicketRef<'a> {
     pub(crate) signals: &'a [Point],
     pub(crate) past: &'a Past,
-    pub(crate) event: Option<Box<QueueEvent>>,
+    pub(crate) record: Option<Box<Record>>,
 }
 
 enum Look {
     Reached,
     Pending,
-    /// A wait has failed, and so have the signals.
-    Failed,
+    /// A wait has failed, or the device is being closed: the signals are to fail.
+    Failed(Status),
 }
 
 #[cold]

@@ -7,7 +7,6 @@
 
 use std::sync::Arc;
 
-use weft_hal::profile::QueueEvent;
 use weft_hal::{Submission, fail_all};
 use weft_sync::atomic::{AtomicU64, AtomicUsize, Mutex, Ordering, lock};
 use weft_sync::{Point, Status, Timepoint};
@@ -15,7 +14,7 @@ use weft_sync::{Point, Status, Timepoint};
 use super::job::Job;
 use super::past::Past;
 use super::pooled::Parked;
-use super::{Queue, Ticket, TicketRef, closed};
+use super::{Queue, Record, Ticket, TicketRef, closed};
 
 /// A submitted operation.
 pub(crate) struct Operation {
@@ -42,10 +41,10 @@ impl Operation {
     pub(crate) fn new(
         queue: &Queue,
         submission: &Submission<'_>,
-        event: Option<Box<QueueEvent>>,
+        record: Option<Box<Record>>,
         job: Job,
     ) -> Arc<Operation> {
-        let ticket = Ticket { signals: submission.signal.to_vec(), past: Past::nothing(), event };
+        let ticket = Ticket { signals: submission.signal.to_vec(), past: Past::nothing(), record };
         // Needed again for the past, and only if somebody wants to know it.
         let wants_past = matches!(job, Job::Pool(_))
             || submission.signal.iter().any(|point| point.semaphore.carries_frontier());
@@ -145,10 +144,13 @@ impl Operation {
     /// Ends it without doing it, unless somebody was faster. Deallocations are done when the device closes: memory has
     /// to go back.
     pub(crate) fn fail(&self, status: Status) {
-        let Some(Content { job, ticket, .. }) = self.take() else { return };
+        let Some(Content { job, mut ticket, .. }) = self.take() else { return };
+        if let Some(record) = &mut ticket.record {
+            record.ready();
+        }
         lock(&self.queue.waiting).remove(&self.number);
         job.abandon(self.queue.is_closing());
-        let ticket = TicketRef { signals: &ticket.signals, past: &ticket.past, event: ticket.event };
+        let ticket = TicketRef { signals: &ticket.signals, past: &ticket.past, record: ticket.record };
         self.queue.end(ticket, Some(status));
         self.queue.scope.end();
     }
@@ -158,6 +160,7 @@ impl Operation {
         let Some(Content { job, waits, mut ticket }) = self.take() else { return };
         if self.queue.is_closing() {
             job.abandon(true);
+            self.queue.tell(ticket.record, Some(closed().code()));
             fail_all(&ticket.signals, closed());
             self.queue.scope.end();
             return;
@@ -165,8 +168,8 @@ impl Operation {
         if !waits.is_empty() {
             ticket.past.gather(&waits);
         }
-        if let Some(event) = &mut ticket.event {
-            event.ready_ns = weft_hal::profile::now_ns();
+        if let Some(record) = &mut ticket.record {
+            record.ready();
         }
         job.run(&self.queue, ticket);
         self.queue.scope.end();

@@ -14,14 +14,14 @@ pub(crate) use weft_hal::pool::ParkedPools;
 use weft_hal::pool::{
     Acquired, Pool, PooledBlock, ReleaseToken, ReleaseWait, Remedy, Request, Requester, WaitFrontier,
 };
-use weft_hal::profile::QueueEvent;
 use weft_hal::{Alloca, AllocaFlags, Buffer, Submission};
 use weft_sync::{Result, Tracker, WaitId, WhileDoing, bail};
 
 use super::job::Job;
 use super::operation::Operation;
 use super::past::Past;
-use super::{Queue, Ticket, TicketRef};
+use super::record::Origin;
+use super::{Queue, Record, Ticket, TicketRef};
 
 /// An allocation from a pool that is not committed yet.
 pub(crate) struct PoolRequest {
@@ -75,10 +75,9 @@ impl PoolRequest {
     }
 
     /// Looks for memory, or commits what is held.
-    pub(super) fn look(&mut self, queue: &Queue, past: &Past) -> Result<Look> {
+    pub(super) fn look(&mut self, queue: &Queue, past: &Past, record: Option<&Record>) -> Result<Look> {
         if let Some(block) = self.held.take() {
-            self.buffer.commit(block.into_host_block())?;
-            return Ok(Look::Committed);
+            return self.commit(queue, block, record);
         }
         let token = self.pool.observe();
         let is_reached = |axis, epoch| queue.tracker.query_epoch(axis, epoch);
@@ -86,10 +85,11 @@ impl PoolRequest {
         let acquired = self.pool.acquire(&self.request, &requester);
         match acquired.while_doing(|| "allocating from a pool")? {
             Acquired::Ready(block) | Acquired::Fresh(block) => {
-                self.buffer.commit(block.into_host_block())?;
-                Ok(Look::Committed)
+                self.tell_reserved(queue, &block, record, 0);
+                self.commit(queue, block, record)
             }
             Acquired::NeedsWait(block, frontier) if self.may_wait_for_epochs => {
+                self.tell_reserved(queue, &block, record, frontier.as_frontier().len());
                 self.held = Some(block);
                 Ok(Look::AfterFrontier(Box::new(frontier)))
             }
@@ -106,6 +106,27 @@ impl PoolRequest {
             Acquired::Exhausted { .. } | Acquired::OverBudget { .. } => Ok(Look::AfterRelease(token)),
         }
     }
+
+    fn commit(&self, queue: &Queue, block: PooledBlock, record: Option<&Record>) -> Result<Look> {
+        self.buffer.commit(block.into_host_block())?;
+        if let Some(record) = record {
+            queue.tell_committed(record, &self.buffer);
+        }
+        Ok(Look::Committed)
+    }
+
+    fn tell_reserved(
+        &self,
+        queue: &Queue,
+        block: &PooledBlock,
+        record: Option<&Record>,
+        frontier_count: usize,
+    ) {
+        if let Some(record) = record {
+            let origin = Origin::pool(&self.pool, block.length());
+            queue.tell_reserved(record, &self.buffer, origin, frontier_count);
+        }
+    }
 }
 
 impl Queue {
@@ -113,23 +134,23 @@ impl Queue {
     pub(crate) fn submit_pool_request(
         &self,
         submission: &Submission<'_>,
-        event: Option<Box<QueueEvent>>,
+        record: Option<Box<Record>>,
         mut request: PoolRequest,
     ) -> Result<()> {
         match self.look(submission) {
-            super::Look::Failed => Ok(()),
-            super::Look::Pending => self.defer(submission, event, Job::Pool(request)),
+            super::Look::Failed(status) => self.refuse(submission, record, status),
+            super::Look::Pending => self.defer(submission, record, Job::Pool(request)),
             super::Look::Reached => {
                 let mut past = Past::nothing();
                 past.gather(submission.wait);
-                let look = self.look_for_memory(&mut request, &past);
+                let look = self.look_for_memory(&mut request, &past, record.as_deref());
                 if let Ok(Look::AfterRelease(_) | Look::AfterFrontier(_)) = &look {
-                    let ticket = Ticket { signals: submission.signal.to_vec(), past, event };
+                    let ticket = Ticket { signals: submission.signal.to_vec(), past, record };
                     self.park(request, ticket, look?);
                     return Ok(());
                 }
                 let failure = look.as_ref().err().cloned();
-                self.end(TicketRef { signals: submission.signal, past: &past, event }, failure);
+                self.end(TicketRef { signals: submission.signal, past: &past, record }, failure);
                 look.map(drop)
             }
         }
@@ -137,18 +158,22 @@ impl Queue {
 
     /// Does a request whose waits are over, or which may look again.
     pub(super) fn allocate(&self, mut request: PoolRequest, mut ticket: Ticket) {
-        let failure = match self.look_for_memory(&mut request, &ticket.past) {
+        let failure = match self.look_for_memory(&mut request, &ticket.past, ticket.record.as_deref()) {
             Ok(Look::Committed) => None,
             Ok(look) => return self.park(request, ticket, look),
             Err(status) => Some(status),
         };
-        let event = ticket.event.take();
-        self.end(TicketRef { signals: &ticket.signals, past: &ticket.past, event }, failure);
+        self.end(ticket.take_ref(), failure);
     }
 
-    fn look_for_memory(&self, request: &mut PoolRequest, past: &Past) -> Result<Look> {
+    fn look_for_memory(
+        &self,
+        request: &mut PoolRequest,
+        past: &Past,
+        record: Option<&Record>,
+    ) -> Result<Look> {
         loop {
-            let look = request.look(self, past)?;
+            let look = request.look(self, past, record)?;
             if !(matches!(look, Look::AfterRelease(_)) && request.announce(&self.parked)) {
                 return Ok(look);
             }

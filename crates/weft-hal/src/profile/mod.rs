@@ -39,8 +39,8 @@ pub use family::{ProfileFamilies, ProfileFlags};
 pub use options::{CounterSet, EVENTS_MAX_DEFAULT, ProfileFilter, ProfileOptions};
 pub use profiler::{Profiler, now_ns};
 pub use record::{
-    ExecutableRecord, ExecutionEvent, FunctionRecord, MemoryAction, MemoryEvent, OperationKind,
-    POINTS_KEPT_MAX, PointList, QueueEvent, RecordingId, RegionEvent, TimelinePoint, WaitStrategy,
-    WorkerActivity, WorkerEvent,
+    CALLING_THREAD, ExecutableRecord, ExecutionEvent, FunctionRecord, MemoryAction, MemoryEvent,
+    OperationKind, POINTS_KEPT_MAX, PointList, QueueEvent, RecordingId, RegionEvent, TimelinePoint,
+    WaitStrategy, WorkerActivity, WorkerEvent,
 };
 pub use sink::{Profile, ProfileChunk, ProfileLog, ProfileRecords, ProfileSession, ProfileSink};

@@ -154,6 +154,9 @@ impl QueueEvent {
     }
 }
 
+/// Stands for a worker where a thread of the program did work itself, without a seat among the workers.
+pub const CALLING_THREAD: u32 = u32::MAX;
+
 /// Something that the host ran: a queue operation, a command buffer as a whole, or one of its commands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExecutionEvent {
@@ -165,7 +168,7 @@ pub struct ExecutionEvent {
     pub submission: u64,
     /// Ordinal of the queue.
     pub queue: u32,
-    /// The worker, if only one took part.
+    /// The worker, if only one took part; [`CALLING_THREAD`] if that was none.
     pub worker: Option<u32>,
     /// The command buffer; 0 for none.
     pub command_buffer: u64,
@@ -349,7 +352,7 @@ pub enum WorkerActivity {
 pub struct WorkerEvent {
     /// Ordinal of the executor among those of the device.
     pub executor: u32,
-    /// Its seat there.
+    /// Its seat there, or [`CALLING_THREAD`].
     pub worker: u32,
     /// What it did.
     pub activity: WorkerActivity,
