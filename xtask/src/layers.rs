@@ -7,14 +7,15 @@ use crate::{Outcome, source};
 /// Crate, and the weft crates that it may name.
 pub const LAYERS: &[(&str, &[&str])] = &[
     ("weft-sync", &[]),
+    ("weft-io", &["weft-sync"]),
     ("weft-task", &["weft-sync"]),
     ("weft-hal", &["weft-sync"]),
     ("weft-cpu", &["weft-sync", "weft-hal", "weft-task"]),
     ("weft-vm", &["weft-sync"]),
     ("weft", &["weft-sync", "weft-task", "weft-hal", "weft-cpu", "weft-vm"]),
     ("weft-cli", &["weft"]),
-    ("weft-cts", &["weft", "weft-sync", "weft-task", "weft-hal", "weft-cpu", "weft-vm"]),
-    ("weft-bench", &["weft", "weft-sync", "weft-task", "weft-hal", "weft-cpu", "weft-vm"]),
+    ("weft-cts", &["weft", "weft-sync", "weft-io", "weft-task", "weft-hal", "weft-cpu", "weft-vm"]),
+    ("weft-bench", &["weft", "weft-sync", "weft-io", "weft-task", "weft-hal", "weft-cpu", "weft-vm"]),
     ("xtask", &[]),
 ];
 

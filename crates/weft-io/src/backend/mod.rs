@@ -1,0 +1,128 @@
+//! What a backend provides. Adding one means adding a folder here, an arm in [`Backend`] and a line in `open.rs`.
+//!
+//! * `bind`      makes the calling thread the one that drives it, for good;
+//! * `push`      takes one operation of a kernel kind and owns it until its completion; never blocks;
+//! * `poll`      takes one watch of a handle, answered once;
+//! * `cancel`    asks; the operation still comes back exactly once;
+//! * `exchange`  hands over what was taken, and waits until something is there, somebody wakes, or a deadline;
+//! * `next`      gives back one thing that had ended when the last `exchange` was over;
+//! * `close`     is the last call;
+//! * the [`Waker`] that it was opened with ends an `exchange` from any thread.
+//!
+//! Timers, semaphores, notifications, messages and sequences are not a backend's business: they are the same on all of
+//! them. The kind of backend is decided once, at creation; inside the loop it is one branch.
+
+pub(crate) mod null;
+pub(crate) mod open;
+#[cfg(all(target_os = "linux", not(loom)))]
+pub(crate) mod uring;
+
+#[cfg(target_os = "linux")]
+use crate::ops::Interest;
+use crate::record::Erased;
+use crate::table::Key;
+use weft_sync::park::Word;
+use weft_sync::{Deadline, Result};
+
+/// How an `exchange` is ended from outside.
+#[derive(Debug)]
+pub(crate) enum Waker {
+    /// The backend reads from it.
+    #[cfg(target_os = "linux")]
+    Eventfd(std::sync::Arc<std::os::fd::OwnedFd>),
+    /// The backend sleeps on it.
+    Word(std::sync::Arc<Word>),
+}
+
+impl Waker {
+    /// Ends the `exchange` under way, or the next one. May be called in a signal handler.
+    pub(crate) fn wake(&self) {
+        match self {
+            #[cfg(target_os = "linux")]
+            Waker::Eventfd(fd) => crate::event::raise(fd),
+            Waker::Word(word) => {
+                word.value().fetch_add(1, weft_sync::atomic::Ordering::Release);
+                word.wake_all();
+            }
+        }
+    }
+}
+
+/// Something that a backend gives back.
+pub(crate) enum Ended {
+    /// An operation, its slot, and what it ended with: a number, or one of the system's errors.
+    Operation { slot: u32, operation: Erased, outcome: std::result::Result<i64, i32> },
+    /// A watch: readiness in the bits of `poll(2)`, or an error below zero.
+    #[cfg(target_os = "linux")]
+    Watch { number: u64, result: i32 },
+}
+
+/// The backend of one proactor.
+pub(crate) enum Backend {
+    #[cfg(all(target_os = "linux", not(loom)))]
+    Uring(Box<uring::Uring>),
+    Null(null::Null),
+}
+
+macro_rules! each {
+    ($self:ident, $backend:ident => $body:expr) => {
+        match $self {
+            #[cfg(all(target_os = "linux", not(loom)))]
+            Backend::Uring($backend) => $body,
+            Backend::Null($backend) => $body,
+        }
+    };
+}
+
+impl Backend {
+    pub(crate) fn bind(&mut self) -> Result<()> {
+        each!(self, backend => backend.bind())
+    }
+
+    /// How many more operations fit before it would have to hand some over.
+    #[inline]
+    pub(crate) fn room(&mut self) -> usize {
+        each!(self, backend => backend.room())
+    }
+
+    /// `is_linked`: the next push continues this one's chain. The caller has seen that both have room.
+    #[inline]
+    pub(crate) fn push(&mut self, key: Key, operation: Erased, is_linked: bool) {
+        each!(self, backend => backend.push(key, operation, is_linked))
+    }
+
+    pub(crate) fn cancel(&mut self, key: Key) {
+        each!(self, backend => backend.cancel(key))
+    }
+
+    #[cfg(target_os = "linux")]
+    pub(crate) fn poll(&mut self, number: u64, fd: std::os::fd::BorrowedFd<'_>, interest: Interest) {
+        each!(self, backend => backend.poll(number, fd, interest))
+    }
+
+    #[cfg(target_os = "linux")]
+    pub(crate) fn cancel_poll(&mut self, number: u64) {
+        each!(self, backend => backend.cancel_poll(number))
+    }
+
+    /// Whether an exchange that does not wait would do anything.
+    #[inline]
+    pub(crate) fn is_due(&mut self) -> bool {
+        each!(self, backend => backend.is_due())
+    }
+
+    /// `Some`: waits until that deadline.
+    pub(crate) fn exchange(&mut self, wait: Option<Deadline>) -> Result<()> {
+        each!(self, backend => backend.exchange(wait))
+    }
+
+    #[inline]
+    pub(crate) fn next(&mut self) -> Option<Ended> {
+        each!(self, backend => backend.next())
+    }
+
+    /// The end, after everything has come back.
+    pub(crate) fn close(&mut self) {
+        each!(self, backend => backend.close())
+    }
+}

@@ -1,0 +1,121 @@
+//! Which backend runs, and why not another.
+//!
+//! What lives here: the ladder, the override, [`open`], [`open_any`], [`open_null`]. What does not: how a backend is set
+//! up (its folder).
+//!
+//! 1. Backends are found by trying, for each proactor anew: what was possible a minute ago may not be now.
+//! 2. Every refusal is kept, in one line, and told: by the status if nothing is left, else by the description.
+//! 3. The null backend does nothing, so it is never tried; it has to be asked for.
+
+use super::{Backend, Waker, null};
+use crate::capability::Capabilities;
+use crate::config::Config;
+use crate::describe::{Description, short_name};
+use crate::proactor::Proactor;
+use crate::shared::Shared;
+use weft_sync::{Result, Status, bail, status};
+
+/// Names the one backend that [`open_any`] may use: `uring`, or `null`.
+pub const BACKEND_VARIABLE: &str = "WEFT_IO_BACKEND";
+
+/// A backend that was opened, and what it says about itself.
+pub(super) struct Opened {
+    pub(super) backend: Backend,
+    pub(super) waker: Waker,
+    pub(super) details: String,
+    pub(super) detected: Capabilities,
+}
+
+type Try = fn(&Config) -> Result<Opened>;
+
+/// Every backend that can be asked for.
+const BACKENDS: &[(&str, Try)] = cfg_select! {
+    all(target_os = "linux", not(loom)) => { &[("uring", super::uring::open), ("null", try_null)] }
+    _ => { &[("null", try_null)] }
+};
+
+/// What is tried by itself, in order.
+const OPEN_ORDER: &[&str] = cfg_select! {
+    all(target_os = "linux", not(loom)) => { &["uring"] }
+    _ => { &[] }
+};
+
+/// Opens the backend of this name. `INVALID_ARGUMENT`: there is none, or the configuration makes no sense.
+/// `UNAVAILABLE`: this system does not let it run.
+///
+/// ```
+/// use weft_io::{Config, open};
+/// assert_eq!(open("null", &Config::new())?.handle().describe().backend, "null");
+/// assert!(open("carrier pigeon", &Config::new()).is_err());
+/// # weft_sync::Result::Ok(())
+/// ```
+pub fn open(name: &str, config: &Config) -> Result<Proactor> {
+    let Some(&(name, attempt)) = BACKENDS.iter().find(|(known, _)| *known == name) else {
+        let known: Vec<&str> = BACKENDS.iter().map(|(known, _)| *known).collect();
+        bail!(InvalidArgument, "no backend is called `{name}`; there are {}", known.join(", "));
+    };
+    check(config)?;
+    Ok(finish(name, attempt(config)?, config, Vec::new()))
+}
+
+/// Opens the best backend that this system lets run; or the one that `WEFT_IO_BACKEND` names, and no other.
+pub fn open_any(config: &Config) -> Result<Proactor> {
+    match std::env::var(BACKEND_VARIABLE) {
+        Ok(name) if !name.is_empty() => open(&name, config)
+            .map_err(|status| status.while_doing(format!("opening what {BACKEND_VARIABLE} names"))),
+        _ => open_in_order(OPEN_ORDER, config),
+    }
+}
+
+fn open_in_order(order: &[&str], config: &Config) -> Result<Proactor> {
+    check(config)?;
+    let mut refused: Vec<(&'static str, Status)> = Vec::new();
+    for &(name, attempt) in order.iter().filter_map(|name| BACKENDS.iter().find(|(known, _)| known == name)) {
+        match attempt(config) {
+            Ok(opened) => return Ok(finish(name, opened, config, refused)),
+            Err(why) => refused.push((name, why)),
+        }
+    }
+    let reasons: Vec<String> = refused.iter().map(|(name, why)| format!("{name}: {why}")).collect();
+    Err(status!(Unavailable, "no backend can be opened here; {}", reasons.join("; ")))
+}
+
+/// A proactor whose kernel operations end at once: for programs that want to be checked without a kernel.
+pub fn open_null(config: &Config) -> Proactor {
+    finish("null", null_backend(), config, Vec::new())
+}
+
+fn try_null(_config: &Config) -> Result<Opened> {
+    Ok(null_backend())
+}
+
+fn null_backend() -> Opened {
+    let (backend, waker) = null::Null::new();
+    let detected =
+        Capabilities::LINKED_OPERATIONS | Capabilities::ABSOLUTE_TIMEOUT | Capabilities::FUTEX_OPERATIONS;
+    Opened { backend: Backend::Null(backend), waker, details: "does nothing".to_owned(), detected }
+}
+
+fn check(config: &Config) -> Result<()> {
+    if config.operations_max == 0 {
+        bail!(InvalidArgument, "a proactor for no operations was asked for");
+    }
+    Ok(())
+}
+
+fn finish(
+    name: &'static str,
+    opened: Opened,
+    config: &Config,
+    refused: Vec<(&'static str, Status)>,
+) -> Proactor {
+    let description = Description {
+        name: short_name(&config.name),
+        backend: name,
+        details: opened.details,
+        capabilities: opened.detected & config.allowed,
+        refused,
+    };
+    let shared = Shared::new(config.operations_max, config.messages_max, opened.waker, description);
+    Proactor::new(shared, opened.backend)
+}

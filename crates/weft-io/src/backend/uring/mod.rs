@@ -1,0 +1,217 @@
+//! io_uring: one ring, filled and entered by the poll thread alone.
+//!
+//! | file       | what lives there                                                          |
+//! |------------|---------------------------------------------------------------------------|
+//! | `setup.rs` | the ladder of ring set-ups, what is required, the trial                     |
+//! | `ring.rs`  | the ring itself, and what the kernel may still use; unsafe                  |
+//! | `tag.rs`   | what a completion is about, in 64 bits                                      |
+//! | `lower.rs` | operation → entry, answer → outcome                                         |
+//!
+//! 1. **Entries are made by the poll thread only**, from operations that it took off the pending list, and handed over in
+//!    batches with the wait. So no lock guards the queue, nothing is ever rolled back, and no other thread enters.
+//! 2. **A full queue** is no failure: operations wait in the proactor, entries of this backend's own (cancels, watches)
+//!    in `own`, and both go on when the kernel has taken what is there.
+//! 3. **A wake** is one standing read of an eventfd: it ends the wait, and takes the signal.
+//! 4. **A cancel may come before its operation has begun** in the kernel (behind a link). Then the kernel finds nothing,
+//!    and it is asked again for as long as the operation is there.
+//! 5. **Overflow of the completion queue** loses nothing (a kernel that would lose is refused): the flag makes the next
+//!    exchange enter, and that refills the queue. No request of this backend stays for more than one completion, so none
+//!    can end unseen.
+
+mod lower;
+mod ring;
+mod setup;
+mod tag;
+
+use super::open::Opened;
+use super::{Backend, Ended, Waker};
+use crate::capability::Capabilities;
+use crate::config::Config;
+use crate::event::{new_eventfd, raise};
+use crate::ops::Interest;
+use crate::record::Erased;
+use crate::table::Key;
+use io_uring::{opcode, squeue, types};
+use ring::Ring;
+use rustix::io::Errno;
+use std::collections::VecDeque;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use tag::Tag;
+use weft_sync::{Deadline, Result, Status};
+
+/// See the header.
+pub(crate) struct Uring {
+    ring: Ring,
+    is_disabled: bool,
+    wake: Arc<OwnedFd>,
+    /// Entries of this backend's own that found no room, in order.
+    own: VecDeque<squeue::Entry>,
+    /// Operations to be cancelled that the kernel did not find.
+    missed: Vec<Key>,
+}
+
+/// Opens the backend, or says why it cannot be had here.
+pub(super) fn open(config: &Config) -> Result<Opened> {
+    let (ring, rung) = setup::ring(config)?;
+    let wake = Arc::new(new_eventfd().map_err(unavailable)?);
+    let detected = detect(&ring);
+    let details = format!(
+        "{}; {} entries, {} completions",
+        rung.name,
+        ring.params().sq_entries(),
+        ring.params().cq_entries()
+    );
+    let backend = Uring {
+        ring: Ring::new(ring, config.operations_max, rung.tells_of_work),
+        is_disabled: rung.is_single,
+        wake: Arc::clone(&wake),
+        own: VecDeque::new(),
+        missed: Vec::new(),
+    };
+    Ok(Opened { backend: Backend::Uring(Box::new(backend)), waker: Waker::Eventfd(wake), details, detected })
+}
+
+fn unavailable(status: Status) -> Status {
+    Status::new(weft_sync::Code::Unavailable, status.to_string())
+}
+
+/// What this kernel has of what can be done without.
+fn detect(ring: &io_uring::IoUring) -> Capabilities {
+    let mut detected = Capabilities::LINKED_OPERATIONS
+        | Capabilities::ABSOLUTE_TIMEOUT
+        | Capabilities::MULTISHOT
+        | Capabilities::DEVICE_FENCE;
+    let mut probe = io_uring::register::Probe::new();
+    // A kernel that does not answer has nothing that is optional.
+    if ring.submitter().register_probe(&mut probe).is_ok() {
+        let has_futex =
+            probe.is_supported(opcode::FutexWait::CODE) && probe.is_supported(opcode::FutexWake::CODE);
+        detected.set(Capabilities::FUTEX_OPERATIONS, has_futex);
+    }
+    detected
+}
+
+impl Uring {
+    pub(crate) fn bind(&mut self) -> Result<()> {
+        self.ring.enable(self.is_disabled).map_err(|errno| setup::refusal(errno, "enabling the ring"))
+    }
+
+    #[inline]
+    pub(crate) fn room(&mut self) -> usize {
+        if self.own.is_empty() { self.ring.room() } else { 0 }
+    }
+
+    #[inline]
+    pub(crate) fn push(&mut self, key: Key, operation: Erased, is_linked: bool) {
+        self.ring.push(key.index, key.generation, operation, |operation| {
+            let entry = lower::entry(operation).user_data(Tag::Operation(key).pack());
+            if is_linked { entry.flags(squeue::Flags::IO_LINK) } else { entry }
+        });
+    }
+
+    pub(crate) fn cancel(&mut self, key: Key) {
+        let target = Tag::Operation(key).pack();
+        self.push_own(opcode::AsyncCancel::new(target).build().user_data(Tag::Cancel(key).pack()));
+    }
+
+    pub(crate) fn poll(&mut self, number: u64, fd: BorrowedFd<'_>, interest: Interest) {
+        let entry = opcode::PollAdd::new(types::Fd(fd.as_raw_fd()), interest.to_poll()).build();
+        self.push_own(entry.user_data(Tag::Watch(number).pack()));
+    }
+
+    pub(crate) fn cancel_poll(&mut self, number: u64) {
+        let target = Tag::Watch(number).pack();
+        self.push_own(opcode::AsyncCancel::new(target).build().user_data(Tag::None.pack()));
+    }
+
+    /// Rule 2.
+    fn push_own(&mut self, entry: squeue::Entry) {
+        if self.own.is_empty() && self.ring.room() > 0 {
+            self.ring.push_entry(&entry);
+        } else {
+            self.own.push_back(entry);
+        }
+    }
+
+    #[inline]
+    pub(crate) fn is_due(&mut self) -> bool {
+        self.ring.is_due() || !self.own.is_empty() || !self.missed.is_empty()
+    }
+
+    pub(crate) fn exchange(&mut self, wait: Option<Deadline>) -> Result<()> {
+        for key in std::mem::take(&mut self.missed) {
+            // Rule 4. It may have ended meanwhile.
+            if self.ring.has(key.index, key.generation) {
+                self.cancel(key);
+            }
+        }
+        let has_room = self.make_room()?;
+        // Whoever could not be woken does not sleep.
+        let wait = if has_room { wait } else { None };
+        let outcome = self.ring.enter(wait);
+        self.ring.look();
+        outcome.map_err(|errno| crate::errno::failure(errno, "io_uring_enter"))
+    }
+
+    /// Moves own entries into the ring and sees to the wake. `false`: not all have found room yet.
+    fn make_room(&mut self) -> Result<bool> {
+        // The queue takes all of it after one call, unless the kernel is short of something.
+        for _ in 0..2 {
+            while self.ring.room() > 0 {
+                let Some(entry) = self.own.pop_front() else { break };
+                self.ring.push_entry(&entry);
+            }
+            if self.own.is_empty() && (self.ring.is_wake_armed() || self.ring.room() > 0) {
+                let fd = types::Fd(self.wake.as_raw_fd());
+                let entry = |word: *mut u64| opcode::Read::new(fd, word.cast(), 8).build();
+                self.ring.arm_wake(|word| entry(word).user_data(Tag::Wake.pack()));
+                return Ok(true);
+            }
+            let outcome = self.ring.enter(None);
+            outcome.map_err(|errno| crate::errno::failure(errno, "io_uring_enter"))?;
+        }
+        Ok(false)
+    }
+
+    #[inline]
+    pub(crate) fn next(&mut self) -> Option<Ended> {
+        loop {
+            let answer = self.ring.next()?;
+            match Tag::unpack(answer.user_data) {
+                Tag::Operation(key) => {
+                    let Some(operation) = self.ring.take(key.index, key.generation) else {
+                        debug_assert!(false, "an answer without a question: {key:?}");
+                        continue;
+                    };
+                    let outcome = lower::outcome(operation.kind(), answer.result);
+                    return Some(Ended::Operation { slot: key.index, operation, outcome });
+                }
+                Tag::Watch(number) => return Some(Ended::Watch { number, result: answer.result }),
+                Tag::Wake => self.ring.disarm_wake(),
+                Tag::Cancel(key) => {
+                    let not_found = answer.result == Errno::NOENT.raw_os_error().wrapping_neg();
+                    if not_found && self.ring.has(key.index, key.generation) {
+                        self.missed.push(key);
+                    }
+                }
+                Tag::None => {}
+            }
+        }
+    }
+
+    /// Nothing is under way but the read of the wake, which a wake ends.
+    pub(crate) fn close(&mut self) {
+        if self.ring.is_wake_armed() {
+            raise(&self.wake);
+        }
+        while self.ring.is_wake_armed() {
+            if self.ring.enter(Some(Deadline::NEVER)).is_err() {
+                // Its word is leaked.
+                return;
+            }
+            self.ring.look();
+            while self.next().is_some() {}
+        }
+    }
+}

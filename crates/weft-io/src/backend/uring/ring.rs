@@ -1,0 +1,246 @@
+#![allow(
+    unsafe_code,
+    reason = "entries that name memory are pushed here, and the ring is used through shared references"
+)]
+//! The ring, and what the kernel may still use.
+//!
+//! What lives here: [`Ring`], pushing, entering, reaping, and the operations that the kernel has. What does not: what an
+//! entry means (`lower.rs`), when something is pushed (`mod.rs`).
+//!
+//! # Safety
+//!
+//! 1. **Whatever an entry names outlives it.** An entry of an operation is made from the operation's own memory (or from
+//!    what its parameters share), and `push` takes the operation along: it lies in `in_flight` until the kernel's answer
+//!    was seen. Entries of other kinds name no memory, except the one of the wake, whose word lives as long as the ring
+//!    and until its last answer.
+//! 2. **A ring that goes away with answers missing leaks** what the kernel may still write to.
+//! 3. One thread uses a bound ring: `Ring` is used by `&mut`, and whoever binds it does not send it away afterwards. So
+//!    the shared forms of the queues, which must not be used from two threads, are not.
+//! 4. `submitter` refers to what `ring` points at. The ring is in an `Arc` that this struct never gives away and drops
+//!    last, and nothing borrows it exclusively, so the references stay good for as long as the submitter is used.
+
+use super::setup::number;
+use crate::record::Erased;
+use io_uring::{EnterFlags, IoUring, Submitter, squeue, types};
+use rustix::io::Errno;
+use std::sync::Arc;
+use weft_sync::Deadline;
+
+/// An answer of the kernel.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Answer {
+    pub(super) user_data: u64,
+    pub(super) result: i32,
+}
+
+/// See the header.
+pub(super) struct Ring {
+    /// Declared before `ring`: dropped before it (rule 4).
+    submitter: Submitter<'static>,
+    ring: Arc<IoUring>,
+    /// Of each slot: the operation that the kernel has, and of which use it is.
+    in_flight: Box<[Option<(u32, Erased)>]>,
+    /// How many there are.
+    count: usize,
+    /// What the read of the wake writes to.
+    wake_word: *mut u64,
+    /// Whether that read is under way.
+    is_wake_armed: bool,
+    /// Completions that are to be given out before the next look at the queue.
+    left: usize,
+    tells_of_work: bool,
+}
+
+// SAFETY: rule 3. Until it is bound a ring is only moved and dropped; the queues' pointers are into mappings of the
+// process, good on every thread.
+unsafe impl Send for Ring {}
+
+impl Ring {
+    pub(super) fn new(ring: IoUring, slots: u32, tells_of_work: bool) -> Ring {
+        let ring = Arc::new(ring);
+        let shared: *const IoUring = Arc::as_ptr(&ring);
+        // SAFETY: rule 4.
+        let shared: &'static IoUring = unsafe { &*shared };
+        Ring {
+            submitter: shared.submitter(),
+            ring,
+            in_flight: (0..slots).map(|_| None).collect(),
+            count: 0,
+            wake_word: Box::into_raw(Box::new(0)),
+            is_wake_armed: false,
+            left: 0,
+            tells_of_work,
+        }
+    }
+
+    /// Makes the calling thread the owner, if the ring waits for one.
+    pub(super) fn enable(&mut self, is_disabled: bool) -> Result<(), Errno> {
+        if is_disabled {
+            self.submitter.register_enable_rings().map_err(|error| number(&error))?;
+        }
+        // Saves the look-up of the handle in each call. A kernel that does not know it goes without.
+        drop(self.submitter.register_ring_fd());
+        Ok(())
+    }
+
+    /// How many entries fit.
+    #[inline]
+    pub(super) fn room(&self) -> usize {
+        // SAFETY: rule 3.
+        let queue = unsafe { self.ring.submission_shared() };
+        queue.capacity() - queue.len()
+    }
+
+    /// Pushes the entry of an operation, which belongs to the kernel until its answer.
+    #[inline]
+    pub(super) fn push(
+        &mut self,
+        slot: u32,
+        generation: u32,
+        mut operation: Erased,
+        lower: impl FnOnce(&mut Erased) -> squeue::Entry,
+    ) {
+        let entry = lower(&mut operation);
+        let place = &mut self.in_flight[slot as usize];
+        assert!(place.is_none(), "one operation in a slot at a time");
+        *place = Some((generation, operation));
+        self.count += 1;
+        self.push_entry(&entry);
+    }
+
+    /// Pushes an entry that names no memory, or what the caller has put in `in_flight`. There is room.
+    #[inline]
+    pub(super) fn push_entry(&mut self, entry: &squeue::Entry) {
+        // SAFETY: rule 3.
+        let mut queue = unsafe { self.ring.submission_shared() };
+        // SAFETY: rule 1.
+        let pushed = unsafe { queue.push(entry) };
+        assert!(pushed.is_ok(), "the caller has seen that there is room");
+    }
+
+    /// The read of the wake handle, if it is not under way.
+    pub(super) fn arm_wake(&mut self, lower: impl FnOnce(*mut u64) -> squeue::Entry) {
+        if !self.is_wake_armed {
+            self.is_wake_armed = true;
+            self.push_entry(&lower(self.wake_word));
+        }
+    }
+
+    /// The read of the wake handle was answered.
+    pub(super) fn disarm_wake(&mut self) {
+        self.is_wake_armed = false;
+    }
+
+    pub(super) fn is_wake_armed(&self) -> bool {
+        self.is_wake_armed
+    }
+
+    /// The operation of this slot and use, whose answer has come.
+    #[inline]
+    pub(super) fn take(&mut self, slot: u32, generation: u32) -> Option<Erased> {
+        let place = self.in_flight.get_mut(slot as usize)?;
+        match place.take() {
+            Some((found, operation)) if found == generation => {
+                self.count -= 1;
+                Some(operation)
+            }
+            other => {
+                *place = other;
+                None
+            }
+        }
+    }
+
+    /// Whether the kernel has the operation of this slot and use.
+    pub(super) fn has(&self, slot: u32, generation: u32) -> bool {
+        matches!(self.in_flight.get(slot as usize), Some(Some((found, _))) if *found == generation)
+    }
+
+    /// Whether entering would do something: entries to hand over, or completions that the kernel holds back.
+    #[inline]
+    pub(super) fn is_due(&self) -> bool {
+        // SAFETY: rule 3.
+        let queue = unsafe { self.ring.submission_shared() };
+        !self.tells_of_work || !queue.is_empty() || queue.taskrun() || queue.cq_overflow()
+    }
+
+    /// Hands everything over and waits for a completion, until the deadline; or does not wait.
+    pub(super) fn enter(&mut self, wait: Option<Deadline>) -> Result<(), Errno> {
+        // SAFETY: rule 3.
+        let to_submit = unsafe { self.ring.submission_shared() }.len() as u32;
+        let remaining = wait.map(Deadline::remaining);
+        let get = EnterFlags::GETEVENTS.bits();
+        let outcome = match remaining {
+            // Whoever does not wait, or not any more.
+            None => self.call(to_submit, 0, get, None),
+            Some(Some(left)) if left.is_zero() => self.call(to_submit, 0, get, None),
+            Some(None) => self.call(to_submit, 1, get, None),
+            Some(Some(left)) => {
+                let limit = types::Timespec::from(left);
+                let arguments = types::SubmitArgs::new().timespec(&limit);
+                self.call(to_submit, 1, get | EnterFlags::EXT_ARG.bits(), Some(&arguments))
+            }
+        };
+        match outcome {
+            // The kernel is short of memory or of room for completions: what was not taken stays in the queue, and is
+            // handed over again after the completions have been delivered.
+            Ok(_) | Err(Errno::TIME | Errno::INTR | Errno::AGAIN | Errno::BUSY) => Ok(()),
+            Err(errno) => Err(errno),
+        }
+    }
+
+    fn call(
+        &self,
+        to_submit: u32,
+        want: u32,
+        flags: u32,
+        arguments: Option<&types::SubmitArgs<'_, '_>>,
+    ) -> Result<usize, Errno> {
+        // SAFETY: the flags fit the argument: `EXT_ARG` comes with one, and without it the call takes none.
+        let outcome = unsafe { self.submitter.enter(to_submit, want, flags, arguments) };
+        outcome.map_err(|error| number(&error))
+    }
+
+    /// Looks how many completions there are now; `next` gives out that many.
+    #[inline]
+    pub(super) fn look(&mut self) {
+        // SAFETY: rule 3.
+        self.left = unsafe { self.ring.completion_shared() }.len();
+    }
+
+    /// One of the completions that were there at the last look.
+    #[inline]
+    pub(super) fn next(&mut self) -> Option<Answer> {
+        self.left = self.left.checked_sub(1)?;
+        // SAFETY: rule 3.
+        let mut queue = unsafe { self.ring.completion_shared() };
+        let entry = queue.next()?;
+        Some(Answer { user_data: entry.user_data(), result: entry.result() })
+    }
+}
+
+impl Drop for Ring {
+    fn drop(&mut self) {
+        if self.count > 0 {
+            // Rule 2.
+            std::mem::forget(std::mem::take(&mut self.in_flight));
+        }
+        if !self.is_wake_armed {
+            // SAFETY: rule 1: it came from a box, and no read of the kernel is under way.
+            drop(unsafe { Box::from_raw(self.wake_word) });
+        }
+    }
+}
+
+/// Pushes an entry of a trial ring, which has room for it.
+pub(super) fn push_trial(ring: &mut IoUring, entry: &squeue::Entry) {
+    // SAFETY: the trial names no memory but what it has leaked.
+    let pushed = unsafe { ring.submission().push(entry) };
+    assert!(pushed.is_ok(), "a trial ring has room");
+}
+
+/// Frees what a trial has leaked and the kernel has answered for.
+pub(super) fn unleak(word: &'static mut u64) {
+    // SAFETY: `try_out` leaked it from a box, and passes it on once.
+    drop(unsafe { Box::from_raw(word) });
+}

@@ -1,0 +1,50 @@
+//! Every limit and choice of a proactor.
+//!
+//! What lives here: [`Config`]. What does not: which backend is opened (`backend/open.rs`).
+
+use crate::Capabilities;
+
+/// Limits and choices of one proactor. Every field is visible; [`Config::new`] says what each is by itself.
+///
+/// ```
+/// use weft_io::Config;
+/// let many_timers = Config { operations_max: 16_384, ..Config::new() };
+/// assert_eq!(many_timers.ring_entries, 256);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Operations that may be under way at once, batches not yet submitted included. One more is refused and comes
+    /// back. 4096 by itself; about 100 bytes each. At least 1.
+    pub operations_max: u32,
+    /// Entries of the submission ring, rounded up to a power of two; its completion ring has four times as many. Not a
+    /// limit on operations: the poll thread hands over what does not fit in several turns.
+    pub ring_entries: u32,
+    /// Messages that may lie in the mailbox between two polls. One more is refused.
+    pub messages_max: u32,
+    /// What the proactor may use of what the kernel has.
+    pub allowed: Capabilities,
+    /// Shown in descriptions and thread names; more than 32 bytes are cut off.
+    pub name: String,
+    /// The first rung of the ladder of ring set-ups that is tried; 0 is the newest. For tests of the others.
+    pub ring_rung: usize,
+}
+
+impl Config {
+    /// 4096 operations, a ring of 256, 256 messages, everything allowed.
+    pub const fn new() -> Config {
+        Config {
+            operations_max: 4096,
+            ring_entries: 256,
+            messages_max: 256,
+            allowed: Capabilities::all(),
+            name: String::new(),
+            ring_rung: 0,
+        }
+    }
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        Config::new()
+    }
+}

@@ -1,0 +1,79 @@
+//! One word by which any thread tells the poll thread that there is something to look at.
+//!
+//! What lives here: [`Doorbell`]. What does not: the lists that it tells of (`table.rs`), the primitive on which the
+//! poll thread sleeps (`backend`).
+//!
+//! 1. **Producer: publish, then ring.** It puts its work where the poll thread looks, then adds a bit to the word by a
+//!    read-modify-write.
+//! 2. **Poll thread: answer, then look.** It takes all bits by a read-modify-write, and then looks at what they name.
+//! 3. **Before it sleeps** it moves the word from "no bits" to `SLEEPING` by compare-exchange. A bit that came since the
+//!    answer makes that fail, and it looks again instead.
+//! 4. **The first ring that finds `SLEEPING` owes the wake**, one system call; those behind it see that bits are set
+//!    already. So any number of rings before the poll thread runs cost one wake.
+//! 5. All steps are read-modify-writes of one word, so they have an order: a ring before the answer is seen by it, a
+//!    ring after it is seen by step 3 or sees `SLEEPING`. No sequentially consistent access is needed.
+
+use weft_sync::atomic::{AtomicU32, Ordering};
+
+/// What a ring tells of.
+pub mod bell {
+    /// Operations were submitted.
+    pub const PENDING: u32 = 1 << 1;
+    /// Somebody wants the poll to return.
+    pub const WAKE: u32 = 1 << 2;
+    /// Operations are asked to end.
+    pub const CANCEL: u32 = 1 << 3;
+    /// Operations that waited in software are decided.
+    pub const FIRED: u32 = 1 << 4;
+    /// Something is to be registered or taken back.
+    pub const COMMAND: u32 = 1 << 5;
+    /// Messages have arrived.
+    pub const MESSAGE: u32 = 1 << 6;
+    /// Notifications were signalled.
+    pub const HEARD: u32 = 1 << 7;
+}
+
+const SLEEPING: u32 = 1;
+
+/// See the header.
+#[derive(Debug)]
+pub struct Doorbell(AtomicU32);
+
+impl Doorbell {
+    /// A quiet one.
+    pub fn new() -> Doorbell {
+        Doorbell(AtomicU32::new(0))
+    }
+
+    /// Tells of work that was published. `true`: the poll thread sleeps, and this ring owes the wake.
+    #[must_use = "a ring that finds a sleeper owes the wake"]
+    #[inline]
+    pub fn ring(&self, what: u32) -> bool {
+        // Release pairs with the Acquire in `answer`: the work is visible to whoever sees the bit.
+        self.0.fetch_or(what, Ordering::AcqRel) == SLEEPING
+    }
+
+    /// Takes every bit that was set since the last answer.
+    #[inline]
+    pub fn answer(&self) -> u32 {
+        self.0.swap(0, Ordering::AcqRel) & !SLEEPING
+    }
+
+    /// Announces sleep. `false`: somebody rang; look again.
+    #[inline]
+    pub fn sleep(&self) -> bool {
+        self.0.compare_exchange(0, SLEEPING, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+
+    /// Whether somebody has rung since the last answer.
+    #[inline]
+    pub fn has_rung(&self) -> bool {
+        self.0.load(Ordering::Relaxed) & !SLEEPING != 0
+    }
+}
+
+impl Default for Doorbell {
+    fn default() -> Doorbell {
+        Doorbell::new()
+    }
+}

@@ -1,0 +1,266 @@
+//! What any thread may ask of a proactor.
+//!
+//! What lives here: [`Handle`], [`Batch`]. What does not: what the poll thread does about it (`proactor`).
+//!
+//! 1. `submit` takes a slot, puts the operation there, links the slot into the pending list and rings. A refusal comes
+//!    before the first of these that others can see, and gives everything back.
+//! 2. A batch takes its slots as operations are added, and shows them to the poll thread all at once.
+//! 3. An operation linked behind another is not in the list of pending ones: it is found through the other.
+
+use crate::Capabilities;
+use crate::describe::Description;
+use crate::doorbell::bell;
+use crate::operation::{Operation, Params, Refused, Ticket};
+use crate::ops::Kind;
+use crate::record::Erased;
+use crate::shared::{Shared, gone};
+use crate::table::{Key, NONE};
+use std::fmt;
+use std::sync::Arc;
+use weft_sync::{Result, Status, bail, status};
+
+/// A proactor as every thread sees it: to submit, to cancel, to wake. Cheap to clone.
+#[derive(Clone)]
+pub struct Handle(pub(crate) Arc<Shared>);
+
+impl Handle {
+    /// What the proactor may use: detected and allowed, for all of its life.
+    pub fn capabilities(&self) -> Capabilities {
+        self.0.description.capabilities
+    }
+
+    /// Which backend runs and why.
+    pub fn describe(&self) -> &Description {
+        &self.0.description
+    }
+
+    /// Hands an operation over. It comes back through its callback, on the poll thread; or right here, if it is refused.
+    ///
+    /// Allocates nothing and makes no system call, unless the poll thread sleeps: then one, to wake it.
+    pub fn submit<P: Params>(
+        &self,
+        operation: impl Into<Operation<P>>,
+    ) -> std::result::Result<Ticket, Refused<P>> {
+        let (key, erased) = self.admit(operation.into())?;
+        let shared = &*self.0;
+        shared.table.put(key.index, erased);
+        if shared.pending.push(key.index).is_err() {
+            return Err(self.take_back(key));
+        }
+        shared.ring(bell::PENDING);
+        Ok(Ticket { proactor: shared.id, key })
+    }
+
+    /// Starts a batch.
+    pub fn batch(&self) -> Batch<'_> {
+        Batch { handle: self, oldest: NONE, newest: NONE, last: None, count: 0 }
+    }
+
+    /// Asks an operation to end. It still ends exactly once: with `CANCELLED`, or naturally if that comes first. Of no
+    /// effect on an operation that has ended, and harmless when asked twice; needs no room anywhere.
+    ///
+    /// `INVALID_ARGUMENT`: the ticket is of another proactor.
+    pub fn cancel(&self, ticket: Ticket) -> Result<()> {
+        if ticket.proactor != self.0.id {
+            bail!(InvalidArgument, "the ticket is of another proactor");
+        }
+        // A list that is closed belongs to a proactor that is cancelling everything anyway.
+        if self.0.table.cancel(ticket.key) && self.0.cancels.push(ticket.key.index).is_ok() {
+            self.0.ring(bell::CANCEL);
+        }
+        Ok(())
+    }
+
+    /// Makes the poll under way, or else the next one, return. Several wakes before that count as one. May be called in
+    /// a signal handler.
+    pub fn wake(&self) {
+        self.0.ring(bell::WAKE);
+    }
+
+    /// Hands 64 bits to the message callback. `RESOURCE_EXHAUSTED` if the mailbox is full: nothing was sent.
+    pub fn send_message(&self, payload: u64) -> Result<()> {
+        self.0.mailbox.put(payload)?;
+        self.0.ring(bell::MESSAGE);
+        Ok(())
+    }
+
+    /// Checks an operation and takes a slot for it.
+    fn admit<P: Params>(
+        &self,
+        mut operation: Operation<P>,
+    ) -> std::result::Result<(Key, Erased), Refused<P>> {
+        if let Err(why) = crate::operation::sealed::Lower::prepare(&mut *operation, self.capabilities()) {
+            return Err(Refused { why, operation });
+        }
+        match self.0.table.acquire() {
+            Some(key) => Ok((key, operation.erase())),
+            None => Err(Refused { why: self.exhausted(), operation }),
+        }
+    }
+
+    #[cold]
+    fn exhausted(&self) -> Status {
+        let used = self.0.table.count();
+        status!(ResourceExhausted, "{used} of {used} operation slots are in use; poll, then submit again")
+    }
+
+    #[cold]
+    fn take_back<P: Params>(&self, key: Key) -> Refused<P> {
+        let erased = self.0.table.take(key.index).expect("put by this thread, and shown to nobody");
+        self.0.table.release(key.index);
+        let Ok(record) = erased.unerase() else { unreachable!("the same operation") };
+        Refused { why: gone(), operation: Operation::from_record(record) }
+    }
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Handle({}, {})", self.0.id, self.0.description.backend)
+    }
+}
+
+/// Operations that are submitted together: all of them or none.
+///
+/// [`Batch::add`] starts a chain, [`Batch::then`] continues it: such an operation starts when the one before it has ended
+/// well, and ends with `CANCELLED` otherwise. Chains of one batch are independent of each other.
+///
+/// ```
+/// use weft_io::{Config, Operation, ops::{Nop, Timer}, open_null};
+/// use weft_sync::Deadline;
+/// let mut poller = open_null(&Config::new()).into_poller()?;
+/// let handle = poller.handle().clone();
+/// let mut batch = handle.batch();
+/// batch.add(Timer { deadline: Deadline::IMMEDIATE }).expect("there is room");
+/// batch.then(Nop).expect("there is room");
+/// batch.submit().expect("the proactor is there");
+/// assert_eq!(poller.poll(Deadline::NEVER)?, 2);
+/// # weft_sync::Result::Ok(())
+/// ```
+///
+/// Dropped, it submits nothing and drops its operations.
+#[must_use = "a batch is submitted as a whole, or not at all"]
+pub struct Batch<'a> {
+    handle: &'a Handle,
+    /// Heads of chains, linked in the pending list's own links.
+    oldest: u32,
+    newest: u32,
+    /// The operation added last; it is put into its slot when it is known what follows it.
+    last: Option<(u32, Erased)>,
+    count: usize,
+}
+
+/// A batch that was not accepted, whole, and why.
+#[must_use = "the batch comes back here"]
+pub struct RefusedBatch<'a> {
+    /// `ABORTED`: the proactor is gone.
+    pub why: Status,
+    /// What was to be submitted.
+    pub batch: Batch<'a>,
+}
+
+impl fmt::Debug for RefusedBatch<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RefusedBatch({}, {})", self.batch.count, self.why)
+    }
+}
+
+impl<'a> Batch<'a> {
+    /// Adds an operation that depends on none before it.
+    pub fn add<P: Params>(
+        &mut self,
+        operation: impl Into<Operation<P>>,
+    ) -> std::result::Result<Ticket, Refused<P>> {
+        let (key, erased) = self.handle.admit(operation.into())?;
+        self.settle();
+        self.handle.0.pending.link(self.newest, key.index);
+        if self.oldest == NONE {
+            self.oldest = key.index;
+        }
+        self.newest = key.index;
+        Ok(self.take_in(key, erased))
+    }
+
+    /// Adds an operation that starts when the one added last has ended well. `INVALID_ARGUMENT` if there is none, or one
+    /// of the two is a sequence.
+    pub fn then<P: Params>(
+        &mut self,
+        operation: impl Into<Operation<P>>,
+    ) -> std::result::Result<Ticket, Refused<P>> {
+        let operation = operation.into();
+        let before = self.last.as_ref().map(|(_, erased)| erased.kind());
+        if before.is_none() || before == Some(Kind::Sequence) || P::KIND == Kind::Sequence {
+            let why = status!(InvalidArgument, "{:?} cannot be linked behind {before:?}", P::KIND);
+            return Err(Refused { why, operation });
+        }
+        let (key, erased) = self.handle.admit(operation)?;
+        if let Some((_, before)) = &self.last {
+            before.next().set(key.index);
+        }
+        self.settle();
+        Ok(self.take_in(key, erased))
+    }
+
+    /// How many operations it has.
+    pub fn len(&self) -> usize {
+        self.count
+    }
+
+    /// Whether it has none.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// Submits them all. `ABORTED` if the proactor is gone.
+    pub fn submit(mut self) -> std::result::Result<(), RefusedBatch<'a>> {
+        self.settle();
+        let shared = &*self.handle.0;
+        if self.oldest == NONE {
+            return Ok(());
+        }
+        if shared.pending.push_linked(self.oldest, self.newest).is_err() {
+            return Err(RefusedBatch { why: gone(), batch: self });
+        }
+        shared.ring(bell::PENDING);
+        self.oldest = NONE;
+        Ok(())
+    }
+
+    fn take_in(&mut self, key: Key, erased: Erased) -> Ticket {
+        self.last = Some((key.index, erased));
+        self.count += 1;
+        Ticket { proactor: self.handle.0.id, key }
+    }
+
+    /// Puts the operation that was added last into its slot.
+    fn settle(&mut self) {
+        if let Some((index, erased)) = self.last.take() {
+            self.handle.0.table.put(index, erased);
+        }
+    }
+}
+
+impl Drop for Batch<'_> {
+    fn drop(&mut self) {
+        self.settle();
+        let shared = &*self.handle.0;
+        if self.oldest == NONE {
+            return;
+        }
+        // The links of the heads run from the newest to the oldest, for they are not published.
+        let mut head = self.newest;
+        loop {
+            let mut member = head;
+            let earlier = if head == self.oldest { NONE } else { shared.pending.after(head) };
+            while member != NONE {
+                let operation = shared.table.take(member);
+                let next = operation.as_ref().map_or(NONE, |operation| operation.next().get());
+                shared.table.release(member);
+                member = next;
+            }
+            if earlier == NONE {
+                return;
+            }
+            head = earlier;
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! Operations that move in and come back, and the proactor that runs them.
+//!
+//! Internal to weft: no promises between versions. Start at the `weft` crate.
+//!
+//! A proactor has no thread of its own: it makes progress inside [`Poller::poll`], and every completion calls the
+//! operation's callback there. Any thread may submit, cancel and wake, through a [`Handle`].
+//!
+//! ```
+//! use std::time::Duration;
+//! use weft_io::{Config, Event, Operation, open_any, ops::{EventWait, Timer}};
+//! use weft_sync::Deadline;
+//!
+//! let mut poller = open_any(&Config::new())?.into_poller()?;
+//! let handle = poller.handle().clone();
+//! let event = Event::new()?;
+//! let (ring, again) = (event.clone(), handle.clone());
+//! // After a millisecond the timer sets the event; whoever waits for it says so.
+//! let timer = Operation::new(Timer { deadline: Deadline::after(Duration::from_millis(1)) });
+//! handle.submit(timer.on_done(move |done| { done.result.unwrap(); ring.set() })).unwrap();
+//! let wait = Operation::new(EventWait { event });
+//! handle.submit(wait.on_done(move |done| { done.result.unwrap(); again.wake() })).unwrap();
+//! let mut ended = 0;
+//! while ended < 2 {
+//!     ended += poller.poll(Deadline::NEVER)?;
+//! }
+//! # weft_sync::Result::Ok(())
+//! ```
+//!
+//! | to                        | open                                                            |
+//! |---------------------------|-----------------------------------------------------------------|
+//! | submit, cancel, wake      | `handle.rs`, `operation.rs`                                     |
+//! | know the kinds            | `ops`, one family a file                                        |
+//! | follow the poll loop      | `proactor/poll.rs`; chains `proactor/core.rs`                   |
+//! | add a backend             | `backend/mod.rs`, then a line in `backend/open.rs`              |
+//! | watch a handle            | `proactor/watch.rs`                                             |
+
+mod backend;
+mod callback;
+mod capability;
+mod config;
+mod describe;
+mod doorbell;
+#[cfg(target_os = "linux")]
+mod errno;
+#[cfg(target_os = "linux")]
+mod event;
+mod handle;
+mod listener;
+mod notification;
+mod operation;
+pub mod ops;
+mod proactor;
+mod record;
+mod shared;
+mod table;
+
+pub use backend::open::{BACKEND_VARIABLE, open, open_any, open_null};
+pub use capability::Capabilities;
+pub use config::Config;
+pub use describe::Description;
+#[cfg(target_os = "linux")]
+pub use event::Event;
+pub use handle::{Batch, Handle, RefusedBatch};
+pub use notification::{Notification, Observation, WAKE_ALL};
+pub use operation::{Done, Operation, Params, Refused, Ticket};
+pub use proactor::{Poller, Proactor, Progress, ProgressId, Progressed};
+
+/// The parts whose protocols the models of `tests/loom` explore, under the model checker's own primitives.
+#[cfg(loom)]
+pub mod model {
+    pub use crate::doorbell::{Doorbell, bell};
+    pub use crate::ops::Tracker;
+    pub use crate::table::{Closed, IndexList, Key, NONE, Table};
+}

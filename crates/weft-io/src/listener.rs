@@ -1,0 +1,123 @@
+#![allow(
+    unsafe_code,
+    reason = "the list of those that heard something holds reference counts through raw pointers"
+)]
+//! By which a proactor hears of a notification, and the list of what it heard.
+//!
+//! What lives here: [`Listener`], [`HeardList`]. What does not: when somebody listens (`notification.rs`), what the poll
+//! thread does about it (`proactor/listening.rs`).
+//!
+//! 1. A signal marks the listener, and the one that found it unmarked pushes it on the list of its proactor: a listener is
+//!    on that list once.
+//! 2. The poll thread takes the list whole. Of each listener it takes the mark off *before* it looks at the epoch: a
+//!    signal that comes after the look finds no mark, and pushes again.
+//! 3. Listeners hold their proactor weakly: neither keeps the other alive.
+//!
+//! # Safety
+//!
+//! A pointer in `head`, or in the link of a listener that is listed, comes from `Arc::into_raw` in `push` and stands for
+//! one reference count. Whoever takes it out of `head` owns the counts of the whole chain. A listener is in no chain
+//! twice, by rule 1, so nobody else writes its link.
+
+use crate::doorbell::bell;
+use crate::shared::Shared;
+use std::ptr;
+use std::sync::{Arc, Weak};
+use weft_sync::atomic::{AtomicPtr, AtomicU32, Mutex, Ordering};
+
+/// See the header.
+#[derive(Debug)]
+pub(crate) struct Listener {
+    /// Which proactor hears by it.
+    pub(crate) proactor: u32,
+    shared: Weak<Shared>,
+    is_told: AtomicU32,
+    link: AtomicPtr<Listener>,
+    /// Who waits. Only the poll thread of the proactor locks it.
+    pub(crate) waiters: Mutex<Vec<Waiter>>,
+}
+
+/// An operation on a poll thread that waits for a notification.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Waiter {
+    /// Its slot.
+    pub(crate) slot: u32,
+    /// The epoch that is known.
+    pub(crate) token: u32,
+}
+
+impl Listener {
+    pub(crate) fn new(shared: &Arc<Shared>) -> Arc<Listener> {
+        Arc::new(Listener {
+            proactor: shared.id,
+            shared: Arc::downgrade(shared),
+            is_told: AtomicU32::new(0),
+            link: AtomicPtr::new(ptr::null_mut()),
+            waiters: Mutex::new(Vec::new()),
+        })
+    }
+
+    /// Says that there was a signal. May be called in a signal handler.
+    pub(crate) fn tell(self: &Arc<Self>) {
+        // AcqRel: pairs with `hear`. Whoever finds the mark set leaves the look to one that is still to come.
+        if self.is_told.swap(1, Ordering::AcqRel) == 1 {
+            return;
+        }
+        if let Some(shared) = self.shared.upgrade() {
+            shared.heard.push(Arc::clone(self));
+            shared.ring(bell::HEARD);
+        }
+    }
+
+    /// Takes the mark off (rule 2).
+    pub(crate) fn hear(&self) {
+        self.is_told.swap(0, Ordering::AcqRel);
+    }
+}
+
+/// The listeners of one proactor that were told something.
+#[derive(Debug)]
+pub(crate) struct HeardList {
+    head: AtomicPtr<Listener>,
+}
+
+impl HeardList {
+    pub(crate) fn new() -> HeardList {
+        HeardList { head: AtomicPtr::new(ptr::null_mut()) }
+    }
+
+    /// Adds one that is in no list.
+    fn push(&self, listener: Arc<Listener>) {
+        let node = Arc::into_raw(listener).cast_mut();
+        // Relaxed: the head is only compared and linked to here, never followed.
+        let mut head = self.head.load(Ordering::Relaxed);
+        loop {
+            // SAFETY: the count that `node` stands for is still this function's.
+            let listener = unsafe { &*node };
+            listener.link.store(head, Ordering::Relaxed);
+            // Release pairs with the Acquire in `drain`.
+            match self.head.compare_exchange_weak(head, node, Ordering::Release, Ordering::Relaxed) {
+                Ok(_) => return,
+                Err(found) => head = found,
+            }
+        }
+    }
+
+    /// Takes everything, and calls `each` with it.
+    pub(crate) fn drain(&self, mut each: impl FnMut(Arc<Listener>)) {
+        let mut node = self.head.swap(ptr::null_mut(), Ordering::Acquire);
+        while !node.is_null() {
+            // SAFETY: the swap gave this thread the counts of the whole chain; `node` stands for one of them.
+            let listener = unsafe { Arc::from_raw(node) };
+            // Before the mark comes off: then the link is somebody else's.
+            node = listener.link.load(Ordering::Relaxed);
+            each(listener);
+        }
+    }
+}
+
+impl Drop for HeardList {
+    fn drop(&mut self) {
+        self.drain(drop);
+    }
+}

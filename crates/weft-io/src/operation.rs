@@ -1,0 +1,179 @@
+//! Operations as their owner sees them.
+//!
+//! What lives here: [`Operation`], [`Done`], [`Refused`], [`Ticket`], [`Params`]. What does not: the memory behind it
+//! (`record.rs`), the kinds (`ops`), submission (`handle.rs`).
+//!
+//! 1. **The caller owns an operation, allocated once.** `submit` takes it; a refused submission and the completion give it
+//!    back. In between nobody but the proactor and the kernel can reach it, so it cannot be freed, moved or changed while
+//!    the kernel uses it, whatever the caller leaks or drops.
+//! 2. **It ends exactly once**: with a value, with a failure, or with `CANCELLED`. Then its callback is called, on the
+//!    poll thread, and owns it.
+//! 3. **What it works on moves with it**: events, semaphores, words, buffers are part of the parameters.
+//! 4. Whoever wants to cancel keeps the [`Ticket`]. It names one use of one slot, so it cannot reach another operation.
+
+use crate::Capabilities;
+use crate::ops::{Body, Kind};
+use crate::record::{Erased, Record};
+use crate::table::Key;
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+use weft_sync::{Result, Status};
+
+/// The parameters of one kind of operation. Implemented by the types of [`ops`](crate::ops) and by no others.
+pub trait Params: sealed::Lower + Sized + Send + 'static {
+    /// What an operation of this kind ends with if it does not fail.
+    type Output: Send + 'static;
+}
+
+/// What the proactor asks of parameters.
+pub(crate) mod sealed {
+    use super::{Body, Capabilities, Kind, Result};
+
+    pub trait Lower {
+        const KIND: Kind;
+
+        /// Whether this may be submitted at all; called by `submit` before anything happens.
+        fn prepare(&mut self, _capabilities: Capabilities) -> Result<()> {
+            Ok(())
+        }
+
+        /// What is to be done.
+        fn body(&mut self) -> Body<'_>;
+
+        /// What the number that it ended with stands for.
+        fn output(&mut self, value: i64) -> Self::Output
+        where
+            Self: super::Params;
+    }
+}
+
+/// An operation that is not under way: parameters, a callback, and the memory for everything in between.
+///
+/// Making one allocates; submitting, completing and submitting again does not.
+///
+/// ```
+/// use weft_io::{Operation, ops::Timer};
+/// use weft_sync::Deadline;
+/// let mut operation = Operation::new(Timer { deadline: Deadline::IMMEDIATE });
+/// operation.deadline = Deadline::NEVER;
+/// assert_eq!(operation.into_params().deadline, Deadline::NEVER);
+/// ```
+///
+/// It is not to be had while it is under way:
+///
+/// ```compile_fail,E0382
+/// use weft_io::{Config, Operation, ops::Timer, open_null};
+/// use weft_sync::Deadline;
+/// let proactor = open_null(&Config::new());
+/// let mut operation = Operation::new(Timer { deadline: Deadline::NEVER });
+/// proactor.handle().submit(operation).unwrap();
+/// operation.deadline = Deadline::IMMEDIATE; // moved
+/// ```
+///
+/// and it borrows nothing that could go away meanwhile:
+///
+/// ```compile_fail,E0597
+/// use weft_io::{Config, Operation, ops::Nop, open_null};
+/// let proactor = open_null(&Config::new());
+/// let mut count = 0;
+/// let operation = Operation::new(Nop).on_done(|_| count += 1);
+/// proactor.handle().submit(operation).unwrap();
+/// ```
+pub struct Operation<P: Params>(Box<Record<P>>);
+
+impl<P: Params> Operation<P> {
+    /// An operation without a callback: it ends in silence.
+    pub fn new(params: P) -> Operation<P> {
+        Operation(Record::new(params))
+    }
+
+    /// Calls `callback` on the poll thread when the operation has ended. One that was set before is dropped. A closure
+    /// that owns up to four words is kept without an allocation.
+    ///
+    /// The callback may submit, also the very operation that it gets back, cancel, signal, and drop anything. It may not
+    /// block.
+    #[must_use]
+    pub fn on_done(mut self, callback: impl FnOnce(Done<P>) + Send + 'static) -> Operation<P> {
+        self.0.callback.set(callback);
+        self
+    }
+
+    /// The parameters alone.
+    pub fn into_params(self) -> P {
+        self.0.params
+    }
+
+    pub(crate) fn from_record(record: Box<Record<P>>) -> Operation<P> {
+        Operation(record)
+    }
+
+    pub(crate) fn erase(self) -> Erased {
+        Erased::erase(self.0)
+    }
+}
+
+impl<P: Params> From<P> for Operation<P> {
+    fn from(params: P) -> Operation<P> {
+        Operation::new(params)
+    }
+}
+
+impl<P: Params> Deref for Operation<P> {
+    type Target = P;
+
+    fn deref(&self) -> &P {
+        &self.0.params
+    }
+}
+
+impl<P: Params> DerefMut for Operation<P> {
+    fn deref_mut(&mut self) -> &mut P {
+        &mut self.0.params
+    }
+}
+
+impl<P: Params> fmt::Debug for Operation<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Operation({:?})", P::KIND)
+    }
+}
+
+/// An operation that has ended, and how.
+#[must_use = "the operation and what it owns come back here"]
+pub struct Done<P: Params> {
+    /// The operation, ready to be submitted again. Its callback is gone: it has been called.
+    pub operation: Operation<P>,
+    /// The value, the failure, or `CANCELLED`.
+    pub result: Result<P::Output>,
+}
+
+impl<P: Params> fmt::Debug for Done<P>
+where
+    P::Output: fmt::Debug,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Done").field("operation", &self.operation).field("result", &self.result).finish()
+    }
+}
+
+/// An operation that was not accepted, whole, with its callback, and why. Nothing has happened.
+#[must_use = "the operation comes back here"]
+pub struct Refused<P: Params> {
+    /// `RESOURCE_EXHAUSTED`: poll, then try the same again. `ABORTED`: the proactor is gone. Others: the parameters.
+    pub why: Status,
+    /// What was to be submitted.
+    pub operation: Operation<P>,
+}
+
+impl<P: Params> fmt::Debug for Refused<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Refused({:?}, {})", self.operation, self.why)
+    }
+}
+
+/// Names an operation that was submitted, for [`Handle::cancel`](crate::Handle::cancel).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Ticket {
+    pub(crate) proactor: u32,
+    pub(crate) key: Key,
+}

@@ -1,0 +1,72 @@
+//! The kinds of operations: parameters, result and needs of each, one family a file; no operating system.
+//!
+//! What lives here: [`Kind`], and the form in which every backend gets an operation, `Body`. What does not: how one is
+//! lowered (`backend/*/lower.rs`), how those that need no kernel are carried out (`proactor/software.rs`).
+
+mod body;
+#[cfg(target_os = "linux")]
+mod event;
+mod futex;
+mod message;
+mod nop;
+mod notification;
+mod semaphore;
+mod sequence;
+mod timer;
+
+pub(crate) use body::Body;
+#[cfg(target_os = "linux")]
+pub use event::{EventWait, HandlePoll, Interest, Ready};
+pub use futex::{FutexWait, FutexWake};
+pub use message::Message;
+pub use nop::Nop;
+pub use notification::{NotificationSignal, NotificationWait};
+#[cfg(loom)]
+pub use semaphore::Tracker;
+pub use semaphore::{SemaphoreSignal, SemaphoreWait, WaitMode};
+pub use sequence::{Advance, Sequence, Step};
+pub use timer::Timer;
+
+/// What kind of operation. The numbers are those of traces and dumps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Kind {
+    /// [`Nop`].
+    Nop = 0,
+    /// [`Timer`].
+    Timer = 1,
+    /// [`EventWait`].
+    EventWait = 2,
+    /// [`SemaphoreWait`].
+    SemaphoreWait = 3,
+    /// [`SemaphoreSignal`].
+    SemaphoreSignal = 4,
+    /// [`Sequence`].
+    Sequence = 5,
+    /// [`FutexWait`].
+    FutexWait = 18,
+    /// [`FutexWake`].
+    FutexWake = 19,
+    /// [`NotificationWait`].
+    NotificationWait = 20,
+    /// [`NotificationSignal`].
+    NotificationSignal = 21,
+    /// [`HandlePoll`].
+    HandlePoll = 22,
+    /// [`Message`].
+    Message = 23,
+}
+
+impl Kind {
+    /// Whether the kernel carries it out.
+    pub(crate) fn is_kernel(self) -> bool {
+        matches!(self, Kind::Nop | Kind::EventWait | Kind::FutexWait | Kind::FutexWake | Kind::HandlePoll)
+    }
+
+    /// Whether the kernel carries it out without waiting for anything, and fails exactly if the operation does. Only
+    /// such an operation may have its successor linked to it in the kernel: one that waits would have to be cancelled
+    /// with its successor, and predecessors are none of a cancel's business.
+    pub(crate) fn is_instant(self) -> bool {
+        matches!(self, Kind::Nop | Kind::FutexWake)
+    }
+}

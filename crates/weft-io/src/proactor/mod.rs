@@ -1,0 +1,27 @@
+//! The half of a proactor that belongs to its poll thread.
+//!
+//! | file           | what lives there                                                      |
+//! |----------------|-----------------------------------------------------------------------|
+//! | `poll.rs`      | [`Proactor`], [`Poller`]: who may poll, the loop                      |
+//! | `core.rs`      | an operation from its start to its end: chains, cancels, back-pressure |
+//! | `software.rs`  | kinds that no kernel sees: semaphores, notifications, messages        |
+//! | `steps.rs`     | sequences                                                             |
+//! | `timers.rs`    | which timer ends next                                                 |
+//! | `watch.rs`     | handles that are watched for something else than an operation         |
+//! | `progress.rs`  | callbacks that are run by every poll                                  |
+
+mod core;
+mod poll;
+mod progress;
+mod software;
+mod steps;
+mod timers;
+#[cfg(target_os = "linux")]
+mod watch;
+
+pub(crate) use self::core::Core;
+pub use poll::{Poller, Proactor};
+pub use progress::{Progress, ProgressId, Progressed};
+#[cfg(target_os = "linux")]
+#[allow(unused_imports, reason = "for relays, event sources and fences")]
+pub(crate) use watch::{Verdict, Watching};

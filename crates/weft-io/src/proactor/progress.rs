@@ -1,0 +1,134 @@
+//! Callbacks that every poll runs before it would wait.
+//!
+//! What lives here: [`Progress`], the register of a poll thread. What does not: when they run (`poll.rs`).
+//!
+//! For rings in shared memory that are looked at in some ten nanoseconds, where waiting for a wake takes microseconds.
+//! While one is registered, polls do not wait.
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::rc::Rc;
+
+/// What a progress callback found, and whether it goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progressed {
+    /// It found this much, and runs again in the next poll.
+    Keep(usize),
+    /// It found this much, and is removed: dropped when it has returned.
+    Remove(usize),
+}
+
+/// Names a registered progress callback.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ProgressId(u64);
+
+type Callback = Box<dyn FnMut() -> Progressed>;
+
+#[derive(Default)]
+struct Register {
+    entries: RefCell<Vec<Entry>>,
+    ids: Cell<u64>,
+}
+
+struct Entry {
+    id: ProgressId,
+    /// `None` while it runs, and when it is removed.
+    callback: Option<Callback>,
+    is_removed: bool,
+}
+
+/// The progress callbacks of one poll thread. Cheap to clone; stays on its thread, so a progress callback may own it.
+///
+/// ```
+/// use weft_io::{Config, Progressed, open_null};
+/// use weft_sync::Deadline;
+/// let mut poller = open_null(&Config::new()).into_poller()?;
+/// let id = poller.progress().register(|| Progressed::Keep(3));
+/// assert_eq!(poller.poll(Deadline::NEVER)?, 3);
+/// assert!(poller.progress().unregister(id));
+/// assert!(poller.poll(Deadline::IMMEDIATE).is_err());
+/// # weft_sync::Result::Ok(())
+/// ```
+#[derive(Clone, Default)]
+pub struct Progress(Rc<Register>);
+
+impl Progress {
+    /// Runs `callback` once in every poll from now on.
+    pub fn register(&self, callback: impl FnMut() -> Progressed + 'static) -> ProgressId {
+        let id = ProgressId(self.0.ids.replace(self.0.ids.get() + 1));
+        let callback: Option<Callback> = Some(Box::new(callback));
+        self.0.entries.borrow_mut().push(Entry { id, callback, is_removed: false });
+        id
+    }
+
+    /// Takes a callback out. `false`: it is not registered. May be called while it runs: then it is dropped afterwards.
+    pub fn unregister(&self, id: ProgressId) -> bool {
+        let mut entries = self.0.entries.borrow_mut();
+        let Some(entry) = entries.iter_mut().find(|entry| entry.id == id && !entry.is_removed) else {
+            return false;
+        };
+        entry.is_removed = true;
+        let callback = entry.callback.take();
+        // It may own anything, this register included.
+        drop(entries);
+        drop(callback);
+        true
+    }
+
+    /// How many are registered.
+    pub fn count(&self) -> usize {
+        self.0.entries.borrow().iter().filter(|entry| !entry.is_removed).count()
+    }
+
+    /// Runs each once, also those that another one registers. `None`: there are none.
+    pub(super) fn run(&self) -> Option<usize> {
+        if self.0.entries.borrow().is_empty() {
+            return None;
+        }
+        let mut found = 0;
+        let mut index = 0;
+        loop {
+            let Some(callback) =
+                self.0.entries.borrow_mut().get_mut(index).map(|entry| entry.callback.take())
+            else {
+                break;
+            };
+            if let Some(callback) = callback {
+                found += self.run_one(index, callback);
+            }
+            index += 1;
+        }
+        self.0.entries.borrow_mut().retain(|entry| !entry.is_removed);
+        Some(found)
+    }
+
+    fn run_one(&self, index: usize, mut callback: Callback) -> usize {
+        let progressed = callback();
+        // Entries are only added behind while this runs, so the index is still its own.
+        let mut entries = self.0.entries.borrow_mut();
+        let entry = &mut entries[index];
+        let found = match progressed {
+            Progressed::Keep(found) => found,
+            Progressed::Remove(found) => {
+                entry.is_removed = true;
+                found
+            }
+        };
+        let dropped = match entry.is_removed {
+            true => Some(callback),
+            false => {
+                entry.callback = Some(callback);
+                None
+            }
+        };
+        drop(entries);
+        drop(dropped);
+        found
+    }
+}
+
+impl fmt::Debug for Progress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Progress({})", self.count())
+    }
+}

@@ -1,0 +1,107 @@
+//! Kinds that no kernel sees: waiting for semaphores and notifications, and messages on their way in.
+//!
+//! What lives here: what the poll thread does when one of them is decided, heard of, or cancelled. What does not: how a
+//! wait is decided (`ops/semaphore.rs`), how a signal gets here (`listener.rs`, `shared.rs`).
+
+use super::core::{Core, Place};
+use crate::listener::{Listener, Waiter};
+use crate::ops::{Body, NotificationWait};
+use crate::shared::Shared;
+use crate::table::NONE;
+use std::sync::Arc;
+use weft_sync::atomic::lock;
+
+impl Core {
+    /// Waits that timelines have decided.
+    pub(super) fn take_fired(&mut self) {
+        let mut slot = self.shared().fired.drain();
+        while slot != NONE {
+            let after = self.shared().fired.after(slot);
+            self.end_fired(slot);
+            slot = after;
+        }
+    }
+
+    pub(super) fn end_fired(&mut self, slot: u32) {
+        let entry = self.entry(slot);
+        debug_assert_eq!(entry.place, Place::Armed, "a slot fires once for each use");
+        let Some(mut operation) = entry.operation.take() else { return };
+        if let Body::SemaphoreWait(wait) = operation.body() {
+            let outcome = wait.conclude();
+            self.conclude(slot, operation, outcome);
+        }
+    }
+
+    /// A wait that is decided already fires, or has: then it ends by that.
+    pub(super) fn cancel_armed(&mut self, slot: u32) {
+        let Some(operation) = &mut self.entry(slot).operation else { return };
+        if let Body::SemaphoreWait(wait) = operation.body()
+            && wait.withdraw()
+        {
+            self.withdraw(slot);
+        }
+    }
+
+    /// Joins the waiters of a notification. `true`: it was signalled since the token was taken.
+    pub(super) fn listen(shared: &Arc<Shared>, slot: u32, wait: &NotificationWait) -> bool {
+        let notification = &wait.notification;
+        let token = wait.captured();
+        if notification.epoch() != token {
+            return true;
+        }
+        let listener = notification.listener(shared);
+        lock(&listener.waiters).push(Waiter { slot, token });
+        // Rule 3 of `notification.rs`: announced, then looked.
+        if notification.announce() == token {
+            return false;
+        }
+        Core::leave(listener, slot);
+        notification.retire();
+        true
+    }
+
+    fn leave(listener: &Listener, slot: u32) {
+        lock(&listener.waiters).retain(|waiter| waiter.slot != slot);
+    }
+
+    pub(super) fn cancel_listening(&mut self, slot: u32) {
+        let shared = Arc::clone(self.shared());
+        let Some(operation) = &mut self.entry(slot).operation else { return };
+        if let Body::NotificationWait(wait) = operation.body() {
+            Core::leave(wait.notification.listener(&shared), slot);
+            wait.notification.retire();
+            self.withdraw(slot);
+        }
+    }
+
+    /// Notifications that were signalled.
+    pub(super) fn take_heard(&mut self) {
+        let shared = Arc::clone(self.shared());
+        shared.heard.drain(|listener| {
+            // Before the look: a signal after it comes here again.
+            listener.hear();
+            let mut index = 0;
+            loop {
+                // Not held over the end of a wait: that drops nothing yet, but it is none of a lock's business.
+                let Some(waiter) = lock(&listener.waiters).get(index).copied() else { break };
+                if self.is_over(waiter) {
+                    lock(&listener.waiters).remove(index);
+                    self.release(waiter.slot, Ok(0));
+                } else {
+                    index += 1;
+                }
+            }
+        });
+    }
+
+    /// Whether this waiter's notification has moved on; then it is not an observer any more.
+    fn is_over(&mut self, waiter: Waiter) -> bool {
+        let Some(operation) = &mut self.entry(waiter.slot).operation else { return true };
+        let Body::NotificationWait(wait) = operation.body() else { return true };
+        let is_over = wait.notification.epoch() != waiter.token;
+        if is_over {
+            wait.notification.retire();
+        }
+        is_over
+    }
+}

@@ -1,0 +1,65 @@
+//! Sequences: one step after the other, in the sequence's own slot.
+//!
+//! 1. The sequence lies in its entry while a step is under way; the step is wherever its kind puts it. So whatever is
+//!    known of the slot is about the step, and a cancel of the sequence is one of its step.
+//! 2. The mark of a cancel stays in the slot's word: it is looked at before a step starts, which is before and after the
+//!    function was asked. So a cancel that finds no step to end still ends the sequence.
+//! 3. Each step counts as a completion; the end of the sequence does not, unless it has no steps.
+
+use super::core::Core;
+use crate::ops::Sequence;
+use crate::record::Erased;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use weft_sync::{Result, bail};
+
+impl Core {
+    pub(super) fn begin_sequence(&mut self, slot: u32, mut operation: Erased) {
+        match Core::sequence(&mut operation).take_step() {
+            Some(step) => {
+                self.entry(slot).sequence = Some(operation);
+                self.dispatch(slot, step);
+            }
+            None => self.conclude(slot, operation, Ok(0)),
+        }
+    }
+
+    fn sequence(operation: &mut Erased) -> &mut Sequence {
+        operation.params_mut().expect("only sequences have steps")
+    }
+
+    /// The step under way has ended: the next one, or the end.
+    pub(super) fn end_step(&mut self, slot: u32, step: Erased, outcome: Result<i64>) {
+        self.tally.completions += 1;
+        let mut operation = self.entry(slot).sequence.take().expect("a step belongs to a sequence");
+        let value = outcome.as_ref().ok().copied();
+        Core::sequence(&mut operation).put_step(step, value);
+        let result = match outcome {
+            Err(status) => Err(status),
+            Ok(_) => self.ask_sequence(slot, &mut operation),
+        };
+        if let Err(status) = result {
+            return self.complete(slot, operation, Err(status));
+        }
+        match Core::sequence(&mut operation).take_step() {
+            Some(step) => {
+                self.entry(slot).sequence = Some(operation);
+                self.dispatch(slot, step);
+            }
+            None => self.complete(slot, operation, Ok(0)),
+        }
+    }
+
+    /// Rule 2, around the function.
+    fn ask_sequence(&mut self, slot: u32, operation: &mut Erased) -> Result<()> {
+        if self.shared().table.is_cancelled(slot) {
+            return Err(self.bare.cancelled.clone());
+        }
+        // A panic would take the sequence along.
+        let asked = catch_unwind(AssertUnwindSafe(|| Core::sequence(operation).ask()));
+        asked.unwrap_or_else(|_| bail!(Internal, "the function of a sequence panicked"))?;
+        if self.shared().table.is_cancelled(slot) {
+            return Err(self.bare.cancelled.clone());
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,173 @@
+//! The half of a proactor that every thread may use.
+//!
+//! What lives here: [`Shared`], [`Mailbox`], [`Command`]. What does not: what users call (`handle.rs`), the half of the
+//! poll thread (`proactor`).
+
+use crate::backend::Waker;
+use crate::describe::Description;
+use crate::doorbell::{Doorbell, bell};
+use crate::listener::HeardList;
+#[cfg(target_os = "linux")]
+use crate::proactor::Watching;
+use crate::table::{IndexList, Table};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use weft_sync::atomic::{AtomicU32, AtomicU64, Mutex, Ordering, lock};
+use weft_sync::{Result, Status, bail, status};
+
+/// Something that only the poll thread can do.
+#[derive(Debug)]
+pub(crate) enum Command {
+    /// Start to watch a handle, under this number.
+    #[cfg(target_os = "linux")]
+    #[allow(dead_code, reason = "for relays, event sources and fences")]
+    Watch(u64, Box<dyn Watching>),
+    /// Stop watching the handle that was registered under this number.
+    #[cfg(target_os = "linux")]
+    #[allow(dead_code, reason = "for relays, event sources and fences")]
+    Unwatch(u64),
+}
+
+/// See the header.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    /// Unique in the process: tickets name it.
+    pub(crate) id: u32,
+    pub(crate) table: Table,
+    /// Operations that were submitted.
+    pub(crate) pending: IndexList,
+    /// Operations that were asked to end.
+    pub(crate) cancels: IndexList,
+    /// Operations that waited in software and are decided.
+    pub(crate) fired: IndexList,
+    /// Notifications that were signalled while operations wait for them.
+    pub(crate) heard: HeardList,
+    pub(crate) doorbell: Doorbell,
+    pub(crate) waker: Waker,
+    pub(crate) mailbox: Mailbox,
+    /// `None` once the proactor is gone.
+    pub(crate) commands: Mutex<Option<Vec<Command>>>,
+    #[allow(dead_code, reason = "for relays, event sources and fences")]
+    watches: AtomicU64,
+    pub(crate) description: Description,
+}
+
+impl Shared {
+    pub(crate) fn new(operations: u32, messages: u32, waker: Waker, description: Description) -> Arc<Shared> {
+        static IDS: AtomicU32 = AtomicU32::new(1);
+        let table = Table::new(operations);
+        let count = table.count();
+        Arc::new(Shared {
+            id: IDS.fetch_add(1, Ordering::Relaxed),
+            table,
+            pending: IndexList::new(count),
+            cancels: IndexList::new(count),
+            fired: IndexList::new(count),
+            heard: HeardList::new(),
+            doorbell: Doorbell::new(),
+            waker,
+            mailbox: Mailbox::new(messages),
+            commands: Mutex::new(Some(Vec::new())),
+            watches: AtomicU64::new(1),
+            description,
+        })
+    }
+
+    /// Rings, and wakes the poll thread if it sleeps.
+    #[inline]
+    pub(crate) fn ring(&self, what: u32) {
+        if self.doorbell.ring(what) {
+            self.waker.wake();
+        }
+    }
+
+    /// An operation that waited in software is decided. A proactor that is gone has ended it otherwise.
+    pub(crate) fn fire(&self, slot: u32) {
+        if self.fired.push(slot).is_ok() {
+            self.ring(bell::FIRED);
+        }
+    }
+
+    /// Starts to watch a handle; the number by which that is taken back. A proactor that is gone gives the watch back.
+    #[cfg(target_os = "linux")]
+    #[allow(dead_code, reason = "for relays, event sources and fences")]
+    pub(crate) fn watch(
+        &self,
+        watching: Box<dyn Watching>,
+    ) -> std::result::Result<u64, (Status, Box<dyn Watching>)> {
+        let number = self.watches.fetch_add(1, Ordering::Relaxed);
+        match self.command(Command::Watch(number, watching)) {
+            Ok(()) => Ok(number),
+            Err(Command::Watch(_, watching)) => Err((gone(), watching)),
+            Err(Command::Unwatch(_)) => unreachable!("the same command comes back"),
+        }
+    }
+
+    /// Stops watching: [`Watching::end`] follows, on the poll thread. Of no effect on one that has ended.
+    #[cfg(target_os = "linux")]
+    #[allow(dead_code, reason = "for relays, event sources and fences")]
+    pub(crate) fn unwatch(&self, number: u64) {
+        // A proactor that is gone has ended it.
+        drop(self.command(Command::Unwatch(number)));
+    }
+
+    /// Leaves a command for the poll thread; one for a proactor that is gone comes back.
+    #[cfg(target_os = "linux")]
+    #[allow(dead_code, reason = "for relays, event sources and fences")]
+    fn command(&self, command: Command) -> std::result::Result<(), Command> {
+        match &mut *lock(&self.commands) {
+            Some(commands) => commands.push(command),
+            None => return Err(command),
+        }
+        self.ring(bell::COMMAND);
+        Ok(())
+    }
+}
+
+/// Why nothing is accepted any more.
+pub(crate) fn gone() -> Status {
+    status!(Aborted, "the proactor is gone")
+}
+
+/// Messages on their way to the message callback, in the order of arrival; a bounded number.
+#[derive(Debug)]
+pub(crate) struct Mailbox {
+    room: usize,
+    /// `None` once the proactor is gone.
+    messages: Mutex<Option<VecDeque<u64>>>,
+}
+
+impl Mailbox {
+    fn new(room: u32) -> Mailbox {
+        let room = room.max(1) as usize;
+        Mailbox { room, messages: Mutex::new(Some(VecDeque::with_capacity(room))) }
+    }
+
+    /// Adds a message, or says that there is no room.
+    pub(crate) fn put(&self, payload: u64) -> Result<()> {
+        match &mut *lock(&self.messages) {
+            None => return Err(gone()),
+            Some(messages) if messages.len() < self.room => messages.push_back(payload),
+            Some(_) => {
+                bail!(ResourceExhausted, "the mailbox holds {} messages; its owner has to poll", self.room)
+            }
+        }
+        Ok(())
+    }
+
+    /// Exchanges the waiting messages for an empty ring of the same capacity.
+    pub(crate) fn swap(&self, empty: &mut VecDeque<u64>) {
+        if let Some(messages) = &mut *lock(&self.messages) {
+            std::mem::swap(messages, empty);
+        }
+    }
+
+    /// Takes nothing more; what was there is dropped.
+    pub(crate) fn close(&self) {
+        *lock(&self.messages) = None;
+    }
+
+    pub(crate) fn room(&self) -> usize {
+        self.room
+    }
+}

@@ -1,0 +1,291 @@
+//! Where operations are between submission and completion: slots, and lists of slots.
+//!
+//! What lives here: [`Table`], [`IndexList`]. What does not: the operations themselves (`record.rs`), what the poll
+//! thread knows of each (`entry.rs`).
+//!
+//! A slot has one word: a generation and three bits. Its index and its generation are what the kernel carries and what
+//! a ticket names, so neither a late completion nor a late cancel can reach another operation in the same slot.
+//!
+//! 1. **Acquire** pops a free slot; its word becomes `LIVE`.
+//! 2. **Cancel** sets `CANCEL` on a live slot of its own generation. Only the one that set it puts the slot on the list
+//!    of cancels: a slot is on that list once, and a cancel needs no room anywhere.
+//! 3. **The poll thread takes the slot off that list** and sets `SEEN`.
+//! 4. **Release** moves the word to the next generation. A slot with `CANCEL` and without `SEEN` is still on the list of
+//!    cancels, so it is not freed by the release but by step 3, which finds it no longer live. Both are
+//!    read-modify-writes of the word: exactly one of them frees.
+//! 5. Lists are linked by index, pushed to by any thread, drained whole by one. A closed list takes nothing more.
+
+use crate::record::Erased;
+use std::ptr;
+use weft_sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
+
+/// No slot.
+pub const NONE: u32 = u32::MAX;
+/// The head of a list that takes nothing more.
+const CLOSED: u32 = u32::MAX - 1;
+
+const LIVE: u32 = 1;
+const CANCEL: u32 = 2;
+const SEEN: u32 = 4;
+const GENERATION_SHIFT: u32 = 8;
+const GENERATION_MASK: u32 = (1 << 24) - 1;
+
+/// A slot during one of its uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Key {
+    /// Which slot.
+    pub index: u32,
+    /// Which of its uses, of 24 bits.
+    pub generation: u32,
+}
+
+#[derive(Debug)]
+struct Slot {
+    word: AtomicU32,
+    /// The operation, from `put` to `take`.
+    record: AtomicPtr<crate::record::Header>,
+}
+
+/// The slots of one proactor.
+#[derive(Debug)]
+pub struct Table {
+    slots: Box<[Slot]>,
+    /// Index of the first free slot, and above it a tag that changes with each pop and push.
+    free: AtomicU64,
+    next_free: Box<[AtomicU32]>,
+}
+
+impl Table {
+    /// A table of `count` free slots.
+    pub fn new(count: u32) -> Table {
+        let count = count.clamp(1, CLOSED - 1);
+        let next = |index: u32| AtomicU32::new(if index + 1 < count { index + 1 } else { NONE });
+        let slot = |_| Slot { word: AtomicU32::new(0), record: AtomicPtr::new(ptr::null_mut()) };
+        Table {
+            slots: (0..count).map(slot).collect(),
+            free: AtomicU64::new(0),
+            next_free: (0..count).map(next).collect(),
+        }
+    }
+
+    /// How many slots there are.
+    pub fn count(&self) -> u32 {
+        self.slots.len() as u32
+    }
+
+    fn word(&self, index: u32) -> &AtomicU32 {
+        &self.slots[index as usize].word
+    }
+
+    /// Rule 1; `None` if every slot is in use.
+    pub fn acquire(&self) -> Option<Key> {
+        // Acquire pairs with the Release in `free`: the link and the word of the slot are visible.
+        let mut head = self.free.load(Ordering::Acquire);
+        loop {
+            let index = head as u32;
+            if index == NONE {
+                return None;
+            }
+            let next = self.next_free[index as usize].load(Ordering::Relaxed);
+            let popped = retagged(head, next);
+            match self.free.compare_exchange_weak(head, popped, Ordering::Acquire, Ordering::Acquire) {
+                Ok(_) => {
+                    // Relaxed: this thread owns the slot until it hands the key on.
+                    let word = self.word(index).load(Ordering::Relaxed);
+                    self.word(index).store(word | LIVE, Ordering::Relaxed);
+                    return Some(Key { index, generation: word >> GENERATION_SHIFT });
+                }
+                Err(found) => head = found,
+            }
+        }
+    }
+
+    /// Keeps the operation of a live slot for the poll thread.
+    #[inline]
+    pub fn put(&self, index: u32, operation: Erased) {
+        // Pairs with the Acquire in `take`, for the race detector too: the ring gives no such edge.
+        self.slots[index as usize].record.store(operation.into_raw(), Ordering::Release);
+    }
+
+    /// The operation that was put, once.
+    #[inline]
+    pub fn take(&self, index: u32) -> Option<Erased> {
+        let record = self.slots[index as usize].record.swap(ptr::null_mut(), Ordering::Acquire);
+        Erased::from_raw(record)
+    }
+
+    /// The current use of a live slot.
+    #[inline]
+    pub fn key(&self, index: u32) -> Key {
+        Key { index, generation: self.word(index).load(Ordering::Relaxed) >> GENERATION_SHIFT }
+    }
+
+    /// Whether the operation in this live slot was asked to end.
+    #[inline]
+    pub fn is_cancelled(&self, index: u32) -> bool {
+        self.word(index).load(Ordering::Relaxed) & CANCEL != 0
+    }
+
+    /// Rule 2. `true`: the caller puts the slot on the list of cancels. `false`: it is there, or the use is over.
+    #[must_use = "a cancel that was taken goes on the list"]
+    pub fn cancel(&self, key: Key) -> bool {
+        let Some(slot) = self.slots.get(key.index as usize) else { return false };
+        let mut word = slot.word.load(Ordering::Relaxed);
+        loop {
+            let is_this = word >> GENERATION_SHIFT == key.generation && word & LIVE != 0;
+            if !is_this || word & CANCEL != 0 {
+                return false;
+            }
+            match slot.word.compare_exchange_weak(word, word | CANCEL, Ordering::AcqRel, Ordering::Relaxed) {
+                Ok(_) => return true,
+                Err(found) => word = found,
+            }
+        }
+    }
+
+    /// The poll thread asks a step of its own to end: no list is involved.
+    pub fn cancel_here(&self, index: u32) {
+        // What is on the list stays there: `SEEN` is only added if this call is the first to cancel.
+        let word = self.word(index);
+        let before = word.load(Ordering::Relaxed);
+        if before & (CANCEL | LIVE) == LIVE {
+            // A foreign cancel in between would put the slot on the list: then leave it to that.
+            let marked = before | CANCEL | SEEN;
+            let _ = word.compare_exchange(before, marked, Ordering::AcqRel, Ordering::Relaxed);
+        }
+    }
+
+    /// Rule 3, for a slot that came off the list of cancels. `true`: its operation is still there.
+    pub fn see_cancel(&self, index: u32) -> bool {
+        let before = self.word(index).fetch_or(SEEN, Ordering::AcqRel);
+        if before & LIVE != 0 {
+            return true;
+        }
+        // Rule 4: the release left it to this call.
+        self.word(index).store(before & !0xFF, Ordering::Relaxed);
+        self.push_free(index);
+        false
+    }
+
+    /// Rule 4: ends the use of a live slot.
+    #[inline]
+    pub fn release(&self, index: u32) {
+        let word = self.word(index);
+        let generation = (word.load(Ordering::Relaxed) >> GENERATION_SHIFT).wrapping_add(1) & GENERATION_MASK;
+        // Only the owner of the slot changes the generation, so it is still the one that was read.
+        let before = word.swap(generation << GENERATION_SHIFT, Ordering::AcqRel);
+        if before & (CANCEL | SEEN) != CANCEL {
+            self.push_free(index);
+        }
+    }
+
+    fn push_free(&self, index: u32) {
+        let mut head = self.free.load(Ordering::Relaxed);
+        loop {
+            self.next_free[index as usize].store(head as u32, Ordering::Relaxed);
+            let pushed = retagged(head, index);
+            // Release pairs with the Acquire in `acquire`.
+            match self.free.compare_exchange_weak(head, pushed, Ordering::Release, Ordering::Relaxed) {
+                Ok(_) => return,
+                Err(found) => head = found,
+            }
+        }
+    }
+}
+
+/// The head with the next tag and this index.
+fn retagged(head: u64, index: u32) -> u64 {
+    (head & !u64::from(u32::MAX)).wrapping_add(1 << 32) | u64::from(index)
+}
+
+impl Drop for Table {
+    fn drop(&mut self) {
+        for index in 0..self.count() {
+            drop(self.take(index));
+        }
+    }
+}
+
+/// A list of slots that many threads push to and one drains whole.
+///
+/// * `head` – any thread.
+/// * `next` – of a slot: whoever pushes it, until it is pushed; then whoever drains.
+#[derive(Debug)]
+pub struct IndexList {
+    head: AtomicU32,
+    next: Box<[AtomicU32]>,
+}
+
+/// The list is closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Closed;
+
+impl IndexList {
+    /// An empty list over the slots of a table.
+    pub fn new(count: u32) -> IndexList {
+        let next = (0..count.max(1)).map(|_| AtomicU32::new(NONE)).collect();
+        IndexList { head: AtomicU32::new(NONE), next }
+    }
+
+    /// Links a slot that is not listed behind another such slot, for [`IndexList::push_linked`].
+    #[inline]
+    pub fn link(&self, older: u32, newer: u32) {
+        self.next[newer as usize].store(older, Ordering::Relaxed);
+    }
+
+    /// Adds one slot.
+    pub fn push(&self, index: u32) -> Result<(), Closed> {
+        self.push_linked(index, index)
+    }
+
+    /// Adds the slots from `oldest` to `newest`, each linked behind the one before.
+    #[inline]
+    pub fn push_linked(&self, oldest: u32, newest: u32) -> Result<(), Closed> {
+        let mut head = self.head.load(Ordering::Relaxed);
+        loop {
+            if head == CLOSED {
+                return Err(Closed);
+            }
+            self.next[oldest as usize].store(head, Ordering::Relaxed);
+            // Release pairs with the Acquire in `drain`: links and slots are visible to the drainer.
+            match self.head.compare_exchange_weak(head, newest, Ordering::Release, Ordering::Relaxed) {
+                Ok(_) => return Ok(()),
+                Err(found) => head = found,
+            }
+        }
+    }
+
+    /// Takes everything; the first slot of what was pushed, from which [`IndexList::after`] goes on in that order.
+    pub fn drain(&self) -> u32 {
+        self.take_all(NONE)
+    }
+
+    /// Takes everything, and takes nothing more from now on.
+    pub fn close(&self) -> u32 {
+        self.take_all(CLOSED)
+    }
+
+    fn take_all(&self, leave: u32) -> u32 {
+        let mut newest = self.head.swap(leave, Ordering::Acquire);
+        if newest == CLOSED {
+            if leave == NONE {
+                self.head.store(CLOSED, Ordering::Relaxed);
+            }
+            return NONE;
+        }
+        let mut oldest = NONE;
+        while newest != NONE {
+            let older = self.next[newest as usize].load(Ordering::Relaxed);
+            self.next[newest as usize].store(oldest, Ordering::Relaxed);
+            oldest = newest;
+            newest = older;
+        }
+        oldest
+    }
+
+    /// The slot that was pushed after this one; to be asked before the slot is used again.
+    #[inline]
+    pub fn after(&self, index: u32) -> u32 {
+        self.next[index as usize].load(Ordering::Relaxed)
+    }
+}
