@@ -389,3 +389,25 @@ impl Scratch {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// [hal 160] The field of the dispatch state is one byte: 256 must not look like none.
+    #[test]
+    fn the_number_of_workers_saturates() {
+        let geometry = Geometry { size: [1; 3], count: [1; 3], local_memory_bytes: 0 };
+        let operands = Operands {
+            constants: std::ptr::null(),
+            constant_count: 0,
+            binding_count: 0,
+            binding_pointers: std::ptr::null(),
+            binding_lengths: std::ptr::null(),
+        };
+        for (workers, told) in [(0, 1), (1, 1), (2, 2), (255, 255), (256, 255), (512, 255), (usize::MAX, 255)]
+        {
+            assert_eq!(geometry.state(&operands, workers).0.max_concurrency, told, "{workers} workers");
+        }
+    }
+}

@@ -130,6 +130,33 @@ impl Default for Tiles {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
+    use std::mem::offset_of;
+
+    /// What different threads write at the same time lies on cache lines of its own, and nothing else lies there. [hal 152]
+    #[test]
+    fn contended_words_share_no_line() {
+        const LINE: usize = align_of::<CacheLine<u8>>();
+        let lines = [offset_of!(Tiles, open), offset_of!(Tiles, claim), offset_of!(Tiles, left)];
+        for (index, line) in lines.iter().enumerate() {
+            assert_eq!(line % LINE, 0);
+            assert!(lines[..index].iter().all(|other| line.abs_diff(*other) >= LINE));
+        }
+        assert_eq!((size_of::<Tiles>(), align_of::<Tiles>()), (3 * LINE, LINE));
+        const { assert!(LINE >= 64) };
+    }
+
+    /// The largest region there can be: no count wraps. [hal 152] [hal 162]
+    #[test]
+    fn a_region_of_all_tiles_there_are() {
+        let tiles = Tiles::new();
+        tiles.open(u32::MAX - 1, u32::MAX);
+        let open = tiles.current().unwrap();
+        assert_eq!(tiles.claim(open, 1 << 31), Some(0..1 << 31));
+        assert_eq!(tiles.claim(open, u32::MAX), Some(1 << 31..u32::MAX));
+        assert_eq!((tiles.claim(open, u32::MAX), tiles.unclaimed(open)), (None, 0));
+        assert!(!tiles.retire(u32::MAX - (1 << 31)));
+        assert!(tiles.retire(1 << 31));
+    }
 
     #[test]
     fn tiles_are_claimed_in_order_and_retired_once() {

@@ -1,6 +1,6 @@
 //! What the builder writes, read back word by word.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use weft_hal::{
     CachingMode, Dispatch, DispatchFlags, Executable, ExecutableParams, FunctionId, Operand, Pattern, Place,
@@ -14,7 +14,7 @@ use super::isa::{
     UPDATE_COMMAND_BYTES_MAX, WORD_BYTES,
 };
 use super::recording::{BlockRecording, Blocks};
-use super::storage::Command;
+use super::storage::{Block, Command};
 use crate::loader::{Bundled, LoaderOptions, Loaders};
 use crate::native::{KernelError, KernelSpec, NativeKernel, NativeLibrary, Workgroup, writes};
 
@@ -277,6 +277,64 @@ fn regions_with_too_many_tiles_are_split() {
     check(&blocks);
     let tiles: Vec<_> = blocks.regions.iter().map(|region| region.tiles).collect();
     assert_eq!(tiles, [1 << 31; 3]);
+}
+
+/// [hal 169] Rooms for recordings go from thread to thread: whatever was in one before, and however large it had grown,
+/// the next recording in it is as in a new one. The first block stays, so small recordings allocate none.
+#[test]
+fn rooms_are_used_again() {
+    let rooms = Mutex::new(Vec::new());
+    let executable = executable();
+    std::thread::scope(|scope| {
+        for thread in 0..4_u64 {
+            let (rooms, executable) = (&rooms, &executable);
+            scope.spawn(move || {
+                let mut builder = small();
+                for round in 0..200_u64 {
+                    let commands = 1 + (thread * 31 + round * 17) % 90;
+                    let room = rooms.lock().unwrap().pop().unwrap_or_default();
+                    let mut blocks = record_in(room, &mut builder, executable, commands);
+                    let fresh = record_in(Blocks::default(), &mut small(), executable, commands);
+                    assert_eq!(check(&blocks), check(&fresh));
+                    assert_eq!(blocks.regions, fresh.regions);
+                    assert_eq!(blocks.binding_starts, fresh.binding_starts);
+                    assert!(blocks.is_for_one_use && blocks.sources.len() == fresh.sources.len());
+                    let first = blocks.blocks.first().map(Block::bytes);
+                    blocks.clear();
+                    assert!(
+                        blocks.regions.is_empty() && blocks.sources.is_empty() && blocks.kernels.is_empty()
+                    );
+                    let kept = blocks.blocks.first().map(Block::bytes);
+                    assert_eq!((kept, blocks.blocks.len() <= 1), (first, true));
+                    rooms.lock().unwrap().push(blocks);
+                }
+            });
+        }
+    });
+    assert!(rooms.into_inner().unwrap().len() <= 4, "as many rooms as were in use at once");
+}
+
+/// Fills and dispatches in turn, a barrier behind each third.
+fn record_in(
+    room: Blocks,
+    builder: &mut BlockBuilder,
+    executable: &Arc<Executable>,
+    commands: u64,
+) -> Blocks {
+    builder.begin_once(room);
+    let bindings = [Operand::slot(0, 16, 64), Operand::slot(1, 0, WHOLE_BUFFER)];
+    for index in 0..commands {
+        if index % 2 == 0 {
+            builder.fill(&slot(index as u32 % 3, 8 * index, 8), pattern()).unwrap();
+        } else {
+            let count = WorkgroupCount::Direct([index as u32, 1, 1]);
+            builder.dispatch(&dispatch(executable, count, &[1, 2, 3], &bindings)).unwrap();
+        }
+        if index % 3 == 0 {
+            builder.barrier();
+        }
+    }
+    builder.end()
 }
 
 /// A recording as people see it.

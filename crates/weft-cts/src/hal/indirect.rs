@@ -18,6 +18,7 @@ crate::cases! { $ INDIRECT for_each_indirect_case {
     counts_in_buffers_are_checked: Caps::NONE;
     counts_are_read_at_each_submission: Caps::WORK;
     bad_counts_in_buffers_fail_the_operation: Caps::WORK;
+    counts_are_read_once_a_region: Caps::WORK;
 } }
 
 /// A dispatch of `count_calls` whose counts are at `source`.
@@ -164,4 +165,43 @@ fn bad_counts_in_buffers_fail_the_operation(subject: &Subject) {
         subject.fails(subject.device.queue_dispatch(&at, &dispatch), &signal, Code::OutOfRange);
     }
     assert_eq!(subject.read_words(&output), [0]);
+}
+
+/// [hal 159] however late a worker of an earlier region looks: many regions follow each other closely, and each changes
+/// the counts of the ones before it. Kernels of a region change them too, while others of it run.
+fn counts_are_read_once_a_region(subject: &Subject) {
+    const ROUNDS: u32 = 24;
+    let (counts, output) = (Operand::slot(0, 0, 12), [Operand::slot(1, 0, WHOLE_BUFFER)]);
+    let barrier = |commands: &weft_hal::CommandBuffer| {
+        commands.barrier(ExecutionStage::all(), ExecutionStage::all()).unwrap();
+    };
+    let commands = subject.commands(REUSABLE, 2);
+    for round in 0..ROUNDS {
+        let tiles = 1 + round * 7 % 17;
+        commands.update(&words(&[tiles, 1, 1]), &counts).unwrap();
+        barrier(&commands);
+        commands.dispatch(&indirect_each(subject, counts, &output)).unwrap();
+        // In the same region as what reads them: they were read before it began.
+        commands.update(&words(&[65536, 1, 1]), &counts).unwrap();
+        barrier(&commands);
+    }
+    commands.end().unwrap();
+    let mut expected = [0; 17];
+    for round in 0..ROUNDS {
+        expected[..(1 + round * 7 % 17) as usize].iter_mut().for_each(|count| *count += 1);
+    }
+    for _ in 0..10 {
+        let (counts, output) = (subject.buffer(12), subject.buffer(65536 * 4));
+        let table = [BindingEntry::whole(&counts), BindingEntry::whole(&output)];
+        subject.execute(&commands, Some(&table)).unwrap();
+        let seen = subject.read_words(&output);
+        assert_eq!(seen[..17], expected);
+        assert!(seen[17..].iter().all(|&count| count == 0));
+    }
+}
+
+/// A dispatch of `count_each` whose counts are at `source`.
+fn indirect_each<'a>(subject: &'a Subject, source: Operand<'a>, operands: &'a [Operand<'a>]) -> Dispatch<'a> {
+    let workgroup_count = WorkgroupCount::IndirectDynamic(source);
+    Dispatch { workgroup_count, ..subject.dispatch("count_each", [0; 3], &[], operands) }
 }

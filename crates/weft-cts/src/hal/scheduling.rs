@@ -165,7 +165,7 @@ fn workgroups_run_side_by_side(subject: &Subject) {
     assert!(!gate.is_ambiguous(), "two threads had one number at the same time");
 }
 
-/// [hal 141] a worker's number belongs to one thread at a time, and all numbers are small.
+/// [hal 141] [hal 160] a worker's number belongs to one thread at a time, and all numbers are small.
 fn workers_are_told_apart(subject: &Subject) {
     for _ in 0..10 {
         let gate = Gate::opened();

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use weft_hal::{Fence, FenceBuilder, all_reached, fail_all, query_code, signal_all};
+use weft_hal::{Fence, FenceBuilder, Submission, all_reached, fail_all, query_code, signal_all};
 use weft_sync::{Code, Deadline, Point, Semaphore, Status, wait_all, wait_any};
 
 use crate::case::Caps;
@@ -17,6 +17,7 @@ crate::cases! { $ SEMAPHORE for_each_semaphore_case {
     a_failure_wakes_multi_waits_and_spares_the_others: Caps::NONE;
     devices_wait_for_all_and_any: Caps::NONE;
     lists_signal_in_order_and_fail_all: Caps::NONE;
+    every_failure_is_told_as_it_was: Caps::NONE;
     fences_merge_points: Caps::NONE;
     fences_are_bounded: Caps::NONE;
     fences_tell_their_state: Caps::NONE;
@@ -149,6 +150,31 @@ fn lists_signal_in_order_and_fail_all(_subject: &Subject) {
         fails_with(semaphore.query(), Code::DataLoss);
     }
     fails_with(all_reached(&copies), Code::DataLoss);
+}
+
+/// [hal 71] whichever code it has, whoever asks, and however long its text; operations that wait for it pass it on.
+fn every_failure_is_told_as_it_was(subject: &Subject) {
+    let codes: Vec<Code> = (1..=20).filter_map(Code::from_raw).collect();
+    assert!(codes.len() >= 16, "{codes:?}");
+    let text = "why ".repeat(1000);
+    for code in codes {
+        let failed = semaphore(3);
+        failed.fail(Status::new(code, text.clone()));
+        let told = [
+            failed.query().map(drop),
+            failed.is_reached(3).map(drop),
+            failed.wait(4, Deadline::NEVER),
+            subject.device.wait_all(&[point(&failed, 9)], Deadline::NEVER),
+            Fence::at(Arc::clone(&failed), 1).query().map(drop),
+        ];
+        for outcome in told {
+            let status = outcome.unwrap_err();
+            assert_eq!((status.code(), status.message().contains(&text)), (code, true), "{status}");
+        }
+        let signal = [point(&semaphore(0), 1)];
+        let at = Submission { wait: &[point(&failed, 4)], signal: &signal, ..Submission::IMMEDIATE };
+        subject.fails(subject.device.queue_barrier(&at), &signal, code);
+    }
 }
 
 /// [hal 72] [hal-module 39]

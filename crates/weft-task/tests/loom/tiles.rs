@@ -1,4 +1,4 @@
-//! Tiles: each runs once, after all of the region before, and each region has one completer. [hal 158]
+//! Tiles: each runs once, after all of the region before, and each region has one completer.
 
 use std::sync::Arc;
 
@@ -74,16 +74,19 @@ fn run(sizes: [u32; 2], workers: usize, at_once: u32) {
     field.check();
 }
 
+/// [hal 158]
 #[test]
 fn two_workers_share_two_regions() {
     model(|| run([2, 2], 2, 1));
 }
 
+/// [hal 158]
 #[test]
 fn a_narrow_region_before_a_wide_one() {
     model(|| run([1, 3], 2, 2));
 }
 
+/// [hal 158]
 #[test]
 fn three_workers_and_a_late_one_among_them() {
     wide_model(|| run([2, 1], 3, 1));
