@@ -6,7 +6,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use weft_sync::atomic::Ordering;
+use weft_sync::atomic::{Ordering, fence};
 
 use crate::counters::Counters;
 use crate::shared::Shared;
@@ -92,8 +92,12 @@ fn slot(shared: &Shared, index: usize) -> Option<SlotReport> {
         is_terminal: process.is_terminal(),
     };
     if entry.leave().is_some() {
-        // This look was the last one out, and it does not give slots up: have somebody look who does.
-        shared.schedule_from_outside(&process, false);
+        // This look was the last one out, and it does not give slots up: have somebody look who does. Who has a claim does
+        // so anyway, when it drops the claim. Acquire: one that has dropped it and found this look inside is seen.
+        fence(Ordering::Acquire);
+        if !process.has_retainers() {
+            shared.schedule_from_outside(&process, false);
+        }
     }
     Some(report)
 }

@@ -121,3 +121,155 @@ impl Pump<'_> {
         last.is_some_and(|last| self.try_release(slot, last))
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    //! The window is of microseconds; here it is held open, so that it is known who is near and for how long.
+
+    use super::*;
+    use crate::{Drained, Executor, ExecutorOptions, ProcessOptions, Work, WorkerContext};
+    use std::time::{Duration, Instant};
+
+    /// Long enough for any machine.
+    const PATIENCE: Duration = Duration::from_secs(30);
+
+    /// Wants to stay near, always.
+    struct Near {
+        retainers_max: u32,
+        looks: Arc<AtomicU32>,
+    }
+
+    impl Work for Near {
+        fn drain(&self, worker: &WorkerContext<'_>) -> Drained {
+            let epoch = worker.process().retention_epoch();
+            self.looks.fetch_add(1, Ordering::Relaxed);
+            Drained::KeepWarm(KeepWarm { epoch, retainers_max: self.retainers_max })
+        }
+    }
+
+    /// A process to which workers stay near until the epoch moves, and the number of its drains.
+    fn near(wake_budget: u32, retainers_max: u32) -> (Arc<Process>, Arc<AtomicU32>) {
+        let looks = Arc::new(AtomicU32::new(0));
+        let work = Near { retainers_max, looks: Arc::clone(&looks) };
+        let options = ProcessOptions { wake_budget, compute_slot: true, ..ProcessOptions::default() };
+        let process = Process::new(work, options);
+        process.retention().until_ns.store(u64::MAX, Ordering::Relaxed);
+        (process, looks)
+    }
+
+    fn executor(workers: usize) -> Executor {
+        Executor::new(&ExecutorOptions { workers, local_memory_bytes: 64, ..ExecutorOptions::default() })
+            .unwrap()
+    }
+
+    fn retainers(process: &Process) -> u32 {
+        process.retention().retainers.load(Ordering::Relaxed)
+    }
+
+    fn wait_until(what: &str, condition: impl Fn() -> bool) {
+        let start = Instant::now();
+        while !condition() {
+            assert!(start.elapsed() < PATIENCE, "not {what} within {PATIENCE:?}");
+            std::thread::sleep(Duration::from_micros(200));
+        }
+    }
+
+    /// So many are near, and everybody else sleeps.
+    fn wait_near(executor: &Executor, process: &Process, count: u32) {
+        let sleepers = || executor.report().seats.iter().filter(|seat| seat.is_idle).count() as u32;
+        let others = executor.worker_count() as u32 - count;
+        wait_until(&format!("{count} near"), || retainers(process) == count && sleepers() == others);
+    }
+
+    /// [task 20]
+    #[test]
+    fn claims_are_as_many_as_limit_and_budget_allow() {
+        for (budget, limit) in [(4, 2), (2, 4), (3, 3), (1, 8), (4, 0)] {
+            let (process, _) = near(budget, limit);
+            let warm = KeepWarm { epoch: 0, retainers_max: limit };
+            let least = budget.min(limit);
+            assert!((0..least).all(|_| process.try_retain(warm)));
+            assert!(!process.try_retain(warm), "one too many of {least}");
+            if least > 0 {
+                process.drop_claim();
+                assert!(process.try_retain(warm), "one was released, so one is admitted");
+                assert!(!process.try_retain(warm));
+            }
+            let executor = executor(4);
+            let (process, _) = near(budget, limit);
+            executor.schedule(&process);
+            wait_near(&executor, &process, least);
+        }
+    }
+
+    /// From many threads, with the budget changing. [task 20]
+    #[test]
+    fn claims_at_once_are_never_too_many() {
+        let (process, _) = near(4, 3);
+        let (near, most) = (AtomicU32::new(0), AtomicU32::new(0));
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    for round in 0..if cfg!(tsan) { 500 } else { 5_000 } {
+                        if process.try_retain(KeepWarm { epoch: 0, retainers_max: 3 }) {
+                            most.fetch_max(near.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Relaxed);
+                            near.fetch_sub(1, Ordering::Relaxed);
+                            process.drop_claim();
+                        }
+                        process.set_wake_budget(1 + round % 4);
+                    }
+                });
+            }
+        });
+        assert!((1..=3).contains(&most.into_inner()));
+        assert_eq!(retainers(&process), 0);
+    }
+
+    /// [task 51]
+    #[test]
+    fn a_lowered_budget_admits_fewer_again() {
+        let executor = executor(4);
+        let (process, _) = near(4, 3);
+        executor.schedule(&process);
+        wait_near(&executor, &process, 3);
+        // Nobody is sent away by it; but of those who come back one is admitted.
+        process.set_wake_budget(1);
+        std::thread::sleep(Duration::from_millis(2));
+        assert_eq!(retainers(&process), 3);
+        process.advance_retention();
+        wait_near(&executor, &process, 1);
+        process.set_wake_budget(2);
+        executor.schedule(&process);
+        wait_near(&executor, &process, 2);
+    }
+
+    /// [task 45]
+    #[test]
+    fn who_is_near_comes_back_when_the_epoch_moves_and_not_before() {
+        let executor = executor(1);
+        let (process, looks) = near(1, 1);
+        executor.schedule(&process);
+        for round in 1..=20 {
+            wait_until("near", || looks.load(Ordering::Relaxed) == round && retainers(&process) == 1);
+            std::thread::sleep(Duration::from_millis(1));
+            assert_eq!(looks.load(Ordering::Relaxed), round);
+            process.advance_retention();
+        }
+        wait_until("back", || executor.counters().warm_hits == 20);
+    }
+
+    /// Both workers are inside their window, which would never close. [task 87]
+    #[test]
+    fn an_executor_stops_while_its_workers_stay_near() {
+        for _ in 0..20 {
+            let executor = executor(2);
+            let (process, _) = near(2, 2);
+            executor.schedule(&process);
+            wait_near(&executor, &process, 2);
+            let start = Instant::now();
+            drop(executor);
+            assert!(start.elapsed() < PATIENCE / 3, "{:?}", start.elapsed());
+            assert_eq!(retainers(&process), 0);
+        }
+    }
+}

@@ -105,7 +105,7 @@ fn a_thread_that_cannot_be_started_is_told_and_leaks_nothing() {
     }
 }
 
-/// [task 87]
+/// While workers are known to be in their warm window: shown beside it. [task 87]
 #[test]
 fn an_executor_stops_in_every_state() {
     let start = Instant::now();

@@ -138,27 +138,96 @@ fn an_idle_executor_uses_no_processor() {
     assert_eq!(executor.counters(), counters, "nobody woke up");
 }
 
-/// [task 57]
 #[test]
 fn spinning_is_bounded_and_elected() {
-    let options = ExecutorOptions { workers: 4, spin: Duration::from_millis(20), ..small() };
-    let executor = Executor::new(&options).unwrap();
-    let several_processors = std::thread::available_parallelism().is_ok_and(|count| count.get() > 1);
+    let spin = Duration::from_millis(20);
+    let executor = Executor::new(&ExecutorOptions { workers: 4, spin, ..small() }).unwrap();
     for _ in 0..20 {
         let (process, watch) = watched(immediate(), |_| Drained::Finished);
         executor.schedule(&process);
         watch.wait_released();
     }
-    let start = Instant::now();
+    wait_at_rest(&executor, spin);
+    let counters = executor.counters();
+    assert_eq!(counters.spins > 0, has_several_processors(), "{counters:?}");
+    assert!(counters.spin_hits <= counters.spins);
+}
+
+/// A spinner takes its processor from whoever produces the work, if there is one only.
+fn has_several_processors() -> bool {
+    std::thread::available_parallelism().is_ok_and(|count| count.get() > 1)
+}
+
+/// Nobody does anything any more, nor spins for so long.
+fn wait_at_rest(executor: &Executor, spin: Duration) {
     poll_until("at rest", || {
         let before = executor.counters();
-        std::thread::sleep(Duration::from_millis(50));
+        std::thread::sleep(2 * spin);
         executor.counters() == before
     });
-    assert!(start.elapsed() < support::PATIENCE, "the spin ends");
-    let counters = executor.counters();
-    assert_eq!(counters.spins > 0, several_processors, "{counters:?}");
-    assert!(counters.spin_hits <= counters.spins);
+}
+
+/// The shortest of some times from a schedule to the drain, of a worker that has been idle for 50 µs.
+fn wake_latency(executor: &Executor, tries: u32) -> Duration {
+    let latency = |_| {
+        let drained = Arc::new(Mutex::new(None));
+        let to = Arc::clone(&drained);
+        let (process, watch) = watched(immediate(), move |_| {
+            *to.lock().unwrap() = Some(Instant::now());
+            Drained::Finished
+        });
+        let idle = Instant::now();
+        while idle.elapsed() < Duration::from_micros(50) {
+            std::hint::spin_loop();
+        }
+        let start = Instant::now();
+        executor.schedule(&process);
+        watch.wait_released();
+        let drained = drained.lock().unwrap().unwrap();
+        drained.duration_since(start)
+    };
+    (0..tries).map(latency).min().unwrap_or_default()
+}
+
+/// A spinner is reached sooner than a sleeper, uses its processor until the limit, and then no more. [task 57]
+#[cfg(target_os = "linux")]
+#[test]
+fn spinning_buys_latency_with_processor_time() {
+    if !has_several_processors() {
+        return;
+    }
+    let make = |worker_base_index, spin| {
+        let options = ExecutorOptions { workers: 1, worker_base_index, spin, ..small() };
+        Executor::new(&options).unwrap()
+    };
+    let limit = Duration::from_millis(100);
+    let (sleeping, spinning) = (make(5_700, Duration::ZERO), make(5_800, limit));
+    // Others may have the second processor for a while.
+    poll_until("sooner", || wake_latency(&spinning, 100) < wake_latency(&sleeping, 100));
+    let counters = spinning.counters();
+    assert!(counters.spin_hits > 0, "{counters:?}");
+    assert_eq!(sleeping.counters().spins, 0);
+
+    wait_at_rest(&spinning, limit);
+    let (spun, slept) = ("(weft-58", "(weft-57");
+    let before = (processor_time_of(spun), processor_time_of(slept));
+    let wakes = 10;
+    for _ in 0..wakes {
+        for executor in [&spinning, &sleeping] {
+            let (process, watch) = watched(immediate(), |_| Drained::Finished);
+            executor.schedule(&process);
+            watch.wait_released();
+        }
+        // The window gets shorter with each miss, down to a sixteenth.
+        std::thread::sleep(limit / 16);
+    }
+    wait_at_rest(&spinning, limit);
+    let used = (processor_time_of(spun) - before.0, processor_time_of(slept) - before.1);
+    assert!(used.0 > used.1, "{used:?}");
+    assert!(used.0 <= limit * (wakes + 1), "{used:?}");
+    let before = processor_time_of(spun);
+    std::thread::sleep(2 * limit);
+    assert_eq!(processor_time_of(spun), before, "it sleeps after its limit");
 }
 
 /// [task 58]
