@@ -2,14 +2,14 @@
 //!
 //! * A queue shows its submissions from "ready" to "done": a wait before that is the length of the arrow.
 //! * A worker shows what it ran, inside of what it did meanwhile (drains, sleeps).
-//! * What several workers ran together is shown with its queue.
+//! * What several workers ran together is shown with its queue, and each worker shows its part.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::io::Result;
 
 use weft::hal::profile::{
-    ExecutionEvent, OperationKind, Profile, QueueEvent, RegionEvent, WaitStrategy, WorkerActivity,
-    WorkerEvent,
+    CALLING_THREAD, ExecutionEvent, OperationKind, Profile, QueueEvent, RegionEvent, WaitStrategy,
+    WorkerActivity, WorkerEvent,
 };
 use weft::sync::Code;
 
@@ -32,6 +32,12 @@ pub fn flow(device: usize, submission: u64) -> u64 {
 /// The counter of what is lent.
 const MEMORY: &str = "device memory";
 
+/// Which of two slices encloses the other if they have the same times: the one with less.
+const WORKER: u8 = 0;
+const EXECUTE: u8 = 1;
+const COMMAND: u8 = 2;
+const TILES: u8 = 3;
+
 /// A worker by executor and seat.
 type Seat = (u32, u32);
 
@@ -50,7 +56,7 @@ pub fn write(
     let queues: BTreeSet<u32> = profile.queue.iter().map(|event| event.queue).collect();
     for queue in queues {
         tracks.write(&format!("queue {queue}"), device.submissions(queue), false)?;
-        tracks.write(&format!("queue {queue}: shared"), device.shared(queue), true)?;
+        tracks.write(&format!("queue {queue}: on several workers"), device.shared(queue), true)?;
         tracks.write(&format!("queue {queue}: regions"), device.regions(queue), false)?;
     }
     for ((executor, worker), slices) in device.workers() {
@@ -75,9 +81,9 @@ fn seat_name((executor, worker): Seat, worker_count: u32, identifier: &str) -> S
     }
     let executor = if executor == 0 { String::new() } else { format!("executor {executor} ") };
     match worker.checked_sub(worker_count) {
+        _ if worker == CALLING_THREAD => format!("{executor}calling threads"),
         None => format!("{executor}worker {worker}"),
-        // A thread that waits lends itself.
-        Some(guest) => format!("{executor}guest {guest}"),
+        Some(guest) => format!("{executor}guest {guest}: a thread that waits"),
     }
 }
 
@@ -176,6 +182,7 @@ impl Slices<'_> {
         Slice {
             start_ns: event.ready_ns,
             end_ns: event.end_ns,
+            depth: 0,
             name: title(event),
             category: "queue",
             args,
@@ -217,6 +224,7 @@ impl Slices<'_> {
         Slice {
             start_ns: event.start_ns,
             end_ns: event.end_ns,
+            depth: if event.operation == OperationKind::Execute { EXECUTE } else { COMMAND },
             name,
             category: event.operation.name(),
             args: with_failure(args, event.failure),
@@ -245,29 +253,38 @@ impl Slices<'_> {
                 seats.entry((event.queue, worker)).or_default().push(self.execution(index, event));
             }
         }
-        for event in &self.profile.workers {
+        let is_whole = self.whole_dispatches();
+        for event in self.profile.workers.iter().filter(|event| !is_whole.contains(&stretch(event))) {
             seats.entry((event.executor, event.worker)).or_default().push(self.activity(event));
         }
         seats
     }
 
+    /// Of dispatches that one worker ran in one go: a stretch of its time is the same again.
+    fn whole_dispatches(&self) -> HashSet<Stretch> {
+        let whole = self.profile.executions.iter().filter_map(|event| {
+            let seat = (event.queue, event.worker?);
+            let is_dispatch = event.operation == OperationKind::Dispatch;
+            is_dispatch.then_some((seat, event.start_ns, event.end_ns))
+        });
+        whole.collect()
+    }
+
     fn activity(&self, event: &WorkerEvent) -> Slice {
-        let (name, category, args) = match event.activity {
-            WorkerActivity::Sleep => ("sleep".to_owned(), "sleep", Args::new()),
-            WorkerActivity::Drain(process) => {
-                ("drain".to_owned(), "worker", Args::new().text("process", &format!("{process:#x}")))
-            }
-            WorkerActivity::Compute(process) => {
-                ("help".to_owned(), "worker", Args::new().text("process", &format!("{process:#x}")))
-            }
+        let of_process = |process: u64| Args::new().text("process", &format!("{process:#x}"));
+        let (depth, name, category, args) = match event.activity {
+            WorkerActivity::Sleep => (WORKER, "sleep".to_owned(), "sleep", Args::new()),
+            WorkerActivity::Drain(process) => (WORKER, "drain".to_owned(), "worker", of_process(process)),
+            WorkerActivity::Compute(process) => (WORKER, "help".to_owned(), "worker", of_process(process)),
             WorkerActivity::Tiles { executable, function, count, submission } => {
                 let args = Args::new().count("tiles", count).count("submission", submission);
-                (self.function(executable, function), "dispatch", args)
+                (TILES, self.function(executable, function), "tiles", args)
             }
         };
         Slice {
             start_ns: event.start_ns,
             end_ns: event.end_ns,
+            depth,
             name,
             category,
             args,
@@ -275,6 +292,13 @@ impl Slices<'_> {
             marks: Vec::new(),
         }
     }
+}
+
+/// Who was at work from when to when.
+type Stretch = (Seat, u64, u64);
+
+fn stretch(event: &WorkerEvent) -> Stretch {
+    ((event.executor, event.worker), event.start_ns, event.end_ns)
 }
 
 fn region(event: &RegionEvent) -> Slice {
@@ -291,6 +315,7 @@ fn region(event: &RegionEvent) -> Slice {
     Slice {
         start_ns: event.start_ns,
         end_ns: event.end_ns,
+        depth: 0,
         name: format!("region {}.{}", event.block_sequence, event.region),
         category: "region",
         args,

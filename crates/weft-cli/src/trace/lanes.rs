@@ -9,6 +9,8 @@ pub struct Slice {
     pub start_ns: u64,
     /// Until when.
     pub end_ns: u64,
+    /// Of slices with the same times, those with less enclose those with more.
+    pub depth: u8,
     /// What to call it.
     pub name: String,
     /// What kind it is.
@@ -34,7 +36,7 @@ pub enum Flow {
 /// if `nests`.
 pub fn deal(mut slices: Vec<Slice>, nests: bool) -> Vec<Vec<Slice>> {
     // Of those that begin together the longest comes first, so that it encloses the others.
-    slices.sort_by_key(|slice| (slice.start_ns, u64::MAX - slice.end_ns));
+    slices.sort_by_key(|slice| (slice.start_ns, u64::MAX - slice.end_ns, slice.depth));
     let mut rows: Vec<Row> = Vec::new();
     for slice in slices {
         // As long as it will be shown.
@@ -77,6 +79,7 @@ mod tests {
         let slice = |&(start_ns, end_ns): &(u64, u64)| Slice {
             start_ns,
             end_ns,
+            depth: 0,
             name: String::new(),
             category: "",
             args: Args::new(),

@@ -91,6 +91,41 @@ impl Trace {
             assert!(nanoseconds(begin.get("ts")) <= nanoseconds(ends[id].get("ts")));
         }
     }
+
+    /// On a device with so many workers: dispatches and their tiles are on rows of those who can have run them, and fit
+    /// each other. Returns the positions of the dispatches in their command buffer, each of which is there once.
+    #[track_caller]
+    fn check_dispatches(&self, workers: u64) -> Vec<usize> {
+        let rows = self.of_phase("M").filter(|event| event.get("name").text() == "thread_name");
+        let rows: BTreeMap<(u64, u64), &str> =
+            rows.map(|event| (track(event), event.get("args").get("name").text())).collect();
+        let is_of_a_worker = |row: &str| {
+            let number = row.strip_prefix("worker ").and_then(|rest| rest.split(' ').next()?.parse().ok());
+            number.is_some_and(|number: u64| number < workers) || row.starts_with("guest ")
+        };
+        let mut shared: BTreeMap<&str, f64> = BTreeMap::new();
+        let mut commands = Vec::new();
+        for slice in self.slices("dispatch") {
+            let (row, args) = (rows[&track(slice)], slice.get("args"));
+            assert_eq!((args.get("status").text(), args.get("submission").number() > 0.0), ("OK", true));
+            commands.push(args.get("command").number() as usize);
+            if row.starts_with("queue 0: on several workers") {
+                *shared.entry(slice.get("name").text()).or_default() += args.get("tiles").number();
+            } else {
+                assert!(is_of_a_worker(row), "{row}");
+            }
+        }
+        for slice in self.slices("tiles") {
+            assert!(is_of_a_worker(rows[&track(slice)]), "{}", rows[&track(slice)]);
+            if let Some(left) = shared.get_mut(slice.get("name").text()) {
+                *left -= slice.get("args").get("tiles").number();
+            }
+        }
+        assert!(shared.values().all(|&left| left == 0.0), "tiles that nobody ran: {shared:?}");
+        commands.sort_unstable();
+        assert!(commands.windows(2).all(|pair| pair[0] < pair[1]), "each once: {commands:?}");
+        commands
+    }
 }
 
 fn track(event: &Json) -> (u64, u64) {
@@ -175,20 +210,47 @@ fn longer_calls_are_traced() {
     assert!(Trace::read(&path).slices("queue").count() > 5);
 }
 
-/// A device with workers has rows for them.
+/// [hal 166] [hal 167] On any number of workers: what is printed stays, each dispatch is there once, with its place in the
+/// command buffer and a row that says who ran it; what several ran together is on the rows of each as well, tile by tile.
 #[test]
 fn workers_have_rows() {
     let folder = Folder::new();
     let path = folder.path("trace.json");
     let plain = weft(&DIGITS).success();
-    let flags = ["--device=local-task", "--task_topology_group_count=2", &format!("--trace={path}")];
-    assert_eq!(weft(&[&DIGITS[..], &flags].concat()).success(), plain);
-    let trace = Trace::read(&path);
-    assert_eq!(trace.tracks("process_name"), ["caller", "device 0: local-task"]);
-    assert!(Trace::names(trace.slices("queue")).contains(&"execute #3"));
-    // Who did the work is not certain: a worker, or the thread that waits.
-    let rows = trace.tracks("thread_name");
-    assert!(rows.iter().any(|row| row.starts_with("worker ") || row.starts_with("guest ")), "{rows:?}");
+    for workers in [1, 2, 8] {
+        let count = format!("--task_topology_group_count={workers}");
+        let flags = ["--device=local-task", &count, &format!("--trace={path}")];
+        assert_eq!(weft(&[&DIGITS[..], &flags].concat()).success(), plain);
+        let trace = Trace::read(&path);
+        assert_eq!(trace.tracks("process_name"), ["caller", "device 0: local-task"]);
+        assert_eq!(trace.check_dispatches(workers).len(), 8);
+        let execute = trace.slices("queue").find(|slice| slice.get("name").text() == "execute #3").unwrap();
+        assert_eq!(execute.get("args").get("waits_for").text(), "semaphore 1 = 1, semaphore 2 = 1");
+        assert_eq!(execute.get("args").get("commands").number(), 18.0);
+        assert_eq!(trace.slices("execute").count(), 1);
+        let signals = Trace::names(trace.of_phase("i"));
+        assert!(signals.contains(&"semaphore 3 = 1"), "{signals:?}");
+        assert!(trace.slices("region").count() >= 8);
+    }
+}
+
+/// Recordings that are long for one worker, and wide for several.
+#[test]
+fn long_and_wide_work_is_traced() {
+    let folder = Folder::new();
+    let path = folder.path("trace.json");
+    let trace = format!("--trace={path}");
+    for workers in [1, 2, 8] {
+        let flags = ["--device=local-task", &format!("--task_topology_group_count={workers}"), &trace];
+        let long =
+            ["run", "--module=../bench/p3_thousand_dispatches.vmfb", "--function=p3", "--input=4xf32=1"];
+        weft(&[&long[..], &flags].concat()).success();
+        let commands = Trace::read(&path).check_dispatches(workers);
+        assert_eq!(commands, (0..1000).map(|index| 2 * index).collect::<Vec<_>>());
+        let wide = ["run", "--module=../bench/p4_matmul.vmfb", "--function=p4", "--input=512x512xf32=1"];
+        weft(&[&wide[..], &["--input=512x512xf32=2"], &flags].concat()).success();
+        assert_eq!(Trace::read(&path).check_dispatches(workers).len(), 1);
+    }
 }
 
 /// What failed is what a trace is wanted for: it is written, and says so.

@@ -29,6 +29,8 @@ const REGIONS_AHEAD: usize = 4;
 pub(crate) struct Done {
     /// When the first command began.
     pub(crate) began_ns: u64,
+    /// When the last one ended; none if that is for others to say.
+    pub(crate) ended_ns: Option<u64>,
     /// Who did it, if only one worker took part.
     pub(crate) worker: Option<u32>,
 }
@@ -58,7 +60,8 @@ impl Watch {
             report.regions(&pieces);
         }
         let began_ns = pieces.iter().map(|piece| piece.start_ns).min()?;
-        Some(Done { began_ns, worker: worker_of(&pieces) })
+        let ended_ns = pieces.iter().map(|piece| piece.end_ns).max();
+        Some(Done { began_ns, ended_ns, worker: worker_of(&pieces) })
     }
 }
 

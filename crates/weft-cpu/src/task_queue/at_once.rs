@@ -110,7 +110,9 @@ impl Queue {
             return self.run_here(blocks, table, operands, &mut Nobody);
         };
         let outcome = self.run_here(blocks, table, operands, &mut watch.witness(0, worker));
-        watch.report(&self.profiler, blocks, operands);
+        if let Some(done) = watch.report(&self.profiler, blocks, operands) {
+            record.set_done(done);
+        }
         outcome
     }
 

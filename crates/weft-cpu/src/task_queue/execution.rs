@@ -258,9 +258,9 @@ impl Execution {
             Share { blocks, operands: &task.operands, tiles: &self.tiles, stop, workers: task.workers };
         let stride = scratch_stride(blocks) * seat.number as usize;
         let scratch = Scratch(base_of(task.scratch.as_ref(), stride));
-        let call = |count| {
+        let call = |count: u32| {
             worker.process().advance_retention();
-            worker.call_for(count);
+            worker.call_for(count.min(Seat::free(&self.seats, task.workers)));
         };
         let end = match &task.watch {
             // SAFETY: `begin` looked the operands up for this recording, loaded all blocks, and provided scratch of this
@@ -393,6 +393,12 @@ struct Seat<'a> {
 }
 
 impl Seat<'_> {
+    /// How many more threads find a seat now. More need not be called.
+    fn free(seats: &AtomicU64, count: u32) -> u32 {
+        // Relaxed: a hint.
+        count.saturating_sub(seats.load(Ordering::Relaxed).count_ones())
+    }
+
     fn take(seats: &AtomicU64, count: u32) -> Option<Seat<'_>> {
         let mut taken = seats.load(Ordering::Relaxed);
         loop {

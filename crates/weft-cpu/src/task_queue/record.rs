@@ -55,7 +55,7 @@ impl Record {
 
     /// Its work begins, on this worker.
     pub(super) fn begin(&mut self, worker: u32) {
-        self.done = Some(Done { began_ns: now_ns(), worker: Some(worker) });
+        self.done = Some(Done { began_ns: now_ns(), ended_ns: None, worker: Some(worker) });
     }
 
     /// Its work was done so.
@@ -65,7 +65,8 @@ impl Record {
 
     /// An execution of its own for work that others do not tell of.
     fn execution(&self, failure: Option<Code>, end_ns: u64) -> Option<ExecutionEvent> {
-        let Done { began_ns, worker } = self.done?;
+        let Done { began_ns, ended_ns, worker } = self.done?;
+        let end_ns = ended_ns.unwrap_or(end_ns);
         let execution = self.event.execution()?;
         let command_buffer = self.command_buffer;
         Some(ExecutionEvent { start_ns: began_ns, end_ns, worker, failure, command_buffer, ..execution })
