@@ -11,7 +11,7 @@ use crate::Capabilities;
 use crate::describe::Description;
 use crate::doorbell::bell;
 use crate::operation::{Operation, Params, Refused, Ticket};
-use crate::ops::Kind;
+use crate::ops::{Kind, Step};
 use crate::record::Erased;
 use crate::shared::{Shared, gone};
 use crate::table::{Key, NONE};
@@ -54,6 +54,33 @@ impl Handle {
     /// Starts a batch.
     pub fn batch(&self) -> Batch<'_> {
         Batch { handle: self, oldest: NONE, newest: NONE, last: None, count: 0 }
+    }
+
+    /// Hands independent operations of one kind over, all or none. They start in this order.
+    ///
+    /// ```
+    /// use weft_io::{Config, Operation, ops::Nop, open_null};
+    /// let proactor = open_null(&Config { operations_max: 2, ..Config::new() });
+    /// let three = (0..3).map(|_| Operation::new(Nop)).collect();
+    /// let refused = proactor.handle().submit_all(three).unwrap_err();
+    /// assert_eq!(refused.why.code(), weft_sync::Code::ResourceExhausted);
+    /// assert_eq!(refused.operations.len(), 3);
+    /// ```
+    pub fn submit_all<P: Params>(
+        &self,
+        operations: Vec<Operation<P>>,
+    ) -> std::result::Result<(), RefusedAll<P>> {
+        let mut batch = self.batch();
+        let mut rest = operations.into_iter();
+        while let Some(operation) = rest.next() {
+            if let Err(refused) = batch.add(operation) {
+                let mut operations = back(batch);
+                operations.push(refused.operation);
+                operations.extend(rest);
+                return Err(RefusedAll { why: refused.why, operations });
+            }
+        }
+        batch.submit().map_err(|refused| RefusedAll { why: refused.why, operations: back(refused.batch) })
     }
 
     /// Asks an operation to end. It still ends exactly once: with `CANCELLED`, or naturally if that comes first. Of no
@@ -110,6 +137,26 @@ impl Handle {
         self.0.table.release(key.index);
         let Ok(record) = erased.unerase() else { unreachable!("the same operation") };
         Refused { why: gone(), operation: Operation::from_record(record) }
+    }
+}
+
+/// What a batch of one kind held.
+fn back<P: Params>(batch: Batch<'_>) -> Vec<Operation<P>> {
+    batch.into_steps().into_iter().filter_map(|step| step.into_operation().ok()).collect()
+}
+
+/// Operations that were not accepted, whole, in order, with their callbacks, and why. Nothing has happened.
+#[must_use = "the operations come back here"]
+pub struct RefusedAll<P: Params> {
+    /// As in [`Refused`].
+    pub why: Status,
+    /// What was to be submitted.
+    pub operations: Vec<Operation<P>>,
+}
+
+impl<P: Params> fmt::Debug for RefusedAll<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RefusedAll({} of {:?}, {})", self.operations.len(), P::KIND, self.why)
     }
 }
 
@@ -225,6 +272,16 @@ impl<'a> Batch<'a> {
         Ok(())
     }
 
+    /// Takes the operations out again, in the order in which they were added within each chain, and the chains in that of
+    /// their heads. Their callbacks stay with them.
+    pub fn into_steps(mut self) -> Vec<Step> {
+        let mut steps = Vec::with_capacity(self.count);
+        self.unwind(|(chain, operation)| steps.push((chain, Step::from_erased(operation))));
+        // Chains come out the newest first, each from its head.
+        steps.sort_by_key(|(chain, _)| std::cmp::Reverse(*chain));
+        steps.into_iter().map(|(_, step)| step).collect()
+    }
+
     fn take_in(&mut self, key: Key, erased: Erased) -> Ticket {
         self.last = Some((key.index, erased));
         self.count += 1;
@@ -237,30 +294,32 @@ impl<'a> Batch<'a> {
             self.handle.0.table.put(index, erased);
         }
     }
+
+    /// Frees every slot: each operation goes to `each`, with the number of its chain counted from the newest.
+    fn unwind(&mut self, mut each: impl FnMut((usize, Erased))) {
+        self.settle();
+        let shared = &*self.handle.0;
+        let (mut head, mut chain) = (self.newest, 0);
+        // The links of the heads run from the newest to the oldest, for they are not published.
+        while self.oldest != NONE {
+            let earlier = shared.pending.after(head);
+            let mut member = head;
+            while member != NONE {
+                let Some(operation) = shared.table.take(member) else { break };
+                shared.table.release(member);
+                member = operation.next().replace(NONE);
+                each((chain, operation));
+            }
+            if head == self.oldest {
+                self.oldest = NONE;
+            }
+            (head, chain) = (earlier, chain + 1);
+        }
+    }
 }
 
 impl Drop for Batch<'_> {
     fn drop(&mut self) {
-        self.settle();
-        let shared = &*self.handle.0;
-        if self.oldest == NONE {
-            return;
-        }
-        // The links of the heads run from the newest to the oldest, for they are not published.
-        let mut head = self.newest;
-        loop {
-            let mut member = head;
-            let earlier = if head == self.oldest { NONE } else { shared.pending.after(head) };
-            while member != NONE {
-                let operation = shared.table.take(member);
-                let next = operation.as_ref().map_or(NONE, |operation| operation.next().get());
-                shared.table.release(member);
-                member = next;
-            }
-            if earlier == NONE {
-                return;
-            }
-            head = earlier;
-        }
+        self.unwind(drop);
     }
 }

@@ -60,7 +60,7 @@ pub use config::Config;
 pub use describe::Description;
 #[cfg(target_os = "linux")]
 pub use event::Event;
-pub use handle::{Batch, Handle, RefusedBatch};
+pub use handle::{Batch, Handle, RefusedAll, RefusedBatch};
 pub use notification::{Notification, Observation, WAKE_ALL};
 pub use operation::{Done, Operation, Params, Refused, Ticket};
 pub use proactor::{Poller, Proactor, Progress, ProgressId, Progressed};

@@ -3,8 +3,9 @@
 //! What lives here: [`Table`], [`IndexList`]. What does not: the operations themselves (`record.rs`), what the poll
 //! thread knows of each (`entry.rs`).
 //!
-//! A slot has one word: a generation and three bits. Its index and its generation are what the kernel carries and what
-//! a ticket names, so neither a late completion nor a late cancel can reach another operation in the same slot.
+//! A slot has one word: a generation and three bits. Its index and its generation are what a ticket names, so a late
+//! cancel cannot reach another operation in the same slot. What the kernel carries is the index and the lower 24 bits of
+//! the generation: enough, for no answer comes after 16 million uses that were answered in between.
 //!
 //! 1. **Acquire** pops a free slot; its word becomes `LIVE`.
 //! 2. **Cancel** sets `CANCEL` on a live slot of its own generation. Only the one that set it puts the slot on the list
@@ -24,24 +25,23 @@ pub const NONE: u32 = u32::MAX;
 /// The head of a list that takes nothing more.
 const CLOSED: u32 = u32::MAX - 1;
 
-const LIVE: u32 = 1;
-const CANCEL: u32 = 2;
-const SEEN: u32 = 4;
+const LIVE: u64 = 1;
+const CANCEL: u64 = 2;
+const SEEN: u64 = 4;
 const GENERATION_SHIFT: u32 = 8;
-const GENERATION_MASK: u32 = (1 << 24) - 1;
 
 /// A slot during one of its uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Key {
     /// Which slot.
     pub index: u32,
-    /// Which of its uses, of 24 bits.
-    pub generation: u32,
+    /// Which of its uses, of 56 bits.
+    pub generation: u64,
 }
 
 #[derive(Debug)]
 struct Slot {
-    word: AtomicU32,
+    word: AtomicU64,
     /// The operation, from `put` to `take`.
     record: AtomicPtr<crate::record::Header>,
 }
@@ -60,7 +60,7 @@ impl Table {
     pub fn new(count: u32) -> Table {
         let count = count.clamp(1, CLOSED - 1);
         let next = |index: u32| AtomicU32::new(if index + 1 < count { index + 1 } else { NONE });
-        let slot = |_| Slot { word: AtomicU32::new(0), record: AtomicPtr::new(ptr::null_mut()) };
+        let slot = |_| Slot { word: AtomicU64::new(0), record: AtomicPtr::new(ptr::null_mut()) };
         Table {
             slots: (0..count).map(slot).collect(),
             free: AtomicU64::new(0),
@@ -73,7 +73,7 @@ impl Table {
         self.slots.len() as u32
     }
 
-    fn word(&self, index: u32) -> &AtomicU32 {
+    fn word(&self, index: u32) -> &AtomicU64 {
         &self.slots[index as usize].word
     }
 
@@ -171,8 +171,8 @@ impl Table {
     #[inline]
     pub fn release(&self, index: u32) {
         let word = self.word(index);
-        let generation = (word.load(Ordering::Relaxed) >> GENERATION_SHIFT).wrapping_add(1) & GENERATION_MASK;
-        // Only the owner of the slot changes the generation, so it is still the one that was read.
+        // Only the owner of the slot changes the generation, so it is still the one that is read here.
+        let generation = (word.load(Ordering::Relaxed) >> GENERATION_SHIFT).wrapping_add(1);
         let before = word.swap(generation << GENERATION_SHIFT, Ordering::AcqRel);
         if before & (CANCEL | SEEN) != CANCEL {
             self.push_free(index);
@@ -266,12 +266,17 @@ impl IndexList {
     }
 
     fn take_all(&self, leave: u32) -> u32 {
-        let mut newest = self.head.swap(leave, Ordering::Acquire);
-        if newest == CLOSED {
-            if leave == NONE {
-                self.head.store(CLOSED, Ordering::Relaxed);
+        let mut newest = self.head.load(Ordering::Relaxed);
+        loop {
+            // Not by a swap: a closed list would be open for a moment.
+            if newest == CLOSED {
+                return NONE;
             }
-            return NONE;
+            // Acquire pairs with the Release in `push_linked`.
+            match self.head.compare_exchange_weak(newest, leave, Ordering::Acquire, Ordering::Relaxed) {
+                Ok(_) => break,
+                Err(found) => newest = found,
+            }
         }
         let mut oldest = NONE;
         while newest != NONE {

@@ -7,10 +7,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use support::{CANCELLED, Log, after_ms, every, every_with, poll_dry, poll_until, real};
 use weft_io::ops::{
-    EventWait, FutexWait, HandlePoll, Interest, Message, Nop, NotificationSignal, NotificationWait,
+    EventWait, FutexWait, HandlePoll, Interest, Kind, Message, Nop, NotificationSignal, NotificationWait,
     SemaphoreSignal, SemaphoreWait, Sequence, Step, Timer,
 };
-use weft_io::{Capabilities, Config, Event, Handle, Notification, Operation, Params, Ticket};
+use weft_io::{Capabilities, Config, Event, Handle, Notification, Operation, Params, Progressed, Ticket};
 use weft_sync::{Code, Deadline, Point, Semaphore};
 
 fn submit<P: Params>(handle: &Handle, params: P, log: &Log, name: &'static str) -> Ticket {
@@ -244,6 +244,118 @@ fn what_does_not_fit_comes_back() {
         handle.submit(refused.operation).unwrap();
         poll_until(&mut subject.poller, || log.len() == 2);
         assert_eq!(log.take(), [("timer", CANCELLED), ("late", None)]);
+    });
+}
+
+/// [async 24] What is refused comes back in order, with its chains and callbacks; accepted later, it runs.
+#[test]
+fn batches_come_back() {
+    every_with(&Config { operations_max: 3, ..Config::new() }, |mut subject| {
+        let handle = subject.poller.handle().clone();
+        let log = Log::default();
+        let four = ["a", "b", "c", "d"].map(|name| Operation::new(Nop).on_done(log.line(name)));
+        let refused = handle.submit_all(Vec::from(four)).unwrap_err();
+        assert_eq!(refused.why.code(), Code::ResourceExhausted);
+        let mut operations = refused.operations;
+        let last = operations.pop().unwrap();
+        handle.submit_all(operations).unwrap();
+        poll_until(&mut subject.poller, || log.len() == 3);
+        handle.submit_all(vec![last]).unwrap();
+        poll_until(&mut subject.poller, || log.len() == 4);
+        assert_eq!(log.take(), ["a", "b", "c", "d"].map(|name| (name, None)));
+        let mut batch = handle.batch();
+        batch.add(Nop).unwrap();
+        batch.then(Timer { deadline: Deadline::NEVER }).unwrap();
+        batch.add(Nop).unwrap();
+        let kinds: Vec<_> = batch.into_steps().iter().map(Step::kind).collect();
+        assert_eq!(kinds, [Kind::Nop, Kind::Timer, Kind::Nop]);
+        assert_eq!(poll_dry(&mut subject.poller), 0);
+        assert_eq!(subject.poller.under_way(), 0);
+    });
+}
+
+/// [async 13] [async 14] [async-backends 26] Progress callbacks run in every poll, which does not wait then; what they find
+/// counts; they take each other in and out.
+#[test]
+fn progress_callbacks_run_in_every_poll() {
+    every(|mut subject| {
+        let runs = std::rc::Rc::new(std::cell::Cell::new(0));
+        let progress = subject.poller.progress().clone();
+        let (counter, inner) = (runs.clone(), progress.clone());
+        let mut once = false;
+        let first = progress.register(move || {
+            counter.set(counter.get() + 1);
+            if !std::mem::replace(&mut once, true) {
+                let counter = counter.clone();
+                inner.register(move || {
+                    counter.set(counter.get() + 100);
+                    Progressed::Remove(7)
+                });
+            }
+            Progressed::Keep(0)
+        });
+        assert_eq!(subject.poller.poll(Deadline::NEVER).unwrap(), 7);
+        assert_eq!(runs.get(), 101);
+        assert_eq!(subject.poller.poll(Deadline::NEVER).unwrap(), 0, "does not wait");
+        assert_eq!((runs.get(), progress.count()), (102, 1));
+        assert!(progress.unregister(first) && !progress.unregister(first));
+        let (own, inner) = (std::rc::Rc::new(std::cell::Cell::new(None)), progress.clone());
+        let id = own.clone();
+        own.set(Some(progress.register(move || {
+            assert!(inner.unregister(id.get().unwrap()));
+            Progressed::Keep(1)
+        })));
+        assert_eq!(subject.poller.poll(Deadline::NEVER).unwrap(), 1);
+        assert_eq!(progress.count(), 0);
+        assert!(subject.poller.poll(Deadline::IMMEDIATE).is_err());
+    });
+}
+
+/// [async-backends 27] [async-backends 28] An operation that comes again from its own callback does not keep a poll.
+#[test]
+fn an_operation_that_comes_again_does_not_keep_a_poll() {
+    fn again(handle: Handle, count: Arc<AtomicUsize>) -> impl FnOnce(weft_io::Done<Timer>) + Send + 'static {
+        move |done| {
+            count.fetch_add(1, Ordering::Relaxed);
+            let next = again(handle.clone(), count);
+            if done.result.is_ok() {
+                drop(handle.submit(done.operation.on_done(next)));
+            }
+        }
+    }
+    every(|mut subject| {
+        let handle = subject.poller.handle().clone();
+        let count = Arc::new(AtomicUsize::new(0));
+        let timer = Operation::new(Timer { deadline: Deadline::IMMEDIATE });
+        handle.submit(timer.on_done(again(handle.clone(), count.clone()))).unwrap();
+        for polls in 1..10 {
+            assert!(subject.poller.poll(Deadline::NEVER).unwrap() > 0);
+            assert!(count.load(Ordering::Relaxed) >= polls);
+        }
+    });
+}
+
+/// A callback that panics takes the poll along, and nothing else: the rest of its chain, and everything that came with
+/// it, ends.
+#[test]
+fn a_callback_that_panics_takes_nothing_along() {
+    every(|mut subject| {
+        let handle = subject.poller.handle().clone();
+        let log = Log::default();
+        let mut batch = handle.batch();
+        batch.add(Operation::new(Nop).on_done(|_| panic!("a test's own"))).unwrap();
+        batch
+            .then(Operation::new(Timer { deadline: Deadline::IMMEDIATE }).on_done(log.line("behind")))
+            .unwrap();
+        batch.add(Operation::new(Nop).on_done(log.line("beside"))).unwrap();
+        batch.submit().unwrap();
+        let poll = std::panic::AssertUnwindSafe(|| {
+            let mut poller = std::panic::AssertUnwindSafe(&mut subject.poller);
+            poller.poll(Deadline::NEVER)
+        });
+        assert!(std::panic::catch_unwind(poll).is_err(), "{}", subject.name);
+        poll_until(&mut subject.poller, || log.len() == 2);
+        assert_eq!(subject.poller.under_way(), 0);
     });
 }
 

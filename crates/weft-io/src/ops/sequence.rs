@@ -28,6 +28,10 @@ impl Step {
         Step { operation: Some(operation.into().erase()), value: None }
     }
 
+    pub(crate) fn from_erased(operation: Erased) -> Step {
+        Step { operation: Some(operation), value: None }
+    }
+
     /// What kind of operation it is.
     pub fn kind(&self) -> Kind {
         self.operation.as_ref().map_or(Kind::Nop, Erased::kind)

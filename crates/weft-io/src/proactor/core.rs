@@ -439,6 +439,11 @@ impl Core {
         !self.ended.is_empty() || !self.backlog.is_empty() || self.has_messages || self.unfinished.is_some()
     }
 
+    /// How many operations have started and not ended.
+    pub(super) fn live(&self) -> usize {
+        self.live
+    }
+
     /// Whether nothing that has started is left.
     pub(super) fn is_idle(&self) -> bool {
         self.live == 0 && self.unfinished.is_none()

@@ -98,6 +98,11 @@ impl Poller {
         &self.progress
     }
 
+    /// How many operations have started and not ended: what a drop of the poller would have to wait for.
+    pub fn under_way(&self) -> usize {
+        self.ending.core().live()
+    }
+
     /// Calls `callback` for every message, on this thread; replaces what was there. Without one messages are dropped when
     /// their turn comes.
     pub fn on_message(&mut self, callback: impl FnMut(u64) + 'static) {
@@ -221,12 +226,13 @@ impl Core {
         }
         while !self.has_ended() {
             self.tally = Tally::default();
-            if let Err(status) = self.turn(Deadline::NEVER, false) {
-                // The kernel does not take calls any more, so nobody knows what it still uses: that is left to it.
-                debug_assert!(false, "the end of a proactor: {status}");
+            let outcome = self.turn(Deadline::NEVER, false);
+            self.settle(&mut None);
+            if outcome.is_err() && self.tally.completions == 0 {
+                // The kernel does not take calls any more, so nobody knows what it still uses: that is left to it, and
+                // the operations that it has are not called back.
                 break;
             }
-            self.settle(&mut None);
         }
         shared.cancels.close();
         shared.fired.close();

@@ -4,10 +4,11 @@
 //!    known of the slot is about the step, and a cancel of the sequence is one of its step.
 //! 2. The mark of a cancel stays in the slot's word: it is looked at before a step starts, which is before and after the
 //!    function was asked. So a cancel that finds no step to end still ends the sequence.
-//! 3. Each step counts as a completion; the end of the sequence does not, unless it has no steps.
+//! 3. A step that does nothing needs no kernel to do it: it ends when its turn comes.
+//! 4. Each step counts as a completion; the end of the sequence does not, unless it has no steps.
 
 use super::core::Core;
-use crate::ops::Sequence;
+use crate::ops::{Kind, Sequence};
 use crate::record::Erased;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use weft_sync::{Result, bail};
@@ -15,11 +16,17 @@ use weft_sync::{Result, bail};
 impl Core {
     pub(super) fn begin_sequence(&mut self, slot: u32, mut operation: Erased) {
         match Core::sequence(&mut operation).take_step() {
-            Some(step) => {
-                self.entry(slot).sequence = Some(operation);
-                self.dispatch(slot, step);
-            }
+            Some(step) => self.begin_step(slot, operation, step),
             None => self.conclude(slot, operation, Ok(0)),
+        }
+    }
+
+    fn begin_step(&mut self, slot: u32, operation: Erased, step: Erased) {
+        self.entry(slot).sequence = Some(operation);
+        match step.kind() {
+            // Rule 3.
+            Kind::Nop => self.conclude(slot, step, Ok(0)),
+            _ => self.dispatch(slot, step),
         }
     }
 
@@ -41,10 +48,7 @@ impl Core {
             return self.complete(slot, operation, Err(status));
         }
         match Core::sequence(&mut operation).take_step() {
-            Some(step) => {
-                self.entry(slot).sequence = Some(operation);
-                self.dispatch(slot, step);
-            }
+            Some(step) => self.begin_step(slot, operation, step),
             None => self.complete(slot, operation, Ok(0)),
         }
     }

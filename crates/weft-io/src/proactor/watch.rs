@@ -128,3 +128,97 @@ impl Core {
         numbers.into_iter().for_each(|number| self.end_watch(number));
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::event::{lower, new_eventfd, raise};
+    use crate::{Config, open};
+    use std::os::fd::{AsFd, OwnedFd};
+    use std::sync::{Arc, Mutex};
+    use weft_sync::Deadline;
+
+    #[derive(Debug)]
+    struct Counting {
+        fd: Arc<OwnedFd>,
+        log: Arc<Mutex<Vec<&'static str>>>,
+        verdict: Verdict,
+        is_drained: bool,
+    }
+
+    impl Watching for Counting {
+        fn handle(&self) -> BorrowedFd<'_> {
+            self.fd.as_fd()
+        }
+
+        fn interest(&self) -> Interest {
+            Interest::IN
+        }
+
+        fn ready(&mut self, ready: Result<Ready>) -> Verdict {
+            assert_eq!(ready.unwrap(), Ready::IN);
+            if self.is_drained {
+                assert!(lower(&self.fd));
+            }
+            self.log.lock().unwrap().push("ready");
+            self.verdict
+        }
+
+        fn end(self: Box<Self>, _why: Status) {
+            self.log.lock().unwrap().push("end");
+        }
+    }
+
+    /// Watches are told by level, again and again or once; one that is taken back, or outlives the proactor, is told so.
+    #[test]
+    fn watches_are_told_and_end() {
+        let config = Config { ring_entries: 4, ..Config::new() };
+        let Ok(proactor) = open("uring", &config) else { return };
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let shared = Arc::clone(&proactor.handle().0);
+        let watch = |verdict, is_drained| {
+            let fd = Arc::new(new_eventfd().unwrap());
+            let log = Arc::clone(&log);
+            let watching = Counting { fd: Arc::clone(&fd), log, verdict, is_drained };
+            (fd, shared.watch(Box::new(watching)).map_err(|(why, _)| why).unwrap())
+        };
+        let take = || std::mem::take(&mut *log.lock().unwrap());
+        // Before the first poll.
+        let (drained, number) = watch(Verdict::Again, true);
+        let (level, level_number) = watch(Verdict::Again, false);
+        let (once, once_number) = watch(Verdict::Done, false);
+        let mut poller = proactor.into_poller().unwrap();
+        assert!(poller.poll(Deadline::IMMEDIATE).is_err());
+        for _ in 0..3 {
+            raise(&drained);
+            assert_eq!(poller.poll(Deadline::NEVER).unwrap(), 0, "told, not counted");
+            assert_eq!(take(), ["ready"]);
+        }
+        raise(&once);
+        assert_eq!(poller.poll(Deadline::NEVER).unwrap(), 0);
+        assert_eq!(take(), ["ready"]);
+        assert!(poller.poll(Deadline::IMMEDIATE).is_err(), "once");
+        raise(&level);
+        for _ in 0..3 {
+            assert_eq!(poller.poll(Deadline::NEVER).unwrap(), 0, "still readable");
+            assert_eq!(take(), ["ready"]);
+        }
+        // Taken back twice, and together with one that has ended; more than the ring holds at once.
+        [number, number, level_number, once_number].iter().for_each(|&number| shared.unwatch(number));
+        let many: Vec<_> = (0..50).map(|_| watch(Verdict::Again, true)).collect();
+        while log.lock().unwrap().len() < 2 {
+            drop(poller.poll(Deadline::IMMEDIATE));
+        }
+        assert_eq!(take(), ["end"; 2]);
+        raise(&many[49].0);
+        assert_eq!(poller.poll(Deadline::NEVER).unwrap(), 0);
+        assert_eq!(take(), ["ready"]);
+        let late = watch(Verdict::Again, true);
+        drop(poller);
+        assert_eq!(take(), ["end"; 51]);
+        drop(late);
+        let fd = Arc::new(new_eventfd().unwrap());
+        let watching = Counting { fd, log: Arc::clone(&log), verdict: Verdict::Done, is_drained: true };
+        assert!(shared.watch(Box::new(watching)).is_err());
+    }
+}

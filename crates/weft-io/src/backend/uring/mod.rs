@@ -37,7 +37,7 @@ use rustix::io::Errno;
 use std::collections::VecDeque;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
-use tag::Tag;
+use tag::{Tag, Use};
 use weft_sync::{Deadline, Result, Status};
 
 /// See the header.
@@ -48,7 +48,7 @@ pub(crate) struct Uring {
     /// Entries of this backend's own that found no room, in order.
     own: VecDeque<squeue::Entry>,
     /// Operations to be cancelled that the kernel did not find.
-    missed: Vec<Key>,
+    missed: Vec<Use>,
 }
 
 /// Opens the backend, or says why it cannot be had here.
@@ -104,15 +104,20 @@ impl Uring {
 
     #[inline]
     pub(crate) fn push(&mut self, key: Key, operation: Erased, is_linked: bool) {
-        self.ring.push(key.index, key.generation, operation, |operation| {
-            let entry = lower::entry(operation).user_data(Tag::Operation(key).pack());
+        let of = Use::from(key);
+        self.ring.push(of, operation, |operation| {
+            let entry = lower::entry(operation).user_data(Tag::Operation(of).pack());
             if is_linked { entry.flags(squeue::Flags::IO_LINK) } else { entry }
         });
     }
 
     pub(crate) fn cancel(&mut self, key: Key) {
-        let target = Tag::Operation(key).pack();
-        self.push_own(opcode::AsyncCancel::new(target).build().user_data(Tag::Cancel(key).pack()));
+        self.cancel_use(Use::from(key));
+    }
+
+    fn cancel_use(&mut self, of: Use) {
+        let target = Tag::Operation(of).pack();
+        self.push_own(opcode::AsyncCancel::new(target).build().user_data(Tag::Cancel(of).pack()));
     }
 
     pub(crate) fn poll(&mut self, number: u64, fd: BorrowedFd<'_>, interest: Interest) {
@@ -140,10 +145,10 @@ impl Uring {
     }
 
     pub(crate) fn exchange(&mut self, wait: Option<Deadline>) -> Result<()> {
-        for key in std::mem::take(&mut self.missed) {
+        while let Some(of) = self.missed.pop() {
             // Rule 4. It may have ended meanwhile.
-            if self.ring.has(key.index, key.generation) {
-                self.cancel(key);
+            if self.ring.has(of) {
+                self.cancel_use(of);
             }
         }
         let has_room = self.make_room()?;
@@ -179,20 +184,20 @@ impl Uring {
         loop {
             let answer = self.ring.next()?;
             match Tag::unpack(answer.user_data) {
-                Tag::Operation(key) => {
-                    let Some(operation) = self.ring.take(key.index, key.generation) else {
-                        debug_assert!(false, "an answer without a question: {key:?}");
+                Tag::Operation(of) => {
+                    let Some(operation) = self.ring.take(of) else {
+                        debug_assert!(false, "an answer without a question: {of:?}");
                         continue;
                     };
                     let outcome = lower::outcome(operation.kind(), answer.result);
-                    return Some(Ended::Operation { slot: key.index, operation, outcome });
+                    return Some(Ended::Operation { slot: of.slot, operation, outcome });
                 }
                 Tag::Watch(number) => return Some(Ended::Watch { number, result: answer.result }),
                 Tag::Wake => self.ring.disarm_wake(),
-                Tag::Cancel(key) => {
+                Tag::Cancel(of) => {
                     let not_found = answer.result == Errno::NOENT.raw_os_error().wrapping_neg();
-                    if not_found && self.ring.has(key.index, key.generation) {
-                        self.missed.push(key);
+                    if not_found && self.ring.has(of) {
+                        self.missed.push(of);
                     }
                 }
                 Tag::None => {}

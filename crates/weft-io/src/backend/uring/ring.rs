@@ -20,6 +20,7 @@
 //!    last, and nothing borrows it exclusively, so the references stay good for as long as the submitter is used.
 
 use super::setup::number;
+use super::tag::Use;
 use crate::record::Erased;
 use io_uring::{EnterFlags, IoUring, Submitter, squeue, types};
 use rustix::io::Errno;
@@ -39,7 +40,7 @@ pub(super) struct Ring {
     submitter: Submitter<'static>,
     ring: Arc<IoUring>,
     /// Of each slot: the operation that the kernel has, and of which use it is.
-    in_flight: Box<[Option<(u32, Erased)>]>,
+    in_flight: Box<[Option<(Use, Erased)>]>,
     /// How many there are.
     count: usize,
     /// What the read of the wake writes to.
@@ -95,15 +96,14 @@ impl Ring {
     #[inline]
     pub(super) fn push(
         &mut self,
-        slot: u32,
-        generation: u32,
+        of: Use,
         mut operation: Erased,
         lower: impl FnOnce(&mut Erased) -> squeue::Entry,
     ) {
         let entry = lower(&mut operation);
-        let place = &mut self.in_flight[slot as usize];
+        let place = &mut self.in_flight[of.slot as usize];
         assert!(place.is_none(), "one operation in a slot at a time");
-        *place = Some((generation, operation));
+        *place = Some((of, operation));
         self.count += 1;
         self.push_entry(&entry);
     }
@@ -135,30 +135,33 @@ impl Ring {
         self.is_wake_armed
     }
 
-    /// The operation of this slot and use, whose answer has come.
+    /// The operation of this use of a slot, whose answer has come.
     #[inline]
-    pub(super) fn take(&mut self, slot: u32, generation: u32) -> Option<Erased> {
-        let place = self.in_flight.get_mut(slot as usize)?;
-        match place.take() {
-            Some((found, operation)) if found == generation => {
-                self.count -= 1;
-                Some(operation)
-            }
-            other => {
-                *place = other;
-                None
-            }
+    pub(super) fn take(&mut self, of: Use) -> Option<Erased> {
+        if !self.has(of) {
+            return None;
         }
+        self.count -= 1;
+        self.in_flight[of.slot as usize].take().map(|(_, operation)| operation)
     }
 
-    /// Whether the kernel has the operation of this slot and use.
-    pub(super) fn has(&self, slot: u32, generation: u32) -> bool {
-        matches!(self.in_flight.get(slot as usize), Some(Some((found, _))) if *found == generation)
+    /// Whether the kernel has the operation of this use of a slot.
+    #[inline]
+    pub(super) fn has(&self, of: Use) -> bool {
+        matches!(self.in_flight.get(of.slot as usize), Some(Some((found, _))) if *found == of)
     }
 
-    /// Whether entering would do something: entries to hand over, or completions that the kernel holds back.
+    /// Whether there is something to hand over, or to take in.
     #[inline]
     pub(super) fn is_due(&self) -> bool {
+        // SAFETY: rule 3.
+        let completions = unsafe { self.ring.completion_shared() };
+        !completions.is_empty() || self.needs_call()
+    }
+
+    /// Whether the kernel has to be asked: it has not taken everything, or holds completions back.
+    #[inline]
+    fn needs_call(&self) -> bool {
         // SAFETY: rule 3.
         let queue = unsafe { self.ring.submission_shared() };
         !self.tells_of_work || !queue.is_empty() || queue.taskrun() || queue.cq_overflow()
@@ -166,6 +169,9 @@ impl Ring {
 
     /// Hands everything over and waits for a completion, until the deadline; or does not wait.
     pub(super) fn enter(&mut self, wait: Option<Deadline>) -> Result<(), Errno> {
+        if wait.is_none() && !self.needs_call() {
+            return Ok(());
+        }
         // SAFETY: rule 3.
         let to_submit = unsafe { self.ring.submission_shared() }.len() as u32;
         let remaining = wait.map(Deadline::remaining);

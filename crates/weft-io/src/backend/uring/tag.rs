@@ -9,9 +9,9 @@ use crate::table::Key;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Tag {
     /// An operation.
-    Operation(Key),
+    Operation(Use),
     /// The cancel of an operation.
-    Cancel(Key),
+    Cancel(Use),
     /// A watch.
     Watch(u64),
     /// The read of the wake.
@@ -20,19 +20,34 @@ pub(super) enum Tag {
     None,
 }
 
+/// One of the last 16 million uses of a slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Use {
+    pub(super) slot: u32,
+    /// The lower 24 bits of its generation.
+    generation: u32,
+}
+
+impl From<Key> for Use {
+    #[inline]
+    fn from(key: Key) -> Use {
+        Use { slot: key.index, generation: key.generation as u32 & 0xFF_FFFF }
+    }
+}
+
 const KIND_SHIFT: u32 = 56;
 const PAYLOAD: u64 = (1 << KIND_SHIFT) - 1;
 
-fn key_bits(key: Key) -> u64 {
-    u64::from(key.generation) << 32 | u64::from(key.index)
+fn use_bits(of: Use) -> u64 {
+    u64::from(of.generation) << 32 | u64::from(of.slot)
 }
 
 impl Tag {
     #[inline]
     pub(super) fn pack(self) -> u64 {
         let (kind, payload) = match self {
-            Tag::Operation(key) => (0_u64, key_bits(key)),
-            Tag::Cancel(key) => (1, key_bits(key)),
+            Tag::Operation(of) => (0_u64, use_bits(of)),
+            Tag::Cancel(of) => (1, use_bits(of)),
             Tag::Watch(number) => (2, number),
             Tag::Wake => (3, 0),
             Tag::None => (4, 0),
@@ -43,10 +58,10 @@ impl Tag {
     #[inline]
     pub(super) fn unpack(bits: u64) -> Tag {
         let payload = bits & PAYLOAD;
-        let key = Key { index: payload as u32, generation: (payload >> 32) as u32 };
+        let of = Use { slot: payload as u32, generation: (payload >> 32) as u32 };
         match bits >> KIND_SHIFT {
-            0 => Tag::Operation(key),
-            1 => Tag::Cancel(key),
+            0 => Tag::Operation(of),
+            1 => Tag::Cancel(of),
             2 => Tag::Watch(payload),
             3 => Tag::Wake,
             _ => Tag::None,
@@ -62,9 +77,9 @@ mod tests {
     #[test]
     fn tags_come_back_as_they_went() {
         for index in [0, 1, u32::MAX] {
-            for generation in [0, 1, (1 << 24) - 1] {
-                let key = Key { index, generation };
-                for tag in [Tag::Operation(key), Tag::Cancel(key)] {
+            for generation in [0, 1, (1 << 24) - 1, u64::MAX] {
+                let of = Use::from(Key { index, generation });
+                for tag in [Tag::Operation(of), Tag::Cancel(of)] {
                     assert_eq!(Tag::unpack(tag.pack()), tag);
                 }
             }
