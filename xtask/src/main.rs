@@ -52,7 +52,7 @@ const TASKS: &[Task] = &[
     },
     Task {
         name: "storm",
-        help: "an executor started, stopped, cancelled, rescheduled at random: `storm [minutes]`",
+        help: "an executor started, stopped, cancelled, rescheduled at random: `storm [minutes] [--sanitize]`",
         run: sanitize::storm,
     },
     Task {

@@ -50,8 +50,13 @@ fn address(package: Option<&str>) -> Outcome {
     test("nightly", package, &["--target-dir", "target/asan"], &environment)
 }
 
-/// ThreadSanitizer, with a std that is instrumented too. `--cfg tsan` shortens the longest tests.
+/// ThreadSanitizer, for all tests.
 fn thread(package: Option<&str>) -> Outcome {
+    instrumented(|toolchain, arguments, environment| test(toolchain, package, arguments, environment))
+}
+
+/// Runs cargo with ThreadSanitizer, with a std that is instrumented too. `--cfg tsan` shortens the longest tests.
+fn instrumented(run: impl FnOnce(&str, &[&str], &[(&str, &str)]) -> Outcome) -> Outcome {
     let chosen = INSTRUMENTING.iter().find(|it| it.is_ready()).ok_or(WANTED_FOR_THREAD)?;
     let flags = format!("-Zsanitizer=thread --cfg tsan{}", chosen.linker);
     let environment = [
@@ -60,8 +65,7 @@ fn thread(package: Option<&str>) -> Outcome {
         ("RUSTFLAGS", flags.as_str()),
         ("TSAN_OPTIONS", "halt_on_error=1 exitcode=1 allocator_may_return_null=1"),
     ];
-    let arguments = ["-Zbuild-std=std,panic_unwind", "--target-dir", "target/tsan"];
-    test(chosen.toolchain, package, &arguments, &environment)
+    run(chosen.toolchain, &["-Zbuild-std=std,panic_unwind", "--target-dir", "target/tsan"], &environment)
 }
 
 impl Instrumenting {
@@ -130,14 +134,26 @@ pub fn fuzz(arguments: &[String]) -> Outcome {
     Ok(())
 }
 
-/// `storm [minutes]`: everything that an executor can be asked for at once, for that long (10 minutes unless told).
+/// `storm [minutes] [--sanitize]`: everything that an executor can be asked for at once, for that long (10 minutes unless
+/// told); with `--sanitize` under ThreadSanitizer.
 pub fn storm(arguments: &[String]) -> Outcome {
-    let minutes = arguments.first().map_or("10", String::as_str);
+    let (flags, minutes): (Vec<&String>, Vec<&String>) =
+        arguments.iter().partition(|argument| argument.starts_with("--"));
+    if let Some(unknown) = flags.iter().find(|flag| *flag != &"--sanitize") {
+        return Err(format!("expected `--sanitize`, found `{unknown}`"));
+    }
+    let minutes = minutes.first().map_or("10", |minutes| minutes.as_str());
     let minutes = minutes.parse::<u64>().map_err(|_| format!("expected minutes, found `{minutes}`"))?;
     let seconds = (minutes * 60).to_string();
-    source::command(
-        "cargo",
-        &["test", "--release", "--package", "weft-task", "--test", "storm", "--", "--nocapture"],
-        &[("WEFT_STORM_SECONDS", seconds.as_str())],
-    )
+    let time = [("WEFT_STORM_SECONDS", seconds.as_str())];
+    let suite = ["test", "--release", "--package", "weft-task", "--test", "storm"];
+    let shown = ["--", "--nocapture"];
+    if flags.is_empty() {
+        return source::command("cargo", &[&suite[..], &shown].concat(), &time);
+    }
+    instrumented(|toolchain, more, environment| {
+        let toolchain = format!("+{toolchain}");
+        let arguments = [&[toolchain.as_str()], &suite[..], &["--target", TARGET], more, &shown].concat();
+        source::command("cargo", &arguments, &[environment, &time[..]].concat())
+    })
 }
