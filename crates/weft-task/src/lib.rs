@@ -50,6 +50,7 @@ mod processor;
 mod ready;
 mod report;
 mod scope;
+mod seats;
 mod shared;
 mod sleepers;
 mod slot;
@@ -75,6 +76,7 @@ pub use pin::{Placement, THREAD_NAME_BYTES_MAX, allowed_processors, set_allowed_
 pub use process::{Cancel, Process, ProcessOptions, Work};
 pub use report::{Report, SeatReport, SlotReport};
 pub use scope::{InFlight, Scope, ScopeOptions};
+pub use seats::{Seat, Seats};
 pub use task_options::TaskOptions;
 pub use tiles::{OpenRegion, Tiles};
 pub use topology::{

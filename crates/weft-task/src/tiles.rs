@@ -2,8 +2,8 @@
 //!
 //! What lives here: [`Tiles`], three words. What does not: what a tile is, and how many to take at a time.
 //!
-//! 1. **Open: claim word, count, region** (release). Whoever sees the count sees the claim word; whoever sees the region
-//!    sees both.
+//! 1. **Open: what is left, claim word, then region and count in one word** (release). Whoever sees the region sees all of
+//!    it, and the count that goes with it.
 //! 2. **A claim carries the region it is meant for.** A worker that was held up between a look at the region and its
 //!    claim finds another tag in the claim word, and takes nothing.
 //! 3. **Only what was claimed is retired.** So the count of a region reaches 0 once, after its last tile, and no late
@@ -25,18 +25,12 @@ const NONE: u32 = u32::MAX;
 /// The tiles of one region after the other.
 #[derive(Debug)]
 pub struct Tiles {
-    /// The open region and its number of tiles: read by all, written once a region.
-    open: CacheLine<Open>,
+    /// region << 32 | its tiles: read by all, written once a region.
+    open: CacheLine<AtomicU64>,
     /// region << 32 | next tile.
     claim: CacheLine<AtomicU64>,
     /// Tiles that were not retired.
     left: CacheLine<AtomicU32>,
-}
-
-#[derive(Debug)]
-struct Open {
-    region: AtomicU32,
-    tiles: AtomicU32,
 }
 
 /// A region that was open when it was looked at.
@@ -52,7 +46,7 @@ impl Tiles {
     /// Nothing is open.
     pub fn new() -> Tiles {
         Tiles {
-            open: CacheLine(Open { region: AtomicU32::new(NONE), tiles: AtomicU32::new(0) }),
+            open: CacheLine(AtomicU64::new(u64::from(NONE) << 32)),
             claim: CacheLine(AtomicU64::new(u64::from(NONE) << 32)),
             left: CacheLine(AtomicU32::new(0)),
         }
@@ -69,19 +63,17 @@ impl Tiles {
         debug_assert!(region != NONE && tiles > 0);
         self.left.store(tiles, Ordering::Relaxed);
         self.claim.store(u64::from(region) << 32, Ordering::Relaxed);
-        // Release pairs with the Acquire in `current`: whoever sees the new count finds the new tag in the claim word. In
-        // the other order a worker with the old region and the new count could claim a tile that the old one never had.
-        self.open.tiles.store(tiles, Ordering::Release);
-        // Release pairs with the Acquire in `current`: rule 1, and the effects of the regions before.
-        self.open.region.store(region, Ordering::Release);
+        // Release pairs with the Acquire in `current`: rule 1, and the effects of the regions before (rule 4).
+        self.open.store(u64::from(region) << 32 | u64::from(tiles), Ordering::Release);
     }
 
     /// The open region, if there is one.
     #[inline]
     pub fn current(&self) -> Option<OpenRegion> {
-        // Both pair with the Release stores in `open`. The count may be that of a later region; then the claim fails.
-        let region = self.open.region.load(Ordering::Acquire);
-        (region != NONE).then(|| OpenRegion { region, tiles: self.open.tiles.load(Ordering::Acquire) })
+        // Acquire pairs with the Release in `open`.
+        let word = self.open.load(Ordering::Acquire);
+        let open = OpenRegion { region: (word >> 32) as u32, tiles: word as u32 };
+        (open.region != NONE).then_some(open)
     }
 
     /// Takes up to `count` tiles. `None` if all are taken or the region is not open any more.

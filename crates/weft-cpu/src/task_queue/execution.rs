@@ -17,9 +17,9 @@ use std::ffi::c_void;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use weft_hal::{BindingEntry, HostBlock};
-use weft_sync::atomic::{AtomicBool, AtomicU64, Mutex, Ordering, lock};
+use weft_sync::atomic::{AtomicBool, Mutex, Ordering, lock};
 use weft_sync::{Instant, Point, Result, Status, WhileDoing};
-use weft_task::{Drained, KeepWarm, Process, ProcessOptions, Tiles, Work, WorkerContext};
+use weft_task::{Drained, KeepWarm, Process, ProcessOptions, Seats, Tiles, Work, WorkerContext};
 
 use super::past::Past;
 use super::{Queue, Record, TicketRef, closed};
@@ -27,9 +27,6 @@ use crate::block::{Blocks, Nobody, Operands, Scratch, Share, ShareEnd, Watch, ru
 
 /// Processes that are looked at for a spare one before a new one is made.
 const SPARES_LOOKED_AT: usize = 4;
-
-/// Most threads that share one recording.
-const SEATS_MAX: usize = 64;
 
 /// Local memory of one seat is a multiple of this.
 const SCRATCH_ALIGNMENT: usize = 64;
@@ -78,7 +75,7 @@ struct Execution {
     tiles: Tiles,
     stop: AtomicBool,
     /// Seats that are taken.
-    seats: AtomicU64,
+    seats: Seats,
     failure: OnceLock<Status>,
 }
 
@@ -116,7 +113,7 @@ impl Execution {
             notice: Mutex::new(Notice { signals: Vec::new(), past: Past::nothing(), record: None }),
             tiles: Tiles::new(),
             stop: AtomicBool::new(false),
-            seats: AtomicU64::new(0),
+            seats: Seats::new(),
             failure: OnceLock::new(),
         }
     }
@@ -139,7 +136,7 @@ impl Queue {
         table: &[BindingEntry<'_>],
         ticket: &mut TicketRef<'_>,
     ) -> Result<()> {
-        let threads = self.executor.worker_count().min(SEATS_MAX) as u32;
+        let threads = self.executor.worker_count().min(Seats::COUNT_MAX as usize) as u32;
         let is_wide = threads > 1 && !blocks.is_narrow && !blocks.pace.is_short();
         let spares = if is_wide { &self.wide } else { &self.narrow };
         let mut process = spares.take();
@@ -198,7 +195,7 @@ impl Execution {
         let task = task.get_mut().unwrap_or_else(PoisonError::into_inner);
         tiles.reset();
         *stop = AtomicBool::new(false);
-        *seats = AtomicU64::new(0);
+        seats.reset();
         *failure = OnceLock::new();
         task.queue = Some(queue.retain());
         let Task { blocks: place, operands, scratch, .. } = task;
@@ -250,26 +247,26 @@ impl Execution {
 
     fn drain_together(&self, task: &Task, worker: &WorkerContext<'_>) -> Drained {
         let (Some(queue), Some(blocks)) = (&task.queue, &task.blocks) else { return Drained::Finished };
-        let Some(seat) = Seat::take(&self.seats, task.workers) else { return Drained::Nothing };
+        let Some(seat) = self.seats.take(task.workers) else { return Drained::Nothing };
         // Before the look for tiles: what is opened after it moves the epoch.
         let epoch = worker.process().retention_epoch();
         let stop = if queue.is_closing() { &queue.closing } else { &self.stop };
         let share =
             Share { blocks, operands: &task.operands, tiles: &self.tiles, stop, workers: task.workers };
-        let stride = scratch_stride(blocks) * seat.number as usize;
+        let stride = scratch_stride(blocks) * seat.number() as usize;
         let scratch = Scratch(base_of(task.scratch.as_ref(), stride));
         let call = |count: u32| {
             worker.process().advance_retention();
-            worker.call_for(count.min(Seat::free(&self.seats, task.workers)));
+            worker.call_for(count.min(self.seats.free(task.workers)));
         };
         let end = match &task.watch {
             // SAFETY: `begin` looked the operands up for this recording, loaded all blocks, and provided scratch of this
             // size for each seat, of which one thread at a time has this one.
-            None => unsafe { share.work(scratch, seat.number, &mut Nobody, call) },
+            None => unsafe { share.work(scratch, seat.number(), &mut Nobody, call) },
             Some(watch) => {
-                let mut witness = watch.witness(seat.number, seat_of(worker));
+                let mut witness = watch.witness(seat.number(), seat_of(worker));
                 // SAFETY: as above.
-                unsafe { share.work(scratch, seat.number, &mut witness, call) }
+                unsafe { share.work(scratch, seat.number(), &mut witness, call) }
             }
         };
         match end {
@@ -383,45 +380,5 @@ impl Task {
         if let (Some(blocks), Some(queue)) = (self.blocks.take(), &self.queue) {
             queue.recycle(blocks);
         }
-    }
-}
-
-/// Rule 4: a number that no other thread inside has.
-struct Seat<'a> {
-    seats: &'a AtomicU64,
-    number: u32,
-}
-
-impl Seat<'_> {
-    /// How many more threads find a seat now. More need not be called.
-    fn free(seats: &AtomicU64, count: u32) -> u32 {
-        // Relaxed: a hint.
-        count.saturating_sub(seats.load(Ordering::Relaxed).count_ones())
-    }
-
-    fn take(seats: &AtomicU64, count: u32) -> Option<Seat<'_>> {
-        let mut taken = seats.load(Ordering::Relaxed);
-        loop {
-            let number = taken.trailing_ones();
-            if number >= count {
-                return None;
-            }
-            // Acquire pairs with the Release in `drop`: what the last one on this seat did to its scratch is over.
-            match seats.compare_exchange_weak(
-                taken,
-                taken | 1 << number,
-                Ordering::Acquire,
-                Ordering::Relaxed,
-            ) {
-                Ok(_) => return Some(Seat { seats, number }),
-                Err(found) => taken = found,
-            }
-        }
-    }
-}
-
-impl Drop for Seat<'_> {
-    fn drop(&mut self) {
-        self.seats.fetch_and(!(1 << self.number), Ordering::Release);
     }
 }

@@ -4,7 +4,9 @@
 #![cfg(loom)]
 
 mod activity;
+mod reuse;
 mod scope;
+mod seats;
 mod sleepers;
 mod tiles;
 mod world;
