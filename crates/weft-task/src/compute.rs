@@ -58,7 +58,8 @@ impl Pump<'_> {
         self.pass_on();
         self.counters.entries.add(1);
         let process = entry.process();
-        let id = ProcessId(Arc::as_ptr(process) as usize);
+        let id = ProcessId::of(process);
+        let _stay = self.shared.whereabouts[self.seat].stay(id);
         let Visit { worked, stay, again, warm } =
             self.shared.span(self.seat, Span::Compute(id), || self.drain_compute(process));
         if self.hold(index, process, again && !process.is_terminal()) {

@@ -1,4 +1,5 @@
-//! What happened so far, counted without cost: each seat counts for itself, and only it writes.
+//! What happened so far, counted without cost: each seat counts for itself, and only it writes; what the system counts
+//! anyway is asked for when somebody wants to know (`steals.rs`).
 
 use weft_sync::atomic::{AtomicU64, Ordering};
 
@@ -32,15 +33,21 @@ macro_rules! counters {
         /// A snapshot: each count is right, but they are not read at the same instant.
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
         #[non_exhaustive]
-        pub struct Counters { $($(#[$doc])* pub $name: u64,)* }
+        pub struct Counters {
+            $($(#[$doc])* pub $name: u64,)*
+            /// Times that the system took the processor from a worker that had not given it away: involuntary switches of
+            /// the workers that run now, as the system counts them when it is asked. 0 where it does not tell.
+            pub steals: u64,
+        }
 
         impl SeatCounters {
             pub(crate) fn new() -> SeatCounters {
                 SeatCounters { $($name: Count::new(),)* }
             }
 
-            pub(crate) fn snapshot(&self) -> Counters {
-                Counters { $($name: self.$name.get(),)* }
+            /// What was counted here; steals are counted elsewhere.
+            pub(crate) fn snapshot(&self, steals: u64) -> Counters {
+                Counters { $($name: self.$name.get(),)* steals }
             }
         }
 
@@ -48,6 +55,7 @@ macro_rules! counters {
             /// Adds those of another seat.
             pub(crate) fn add(&mut self, other: &Counters) {
                 $(self.$name += other.$name;)*
+                self.steals += other.steals;
             }
         }
     };

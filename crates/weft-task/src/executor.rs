@@ -186,14 +186,15 @@ impl Executor {
         self.shared().settings.workers + self.shared().settings.guests
     }
 
-    /// What all workers and guests have done so far.
+    /// What all workers and guests have done so far. Asks the system for a line about each worker, which takes some
+    /// microseconds each.
     pub fn counters(&self) -> Counters {
         self.shared().count()
     }
 
     /// What one seat has done so far.
     pub fn seat_counters(&self, seat: usize) -> Option<Counters> {
-        self.shared().counters.get(seat).map(|counters| counters.snapshot())
+        (seat < self.seat_count()).then(|| self.shared().count_of(seat))
     }
 
     /// Who sleeps, what waits, who is with what: a look at any time, from any thread.
@@ -309,7 +310,7 @@ fn start(shared: &Arc<Shared>, index: usize, options: &ExecutorOptions) -> Resul
     let shared = Arc::clone(shared);
     let body = Box::new(move || {
         work(&shared, index, memory);
-        shared.end_worker();
+        shared.end_worker(index);
     });
     options.spawn.spawn(index, builder, body).map_err(|error| {
         Status::new(Code::ResourceExhausted, format!("worker {index} could not be started: {error}"))
@@ -319,6 +320,7 @@ fn start(shared: &Arc<Shared>, index: usize, options: &ExecutorOptions) -> Resul
 /// The life of a worker thread.
 fn work(shared: &Shared, index: usize, mut memory: LocalMemory) {
     inside::become_worker(shared.id, index);
+    shared.worker_threads.enter(index);
     if shared.is_exiting() {
         return;
     }

@@ -14,6 +14,7 @@
 //!
 //! # Safety
 //!
+//! Only while `tail` is locked are processes taken out, so what is listed then stays alive until the lock is let go.
 //! `head` and each link hold null or a pointer from `Arc::into_raw` of a listed process, whose reference belongs to the
 //! list. Links are read and written only while `tail` is locked.
 
@@ -91,6 +92,20 @@ impl ProcessList {
         self.head.store(process.link().0.load(Ordering::Relaxed), Ordering::Relaxed);
         Some(process)
     }
+
+    /// Looks at the first processes, at most `count_max` of them: for reports. `look` is called under the lock.
+    pub(crate) fn look<R>(&self, count_max: usize, look: impl Fn(&Process) -> R) -> Vec<R> {
+        let mut seen = Vec::with_capacity(count_max);
+        let _tail = lock(&self.tail);
+        let mut next = self.head.load(Ordering::Relaxed);
+        while !next.is_null() && seen.len() < count_max {
+            // SAFETY: listed, so the list owns a reference of it, and the lock is held (see the header).
+            let process = unsafe { &*next };
+            seen.push(look(process));
+            next = process.link().0.load(Ordering::Relaxed);
+        }
+        seen
+    }
 }
 
 impl Drop for ProcessList {
@@ -122,6 +137,10 @@ mod tests {
         let (list, all) = (ProcessList::new(), listed(5));
         for _ in 0..2 {
             all.iter().for_each(|process| list.push(Arc::clone(process)));
+            let of = |process: &Process| std::ptr::from_ref(process);
+            let order: Vec<_> = all.iter().map(|process| of(process)).collect();
+            assert_eq!(list.look(9, of), order);
+            assert_eq!(list.look(2, of), order[..2]);
             for process in &all {
                 assert!(Arc::ptr_eq(&list.pop().expect("five were pushed"), process));
             }

@@ -92,6 +92,11 @@ impl Ready {
         !self.overflow.is_empty()
     }
 
+    /// The first processes that wait for a slot.
+    pub(crate) fn look_at_overflow<R>(&self, count_max: usize, look: impl Fn(&Process) -> R) -> Vec<R> {
+        self.overflow.look(count_max, look)
+    }
+
     /// How many slots hold a process, as a hint.
     pub(crate) fn occupied(&self) -> usize {
         self.slots.iter().filter(|slot| slot.is_occupied()).count()

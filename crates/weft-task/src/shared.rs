@@ -20,6 +20,8 @@ use crate::process::{Cancel, Process};
 use crate::ready::Ready;
 use crate::sleepers::Sleepers;
 use crate::spin::SpinLimits;
+use crate::steals::WorkerThreads;
+use crate::whereabouts::Whereabouts;
 
 /// What was settled when the executor was made.
 pub(crate) struct Settings {
@@ -41,6 +43,9 @@ pub(crate) struct Shared {
     pub(crate) ready: Ready,
     pub(crate) sleepers: Sleepers,
     pub(crate) counters: Box<[CacheLine<SeatCounters>]>,
+    /// What each seat is with.
+    pub(crate) whereabouts: Box<[CacheLine<Whereabouts>]>,
+    pub(crate) worker_threads: WorkerThreads,
     /// Wakes by threads that have no seat.
     outside_wakes: CacheLine<AtomicU64>,
     exiting: CacheLine<AtomicBool>,
@@ -78,6 +83,8 @@ impl Shared {
             ready: Ready::new(),
             sleepers: Sleepers::new(settings.workers, settings.guests),
             counters: (0..seats).map(|_| CacheLine(SeatCounters::new())).collect(),
+            whereabouts: (0..seats).map(|_| CacheLine::default()).collect(),
+            worker_threads: WorkerThreads::new(settings.workers),
             outside_wakes: CacheLine(AtomicU64::new(0)),
             exiting: CacheLine(AtomicBool::new(false)),
             workers_left: AtomicUsize::new(settings.workers),
@@ -96,7 +103,8 @@ impl Shared {
 
     /// A worker has looked for the last time. The last of them drops what was never drained: what is queued may hold a
     /// bell, which would hold this for ever.
-    pub(crate) fn end_worker(&self) {
+    pub(crate) fn end_worker(&self, worker: usize) {
+        self.worker_threads.leave(worker);
         // AcqRel: the last one has seen what the others did.
         if self.workers_left.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.ready.clear();
@@ -191,11 +199,16 @@ impl Shared {
     /// The counts of all seats, and of those who have none.
     pub(crate) fn count(&self) -> Counters {
         let mut sum = Counters::default();
-        for seat in &self.counters {
-            sum.add(&seat.snapshot());
+        for seat in 0..self.counters.len() {
+            sum.add(&self.count_of(seat));
         }
         sum.wakes += self.outside_wakes.load(Ordering::Relaxed);
         sum
+    }
+
+    /// The counts of one seat.
+    pub(crate) fn count_of(&self, seat: usize) -> Counters {
+        self.counters[seat].snapshot(self.worker_threads.steals(seat))
     }
 
     #[inline]

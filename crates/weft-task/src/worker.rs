@@ -156,9 +156,12 @@ impl<'a> Pump<'a> {
     fn run_immediate(&self) -> bool {
         let Some(process) = self.shared.ready.immediate.pop() else { return false };
         self.pass_on();
-        self.shared.span(self.seat, Span::Immediate(ProcessId(Arc::as_ptr(&process) as usize)), || {
-            self.drain_immediate(&process)
-        });
+        let id = ProcessId::of(&process);
+        let stay = self.shared.whereabouts[self.seat].stay(id);
+        self.shared.span(self.seat, Span::Immediate(id), || self.drain_immediate(&process));
+        // Its drop is the user's too and may take long.
+        drop(process);
+        drop(stay);
         true
     }
 

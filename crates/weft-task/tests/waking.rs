@@ -8,7 +8,9 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use support::{OpensWhenDropped, compute, executor, immediate, poll_until, small, wait_asleep, watched};
+use support::{
+    OpensWhenDropped, compute, deeds, executor, immediate, poll_until, small, wait_asleep, watched,
+};
 use weft_task::{Drained, Executor, ExecutorOptions, LOCAL_MEMORY_ALIGNMENT, Observer, Span};
 
 /// More are wanted than one thread wakes: the woken ones wake the rest, and no credit is left over.
@@ -132,10 +134,10 @@ fn an_idle_executor_uses_no_processor() {
     let options = ExecutorOptions { workers: 8, worker_base_index: 5_600, ..small() };
     let executor = Executor::new(&options).unwrap();
     wait_asleep(&executor);
-    let (time, counters) = (processor_time_of("(weft-56"), executor.counters());
+    let (time, counters) = (processor_time_of("(weft-56"), deeds(&executor));
     std::thread::sleep(Duration::from_secs(1));
     assert_eq!(processor_time_of("(weft-56"), time);
-    assert_eq!(executor.counters(), counters, "nobody woke up");
+    assert_eq!(deeds(&executor), counters, "nobody woke up");
 }
 
 #[test]
@@ -161,9 +163,9 @@ fn has_several_processors() -> bool {
 /// Nobody does anything any more, nor spins for so long.
 fn wait_at_rest(executor: &Executor, spin: Duration) {
     poll_until("at rest", || {
-        let before = executor.counters();
+        let before = deeds(executor);
         std::thread::sleep(2 * spin);
-        executor.counters() == before
+        deeds(executor) == before
     });
 }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use weft_sync::notification::{Notification, WAKE_ALL};
 use weft_sync::{Deadline, Result};
-use weft_task::{Drained, Executor, ExecutorOptions, Process, ProcessOptions, Work, WorkerContext};
+use weft_task::{Counters, Drained, Executor, ExecutorOptions, Process, ProcessOptions, Work, WorkerContext};
 
 /// Long enough for any machine; a test that takes this long hangs.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -204,6 +204,13 @@ pub fn poll_until(what: &str, condition: impl Fn() -> bool) {
         assert!(start.elapsed() < PATIENCE, "not {what} within {PATIENCE:?}");
         std::thread::sleep(Duration::from_micros(200));
     }
+}
+
+/// What the seats have done; what the system did to their threads does not count.
+pub fn deeds(executor: &Executor) -> Counters {
+    let mut counters = executor.counters();
+    counters.steals = 0;
+    counters
 }
 
 /// Waits until every worker sleeps.
