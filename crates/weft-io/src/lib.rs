@@ -32,7 +32,7 @@
 //! | know the kinds            | `ops`, one family a file                                        |
 //! | follow the poll loop      | `proactor/poll.rs`; chains `proactor/core.rs`                   |
 //! | add a backend             | `backend/mod.rs`, then a line in `backend/open.rs`              |
-//! | watch a handle            | `proactor/watch.rs`                                             |
+//! | watch a handle            | `proactor/watch.rs`; for instance `fence.rs`                    |
 
 mod backend;
 mod callback;
@@ -44,6 +44,8 @@ mod doorbell;
 mod errno;
 #[cfg(target_os = "linux")]
 mod event;
+#[cfg(target_os = "linux")]
+mod fence;
 mod handle;
 mod listener;
 mod notification;
@@ -60,6 +62,8 @@ pub use config::Config;
 pub use describe::Description;
 #[cfg(target_os = "linux")]
 pub use event::Event;
+#[cfg(target_os = "linux")]
+pub use fence::RefusedFence;
 pub use handle::{Batch, Handle, RefusedAll, RefusedBatch};
 pub use notification::{Notification, Observation, WAKE_ALL};
 pub use operation::{Done, Operation, Params, Refused, Ticket};

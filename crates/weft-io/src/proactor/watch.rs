@@ -13,6 +13,7 @@
 use super::core::Core;
 use crate::ops::{Interest, Ready};
 use crate::shared::Command;
+use std::any::Any;
 use std::collections::HashMap;
 use std::fmt::Debug;
 use std::os::fd::BorrowedFd;
@@ -26,12 +27,11 @@ pub(crate) enum Verdict {
     #[allow(dead_code, reason = "for watches that stay: relays and event sources")]
     Again,
     /// It is over.
-    #[allow(dead_code, reason = "for watches that are told once: fences")]
     Done,
 }
 
 /// Somebody who is told that a handle is ready, on the poll thread.
-pub(crate) trait Watching: Debug + Send {
+pub(crate) trait Watching: Any + Debug + Send {
     /// What is watched. Stays open for as long as the watch.
     fn handle(&self) -> BorrowedFd<'_>;
 
