@@ -124,10 +124,7 @@ fn an_import_that_goes_wrong_fails_its_timeline() {
         subject.poller.poll(soon()).unwrap();
         assert_eq!(written.query().unwrap(), 1);
         // A descriptor by which a file is only named: the kernel does not watch it.
-        let path =
-            std::os::unix::fs::OpenOptionsExt::custom_flags(std::fs::OpenOptions::new().read(true), O_PATH)
-                .open("/dev/null")
-                .unwrap();
+        let path = OpenOptions::new().read(true).custom_flags(O_PATH).open("/dev/null").unwrap();
         let unwatched = timeline();
         handle.import_fence(OwnedFd::from(path), &unwatched, 1).unwrap();
         let why = ended(&mut subject, &unwatched);
