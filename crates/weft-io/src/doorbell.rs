@@ -12,6 +12,9 @@
 //!    already. So any number of rings before the poll thread runs cost one wake.
 //! 5. All steps are read-modify-writes of one word, so they have an order: a ring before the answer is seen by it, a
 //!    ring after it is seen by step 3 or sees `SLEEPING`. No sequentially consistent access is needed.
+//! 6. **A ring may be left out** if its bit is set: somebody's answer is still to come, and with it a look. That holds if
+//!    the publishing was a read-modify-write that acquires, and the look one that releases, of the same word: a publishing
+//!    that this look misses comes after it, so it has seen the answer before the look, and finds the bit gone.
 
 use weft_sync::atomic::{AtomicU32, Ordering};
 
@@ -51,6 +54,14 @@ impl Doorbell {
     pub fn ring(&self, what: u32) -> bool {
         // Release pairs with the Acquire in `answer`: the work is visible to whoever sees the bit.
         self.0.fetch_or(what, Ordering::AcqRel) == SLEEPING
+    }
+
+    /// The same, for work that was published as rule 6 asks.
+    #[must_use = "a ring that finds a sleeper owes the wake"]
+    #[inline]
+    pub fn ring_after(&self, what: u32) -> bool {
+        // Relaxed: what has to be seen here was acquired by the publishing.
+        self.0.load(Ordering::Relaxed) & what == 0 && self.ring(what)
     }
 
     /// Takes every bit that was set since the last answer.

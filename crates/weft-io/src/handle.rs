@@ -47,7 +47,7 @@ impl Handle {
         if shared.pending.push(key.index).is_err() {
             return Err(self.take_back(key));
         }
-        shared.ring(bell::PENDING);
+        shared.ring_after(bell::PENDING);
         Ok(Ticket { proactor: shared.id, key })
     }
 
@@ -93,7 +93,7 @@ impl Handle {
         }
         // A list that is closed belongs to a proactor that is cancelling everything anyway.
         if self.0.table.cancel(ticket.key) && self.0.cancels.push(ticket.key.index).is_ok() {
-            self.0.ring(bell::CANCEL);
+            self.0.ring_after(bell::CANCEL);
         }
         Ok(())
     }
@@ -267,7 +267,7 @@ impl<'a> Batch<'a> {
         if shared.pending.push_linked(self.oldest, self.newest).is_err() {
             return Err(RefusedBatch { why: gone(), batch: self });
         }
-        shared.ring(bell::PENDING);
+        shared.ring_after(bell::PENDING);
         self.oldest = NONE;
         Ok(())
     }

@@ -81,10 +81,18 @@ impl Shared {
         }
     }
 
+    /// The same, for what was pushed on a list (rule 6 of `doorbell.rs`).
+    #[inline]
+    pub(crate) fn ring_after(&self, what: u32) {
+        if self.doorbell.ring_after(what) {
+            self.waker.wake();
+        }
+    }
+
     /// An operation that waited in software is decided. A proactor that is gone has ended it otherwise.
     pub(crate) fn fire(&self, slot: u32) {
         if self.fired.push(slot).is_ok() {
-            self.ring(bell::FIRED);
+            self.ring_after(bell::FIRED);
         }
     }
 

@@ -25,6 +25,9 @@ pub const NONE: u32 = u32::MAX;
 /// The head of a list that takes nothing more.
 const CLOSED: u32 = u32::MAX - 1;
 
+/// Slots that are freed together: one read-modify-write for all of them.
+const KEPT_MAX: u32 = 8;
+
 const LIVE: u64 = 1;
 const CANCEL: u64 = 2;
 const SEEN: u64 = 4;
@@ -53,6 +56,16 @@ pub struct Table {
     /// Index of the first free slot, and above it a tag that changes with each pop and push.
     free: AtomicU64,
     next_free: Box<[AtomicU32]>,
+    /// How many slots the poll thread may keep; none of a table in which each counts.
+    kept_max: u32,
+}
+
+/// Slots that the poll thread is about to free, linked from the first to the last.
+#[derive(Debug, Default)]
+pub struct Kept {
+    first: u32,
+    last: u32,
+    count: u32,
 }
 
 impl Table {
@@ -65,6 +78,7 @@ impl Table {
             slots: (0..count).map(slot).collect(),
             free: AtomicU64::new(0),
             next_free: (0..count).map(next).collect(),
+            kept_max: if count < KEPT_MAX * 32 { 1 } else { KEPT_MAX },
         }
     }
 
@@ -163,27 +177,61 @@ impl Table {
         }
         // Rule 4: the release left it to this call.
         self.word(index).store(before & !0xFF, Ordering::Relaxed);
-        self.push_free(index);
+        self.push_free(index, index);
         false
     }
 
     /// Rule 4: ends the use of a live slot.
-    #[inline]
     pub fn release(&self, index: u32) {
+        if self.end_use(index) {
+            self.push_free(index, index);
+        }
+    }
+
+    /// Rule 4, by the poll thread: the slot is kept with others, to be freed together with them.
+    #[inline]
+    pub fn release_to(&self, kept: &mut Kept, index: u32) {
+        if !self.end_use(index) {
+            return;
+        }
+        if kept.count == 0 {
+            kept.last = index;
+        } else {
+            self.next_free[index as usize].store(kept.first, Ordering::Relaxed);
+        }
+        kept.first = index;
+        kept.count += 1;
+        // Relaxed: only a hint. Whoever finds nothing free finds what is kept here at the latest in the next call.
+        if kept.count >= self.kept_max || self.free.load(Ordering::Relaxed) as u32 == NONE {
+            self.free_kept(kept);
+        }
+    }
+
+    /// Frees what was kept.
+    #[inline]
+    pub fn free_kept(&self, kept: &mut Kept) {
+        if kept.count > 0 {
+            kept.count = 0;
+            self.push_free(kept.first, kept.last);
+        }
+    }
+
+    /// `true`: the caller frees the slot.
+    #[inline]
+    fn end_use(&self, index: u32) -> bool {
         let word = self.word(index);
         // Only the owner of the slot changes the generation, so it is still the one that is read here.
         let generation = (word.load(Ordering::Relaxed) >> GENERATION_SHIFT).wrapping_add(1);
         let before = word.swap(generation << GENERATION_SHIFT, Ordering::AcqRel);
-        if before & (CANCEL | SEEN) != CANCEL {
-            self.push_free(index);
-        }
+        before & (CANCEL | SEEN) != CANCEL
     }
 
-    fn push_free(&self, index: u32) {
+    /// Frees the slots from `first` to `last`, which are linked.
+    fn push_free(&self, first: u32, last: u32) {
         let mut head = self.free.load(Ordering::Relaxed);
         loop {
-            self.next_free[index as usize].store(head as u32, Ordering::Relaxed);
-            let pushed = retagged(head, index);
+            self.next_free[last as usize].store(head as u32, Ordering::Relaxed);
+            let pushed = retagged(head, first);
             // Release pairs with the Acquire in `acquire`.
             match self.free.compare_exchange_weak(head, pushed, Ordering::Release, Ordering::Relaxed) {
                 Ok(_) => return,
@@ -247,8 +295,9 @@ impl IndexList {
                 return Err(Closed);
             }
             self.next[oldest as usize].store(head, Ordering::Relaxed);
-            // Release pairs with the Acquire in `drain`: links and slots are visible to the drainer.
-            match self.head.compare_exchange_weak(head, newest, Ordering::Release, Ordering::Relaxed) {
+            // Release pairs with the Acquire in `take_all`: links and slots are visible to the drainer. Acquire pairs with
+            // the Release there: see rule 6 of `doorbell.rs`.
+            match self.head.compare_exchange_weak(head, newest, Ordering::AcqRel, Ordering::Relaxed) {
                 Ok(_) => return Ok(()),
                 Err(found) => head = found,
             }
@@ -272,8 +321,9 @@ impl IndexList {
             if newest == CLOSED {
                 return NONE;
             }
-            // Acquire pairs with the Release in `push_linked`.
-            match self.head.compare_exchange_weak(newest, leave, Ordering::Acquire, Ordering::Relaxed) {
+            // Both pair with the same in `push_linked`. Also when there is nothing: the push that comes next has to see
+            // what this thread did before.
+            match self.head.compare_exchange_weak(newest, leave, Ordering::AcqRel, Ordering::Relaxed) {
                 Ok(_) => break,
                 Err(found) => newest = found,
             }

@@ -24,7 +24,7 @@ use crate::handle::Handle;
 use crate::ops::{Body, Kind};
 use crate::record::Erased;
 use crate::shared::Shared;
-use crate::table::NONE;
+use crate::table::{Kept, NONE};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use weft_sync::{Code, Deadline, Instant, Result, Status};
@@ -97,6 +97,8 @@ pub(crate) struct Core {
     pub(super) watches: Watches,
     pub(super) bare: Bare,
     pub(super) tally: Tally,
+    /// Slots that are free, and not yet to be had.
+    pub(super) kept: Kept,
     /// A chain whose trigger's callback panicked, and whether the trigger succeeded.
     unfinished: Option<(u32, bool)>,
 }
@@ -126,6 +128,7 @@ impl Core {
                 ),
             },
             tally: Tally::default(),
+            kept: Kept::default(),
             unfinished: None,
         }
     }
@@ -353,7 +356,7 @@ impl Core {
             self.unfinished = Some((next, outcome.is_ok()));
         }
         self.live -= 1;
-        self.shared().table.release(slot);
+        self.handle.0.table.release_to(&mut self.kept, slot);
         operation.finish(outcome);
         if next != NONE {
             self.continue_chain();
@@ -376,7 +379,7 @@ impl Core {
             let next = operation.next().replace(NONE);
             self.unfinished = (next != NONE).then_some((next, false));
             self.tally.completions += 1;
-            self.shared().table.release(slot);
+            self.handle.0.table.release_to(&mut self.kept, slot);
             operation.finish(Err(self.bare.cancelled.clone()));
             self.unfinished = None;
             slot = next;

@@ -181,6 +181,7 @@ impl Core {
         self.deliver();
         self.deliver_messages(on_message);
         for _ in 0..PASSES_MAX {
+            self.handle.0.table.free_kept(&mut self.kept);
             self.look();
             if !self.is_ready() {
                 return;
@@ -190,6 +191,7 @@ impl Core {
             self.deliver_software();
             self.deliver_messages(on_message);
         }
+        self.handle.0.table.free_kept(&mut self.kept);
     }
 
     fn deliver_messages(&mut self, on_message: &mut Option<MessageCallback>) {

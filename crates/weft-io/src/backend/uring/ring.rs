@@ -27,8 +27,11 @@ use rustix::io::Errno;
 use std::sync::Arc;
 use weft_sync::Deadline;
 
+/// Completions that are copied at a time.
+const COPIED_MAX: usize = 32;
+
 /// An answer of the kernel.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Answer {
     pub(super) user_data: u64,
     pub(super) result: i32,
@@ -47,8 +50,15 @@ pub(super) struct Ring {
     wake_word: *mut u64,
     /// Whether that read is under way.
     is_wake_armed: bool,
-    /// Completions that are to be given out before the next look at the queue.
+    /// Entries that fit before the next call: what the kernel has taken is only looked at then.
+    room: usize,
+    /// Completions that were there at the last look and have not been copied yet.
     left: usize,
+    /// Copied completions, and which of them are still to be given out. Copied many at a time: each look at the queue
+    /// touches lines that the kernel writes.
+    copied: [Answer; COPIED_MAX],
+    next: usize,
+    end: usize,
     tells_of_work: bool,
 }
 
@@ -64,12 +74,16 @@ impl Ring {
         let shared: &'static IoUring = unsafe { &*shared };
         Ring {
             submitter: shared.submitter(),
+            room: ring.params().sq_entries() as usize,
             ring,
             in_flight: (0..slots).map(|_| None).collect(),
             count: 0,
             wake_word: Box::into_raw(Box::new(0)),
             is_wake_armed: false,
             left: 0,
+            copied: [Answer::default(); COPIED_MAX],
+            next: 0,
+            end: 0,
             tells_of_work,
         }
     }
@@ -87,9 +101,7 @@ impl Ring {
     /// How many entries fit.
     #[inline]
     pub(super) fn room(&self) -> usize {
-        // SAFETY: rule 3.
-        let queue = unsafe { self.ring.submission_shared() };
-        queue.capacity() - queue.len()
+        self.room
     }
 
     /// Pushes the entry of an operation, which belongs to the kernel until its answer.
@@ -116,6 +128,7 @@ impl Ring {
         // SAFETY: rule 1.
         let pushed = unsafe { queue.push(entry) };
         assert!(pushed.is_ok(), "the caller has seen that there is room");
+        self.room -= 1;
     }
 
     /// The read of the wake handle, if it is not under way.
@@ -187,6 +200,10 @@ impl Ring {
                 self.call(to_submit, 1, get | EnterFlags::EXT_ARG.bits(), Some(&arguments))
             }
         };
+        // SAFETY: rule 3.
+        let queue = unsafe { self.ring.submission_shared() };
+        self.room = queue.capacity() - queue.len();
+        drop(queue);
         match outcome {
             // The kernel is short of memory or of room for completions: what was not taken stays in the queue, and is
             // handed over again after the completions have been delivered.
@@ -217,11 +234,27 @@ impl Ring {
     /// One of the completions that were there at the last look.
     #[inline]
     pub(super) fn next(&mut self) -> Option<Answer> {
-        self.left = self.left.checked_sub(1)?;
+        if self.next == self.end && !self.copy() {
+            return None;
+        }
+        let answer = self.copied[self.next];
+        self.next += 1;
+        Some(answer)
+    }
+
+    /// Copies completions, and gives their places back to the kernel. `false`: there are none left.
+    fn copy(&mut self) -> bool {
         // SAFETY: rule 3.
-        let mut queue = unsafe { self.ring.completion_shared() };
-        let entry = queue.next()?;
-        Some(Answer { user_data: entry.user_data(), result: entry.result() })
+        let queue = unsafe { self.ring.completion_shared() };
+        let count = self.left.min(COPIED_MAX);
+        self.end = 0;
+        for (entry, place) in queue.take(count).zip(&mut self.copied) {
+            *place = Answer { user_data: entry.user_data(), result: entry.result() };
+            self.end += 1;
+        }
+        self.left -= count;
+        self.next = 0;
+        self.end > 0
     }
 }
 
