@@ -2,6 +2,7 @@
 #![cfg(target_os = "linux")]
 
 use crate::errno::failure;
+use crate::event_pool::{self, Home};
 use rustix::event::{EventfdFlags, eventfd};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
@@ -22,47 +23,90 @@ use weft_sync::{Result, WhileDoing};
 /// # weft_sync::Result::Ok(())
 /// ```
 #[derive(Clone, Debug)]
-pub struct Event(Arc<Inner>);
+pub struct Event(
+    /// `None` while it is dropped.
+    Option<Arc<Inner>>,
+);
 
 #[derive(Debug)]
-struct Inner {
-    fd: OwnedFd,
+pub(crate) struct Inner {
+    pub(crate) fd: OwnedFd,
     /// What was written before a set is visible to whoever takes it: the kernel orders that too, but neither the memory
     /// model nor a race detector knows what passes through it.
     sets: AtomicU32,
+    /// The pool that it belongs to.
+    pub(crate) home: Option<Home>,
 }
 
 impl Event {
     /// An event that is not set.
     pub fn new() -> Result<Event> {
+        Event::make(None)
+    }
+
+    /// An event that goes to its pool when it is let go.
+    pub(crate) fn with_home(home: Home) -> Result<Event> {
+        Event::make(Some(home))
+    }
+
+    fn make(home: Option<Home>) -> Result<Event> {
         let fd = new_eventfd().while_doing(|| "making an event")?;
-        Ok(Event(Arc::new(Inner { fd, sets: AtomicU32::new(0) })))
+        Ok(Event::from_inner(Arc::new(Inner { fd, sets: AtomicU32::new(0), home })))
+    }
+
+    pub(crate) fn from_inner(inner: Arc<Inner>) -> Event {
+        Event(Some(inner))
+    }
+
+    fn inner(&self) -> &Inner {
+        self.0.as_ref().expect("it is only taken by the drop")
     }
 
     /// Sets it. Never blocks; may be called in a signal handler.
     pub fn set(&self) {
         // Pairs with the Acquire in `taken`.
-        self.0.sets.fetch_add(1, Ordering::Release);
-        raise(&self.0.fd);
+        self.inner().sets.fetch_add(1, Ordering::Release);
+        raise(&self.inner().fd);
     }
 
     /// Takes the signal, if there is one.
     pub fn reset(&self) -> bool {
-        let was_set = lower(&self.0.fd);
+        let was_set = lower(&self.inner().fd);
         self.taken();
         was_set
     }
 
     /// Whoever has taken the signal calls this before it goes on.
     pub(crate) fn taken(&self) {
-        self.0.sets.load(Ordering::Acquire);
+        self.inner().sets.load(Ordering::Acquire);
     }
 }
 
 impl AsFd for Event {
     /// Readable while the event is set.
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.fd.as_fd()
+        self.inner().fd.as_fd()
+    }
+}
+
+impl Drop for Event {
+    fn drop(&mut self) {
+        // One reference, and it is this one: nobody is left who could make another. Two threads that let the last two
+        // go at once may both miss that; then the event is closed, and its place stays.
+        if let Some(inner) = self.0.take()
+            && inner.home.is_some()
+            && Arc::strong_count(&inner) == 1
+        {
+            event_pool::give_back(inner);
+        }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        if let Some(home) = &self.home {
+            home.leave();
+        }
     }
 }
 

@@ -45,7 +45,10 @@ mod errno;
 #[cfg(target_os = "linux")]
 mod event;
 #[cfg(target_os = "linux")]
+mod event_pool;
+#[cfg(target_os = "linux")]
 mod fence;
+mod free_stack;
 mod handle;
 mod listener;
 mod notification;
@@ -63,6 +66,8 @@ pub use describe::Description;
 #[cfg(target_os = "linux")]
 pub use event::Event;
 #[cfg(target_os = "linux")]
+pub use event_pool::EventPool;
+#[cfg(target_os = "linux")]
 pub use fence::RefusedFence;
 pub use handle::{Batch, Handle, RefusedAll, RefusedBatch};
 pub use notification::{Notification, Observation, WAKE_ALL};
@@ -73,6 +78,7 @@ pub use proactor::{Poller, Proactor, Progress, ProgressId, Progressed};
 #[cfg(loom)]
 pub mod model {
     pub use crate::doorbell::{Doorbell, bell};
+    pub use crate::free_stack::FreeStack;
     pub use crate::ops::Tracker;
     pub use crate::table::{Closed, IndexList, Key, NONE, Table};
 }

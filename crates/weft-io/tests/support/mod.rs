@@ -1,7 +1,7 @@
 //! What the tests of this crate share: proactors of every configuration, a log, and polling with a failsafe.
 #![allow(dead_code, reason = "each test file uses its own part of it")]
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use weft_io::{Capabilities, Config, Done, Params, Poller, open, open_null};
 use weft_sync::{Code, Deadline, Result};
@@ -121,4 +121,15 @@ pub const CANCELLED: Option<Code> = Some(Code::Cancelled);
 
 pub fn ok(result: &Result<()>) -> bool {
     result.is_ok()
+}
+
+/// For files whose tests count handles or share something else of the process: each test is alone in it.
+pub fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// How many handles this process has open.
+pub fn handles() -> usize {
+    std::fs::read_dir("/proc/self/fd").map_or(0, Iterator::count)
 }
