@@ -185,6 +185,49 @@ fn order_travels_across_devices() {
     receiver.recv_timeout(Duration::from_secs(20)).unwrap().unwrap();
 }
 
+/// A wait for what another device has reached costs nothing: what is short is done, signalled and vouched for before the
+/// call returns, and knows the other device's epoch.
+#[test]
+fn reached_waits_of_other_devices_are_elided() {
+    let group = group_of(&[1, 2]);
+    let [first, second] = [0, 1].map(|index| group.device(index));
+    let mut before = barrier(first, 0, &[]);
+    for round in 0..100 {
+        past(&before);
+        let (device, queue) = if round % 2 == 0 { (second, round / 2 % 2) } else { (first, 0) };
+        let next = barrier(device, queue, std::slice::from_ref(&before));
+        assert_eq!(next.semaphore.query().unwrap(), 1, "round {round} was handed over");
+        let known = next.semaphore.complete_frontier::<16>(1).expect("and is vouched for");
+        assert!(known.as_frontier().dominates(past(&before).as_frontier()), "{known}");
+        before = next;
+    }
+    let epochs = [axes(first)[0], axes(second)[0], axes(second)[1]];
+    let known = past(&before);
+    assert_eq!(epochs.map(|axis| known.as_frontier().epoch_of(axis)), [51, 25, 25]);
+}
+
+/// [hal 116] failures cross devices, with their code, and stop neither.
+#[test]
+fn failures_travel_across_devices() {
+    let group = group_of(&[1, 1, 1]);
+    let begin = point(&timeline());
+    let mut ends = vec![begin.clone()];
+    for round in 0..12 {
+        let device = group.device(round % 3);
+        ends.push(barrier(device, 0, &ends[round..]));
+    }
+    begin.semaphore.fail(weft_sync::Status::new(Code::DataLoss, "lost on the way"));
+    for end in &ends {
+        let status = end.semaphore.wait(1, soon()).unwrap_err();
+        assert_eq!((status.code(), status.message().contains("lost on the way")), (Code::DataLoss, true));
+    }
+    for device in group.devices() {
+        let (axis, epoch) = device.queue_axis(0).unwrap();
+        assert_eq!(epoch, 0, "{axis} claims no failed work");
+        reached(&barrier(device, 0, &[]));
+    }
+}
+
 fn alloca(device: &Device, pool: &Arc<Pool>, at: &Submission<'_>) -> Result<Arc<Buffer>> {
     let flags = AllocaFlags::ALLOW_POOL_WAIT_FRONTIER;
     device.queue_alloca_from(at, Some(pool), &BufferParams::device_local(), 4096, flags)

@@ -72,3 +72,28 @@ fn people_see_what_devices_can_do() {
         assert!(out.contains("embedded-elf-x86_64"));
     }
 }
+
+/// [hal 113] [hal 135] A program over two devices, on devices of one group: the same as on the caller's thread, however many
+/// workers and queues each has, whichever of them comes first.
+#[test]
+fn programs_run_on_several_devices() {
+    let input = "--input=4xf32=1 2 3 4";
+    let expected =
+        run("two_devices", "run", &["--device=local-sync", "--device=local-sync", input]).success();
+    assert!(expected.contains("4xf32=4 16 36 64"), "{expected}");
+    for devices in [["local-task"; 2], ["local-task", "local-sync"], ["local-sync", "local-task"]] {
+        let devices = devices.map(|device| format!("--device={device}"));
+        for workers in
+            ["--task_topology_group_count=1", "--task_topology_group_count=8", "--task_topology_nodes=all"]
+        {
+            let done = run("two_devices", "run", &[&devices[0], &devices[1], workers, input]);
+            assert_eq!(done.err, "");
+            assert_eq!(done.success(), expected, "{devices:?} {workers}");
+        }
+    }
+    // A third one is not in the way.
+    let three = run("two_devices", "run", &[&["--device=local-task"; 3][..], &[input]].concat());
+    assert_eq!(three.success(), expected);
+    let one = run("two_devices", "run", &["--device=local-task", input]);
+    assert_ne!(one.code, Some(0), "one device is too few");
+}

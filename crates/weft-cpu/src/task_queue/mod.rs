@@ -364,7 +364,8 @@ impl Queue {
 
     /// Rule 6.
     pub(crate) fn close(&self) {
-        self.closing.store(true, Ordering::SeqCst);
+        // Relaxed: whoever is listed after the look below came by the same lock, and sees it.
+        self.closing.store(true, Ordering::Relaxed);
         let waiting: Vec<_> = lock(&self.waiting).drain().map(|(_, operation)| operation).collect();
         for operation in waiting {
             operation.fail(closed());
