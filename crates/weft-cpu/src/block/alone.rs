@@ -11,7 +11,7 @@ use weft_hal::{Pattern, fill_bytes};
 use weft_sync::atomic::{AtomicBool, Ordering};
 use weft_sync::{Result, Status};
 
-use super::isa::{DispatchCommand, FLAG_INDIRECT, FLAG_PREDICATED, FillCommand, Header};
+use super::isa::{CopyCommand, DispatchCommand, FLAG_INDIRECT, FLAG_PREDICATED, FillCommand, Header};
 use super::operands::{Operands, too_short};
 use super::recording::Blocks;
 use super::storage::Command;
@@ -65,12 +65,27 @@ pub(crate) unsafe fn run_alone<W: Watcher>(
                     watcher.end(region, header.index, None, &outcome);
                     outcome?;
                 }
-                Command::Fill(_) | Command::Copy(_) | Command::Update(..) => {
+                Command::Fill(fill) => {
+                    watcher.begin();
+                    let (base, length) = operands.bytes(usize::from(fill.target));
+                    // SAFETY: facts 1, 2 and 3.
+                    unsafe { fill_bytes(base, length, pattern_of(fill)) };
+                    watcher.end(region, header.index, None, &Ok(()));
+                }
+                Command::Copy(copy) => {
                     watcher.begin();
                     // SAFETY: the caller's promises; the bindings of this block are loaded.
-                    let outcome = unsafe { run_transfer(operands, &command) };
+                    let outcome = unsafe { run_copy(operands, copy) };
                     watcher.end(region, header.index, None, &outcome);
                     outcome?;
+                }
+                Command::Update(update, bytes) => {
+                    watcher.begin();
+                    let (target, length) = operands.bytes(usize::from(update.target));
+                    let length = length.min(bytes.len());
+                    // SAFETY: facts 1, 2 and 3; the recording's bytes are not a buffer, so they do not overlap.
+                    unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), target, length) };
+                    watcher.end(region, header.index, None, &Ok(()));
                 }
                 Command::Barrier(barrier) => region = barrier.region,
                 Command::Branch | Command::Return => {}
@@ -82,30 +97,14 @@ pub(crate) unsafe fn run_alone<W: Watcher>(
 
 /// # Safety
 /// As for `run_alone`; the bindings of the command's block are loaded.
-unsafe fn run_transfer(operands: &Operands, command: &Command<'_>) -> Result<()> {
-    match command {
-        Command::Fill(fill) => {
-            let (base, length) = operands.bytes(usize::from(fill.target));
-            // SAFETY: facts 1, 2 and 3.
-            unsafe { fill_bytes(base, length, pattern_of(fill)) };
-        }
-        Command::Copy(copy) => {
-            let (source, length) = operands.bytes(usize::from(copy.source));
-            let (target, available) = operands.bytes(usize::from(copy.target));
-            if available < length {
-                return Err(too_short(length as u64, available));
-            }
-            // SAFETY: facts 1, 2 and 3 for both; `copy` allows overlap through aliasing imports.
-            unsafe { std::ptr::copy(source, target, length) };
-        }
-        Command::Update(update, bytes) => {
-            let (target, length) = operands.bytes(usize::from(update.target));
-            let length = length.min(bytes.len());
-            // SAFETY: facts 1, 2 and 3; the recording's bytes are not a buffer, so they do not overlap.
-            unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), target, length) };
-        }
-        Command::Dispatch(..) | Command::Barrier(_) | Command::Branch | Command::Return => {}
+unsafe fn run_copy(operands: &Operands, copy: &CopyCommand) -> Result<()> {
+    let (source, length) = operands.bytes(usize::from(copy.source));
+    let (target, available) = operands.bytes(usize::from(copy.target));
+    if available < length {
+        return Err(too_short(length as u64, available));
     }
+    // SAFETY: facts 1, 2 and 3 for both; `copy` allows overlap through aliasing imports.
+    unsafe { std::ptr::copy(source, target, length) };
     Ok(())
 }
 

@@ -1,7 +1,9 @@
-//! Profiling: what sessions refuse and what becomes of their records (`sessions.rs`), what is recorded (`records.rs`).
+//! Profiling: what sessions refuse and what becomes of their records (`sessions.rs`), what is recorded of operations
+//! (`records.rs`) and of work on workers (`work.rs`).
 
 mod records;
 mod sessions;
+mod work;
 
 use std::sync::Arc;
 
@@ -22,6 +24,10 @@ use sessions::{
     a_sink_may_refuse_a_session, begin_is_validated, devices_without_records_say_so,
     failed_flushes_keep_events, full_rings_may_flush, full_rings_say_so, nothing_comes_after_the_end,
     options_are_cloned, sessions_do_not_nest, sinks_cannot_call_back,
+};
+use work::{
+    early_signals_are_told_first, every_run_is_told, long_updates_are_one_command, pools_are_followed,
+    regions_are_told, sessions_come_and_go, tiles_are_told_by_worker,
 };
 
 crate::cases! { $ PROFILE for_each_profile_case {
@@ -47,6 +53,13 @@ crate::cases! { $ PROFILE for_each_profile_case {
     memory_is_followed: Caps::WORK;
     host_calls_are_recorded: Caps::WORK;
     results_and_order_stay: Caps::WORK;
+    tiles_are_told_by_worker: Caps::PARALLEL;
+    regions_are_told: Caps::ASYNC;
+    long_updates_are_one_command: Caps::WORK;
+    every_run_is_told: Caps::WORK;
+    pools_are_followed: Caps::POOLS.union(Caps::ASYNC);
+    early_signals_are_told_first: Caps::ASYNC;
+    sessions_come_and_go: Caps::WORK;
 } }
 
 /// Everything that devices with queues on the host have.
