@@ -32,7 +32,7 @@
 //! | know the kinds            | `ops`, one family a file                                        |
 //! | follow the poll loop      | `proactor/poll.rs`; chains `proactor/core.rs`                   |
 //! | add a backend             | `backend/mod.rs`, then a line in `backend/open.rs`              |
-//! | watch a handle            | `proactor/watch.rs`; for instance `fence.rs`                    |
+//! | watch a handle            | `proactor/watch.rs`; for instance `fence.rs`, `event_source.rs` |
 
 mod backend;
 mod callback;
@@ -47,8 +47,12 @@ mod event;
 #[cfg(target_os = "linux")]
 mod event_pool;
 #[cfg(target_os = "linux")]
+mod event_source;
+#[cfg(target_os = "linux")]
 mod fence;
 mod free_stack;
+#[cfg(target_os = "linux")]
+mod gate;
 mod handle;
 mod listener;
 mod notification;
@@ -68,6 +72,8 @@ pub use event::Event;
 #[cfg(target_os = "linux")]
 pub use event_pool::EventPool;
 #[cfg(target_os = "linux")]
+pub use event_source::{EventSource, RefusedSource};
+#[cfg(target_os = "linux")]
 pub use fence::RefusedFence;
 pub use handle::{Batch, Handle, RefusedAll, RefusedBatch};
 pub use notification::{Notification, Observation, WAKE_ALL};
@@ -79,6 +85,7 @@ pub use proactor::{Poller, Proactor, Progress, ProgressId, Progressed};
 pub mod model {
     pub use crate::doorbell::{Doorbell, bell};
     pub use crate::free_stack::FreeStack;
+    pub use crate::gate::Gate;
     pub use crate::ops::Tracker;
     pub use crate::table::{Closed, IndexList, Key, NONE, Table};
 }
