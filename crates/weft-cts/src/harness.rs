@@ -3,23 +3,24 @@
 use std::sync::mpsc;
 use std::time::Duration;
 
-use crate::case::Case;
-use crate::subject::Subject;
+use bitflags::Flags;
+
+use crate::case::{Case, Tested};
 
 /// A case that takes longer is stuck: each is meant to take milliseconds.
 const TIME_LIMIT: Duration = Duration::from_secs(30);
 
 /// Runs one case of a table on a fresh subject. Skips it, saying so, if the subject lacks what it needs.
-pub fn run(make: fn() -> Subject, table: &'static [Case], name: &str) {
-    let case = *table.iter().find(|case| case.name == name).expect("the case is in its family's table");
+pub fn run<S: Tested>(make: fn() -> S, table: &'static [Case<S>], name: &str) {
+    let case = table.iter().find(|case| case.name == name).expect("the case is in its family's table");
     let (ended, waiting) = mpsc::channel();
     let thread = std::thread::spawn(move || {
         let subject = make();
-        let lacks = case.needs.difference(subject.has);
-        if lacks.is_empty() {
-            (case.run)(&subject);
-        } else {
-            println!("skipped: {} lacks {lacks:?}", subject.name);
+        let lacks = case.needs.difference(subject.has());
+        match subject.why_missing() {
+            Some(why) => println!("skipped: {}: {why}", subject.name()),
+            None if lacks.is_empty() => (case.run)(&subject),
+            None => println!("skipped: {} lacks {lacks:?}", subject.name()),
         }
         // The receiver is gone only if the time was up, and then the test has failed already.
         let _ = ended.send(());
@@ -71,6 +72,23 @@ macro_rules! every_family {
             table: weft_cts::hal::table::TABLE, for_each_table_case;
             transfer: weft_cts::hal::transfer::TRANSFER, for_each_transfer_case;
             transient: weft_cts::hal::transient::TRANSIENT, for_each_transient_case;
+        }
+    };
+}
+
+/// Makes the tests of a configuration of proactors in every family: `every_io_family! { subject = path::to::maker; }`.
+#[macro_export]
+macro_rules! every_io_family {
+    ($subject:ident = $make:path;) => {
+        weft_cts::subject_tests! { $subject = $make;
+            chain: weft_cts::io::chain::CHAIN, for_each_io_chain_case;
+            lifecycle: weft_cts::io::lifecycle::LIFECYCLE, for_each_io_lifecycle_case;
+            load: weft_cts::io::load::LOAD, for_each_io_load_case;
+            poll: weft_cts::io::poll::POLL, for_each_io_poll_case;
+            sequence: weft_cts::io::sequence::SEQUENCE, for_each_io_sequence_case;
+            submission: weft_cts::io::submission::SUBMISSION, for_each_io_submission_case;
+            timer: weft_cts::io::timer::TIMER, for_each_io_timer_case;
+            wake: weft_cts::io::wake::WAKE, for_each_io_wake_case;
         }
     };
 }
