@@ -11,5 +11,5 @@ pub mod measure;
 pub mod peer;
 pub mod table;
 
-pub use measure::{Figure, Subject, measure};
+pub use measure::{Figure, Subject, measure, measure_busy};
 pub use table::{Published, Table};

@@ -1,0 +1,127 @@
+//! Operations that do nothing, so many at once.
+
+use crate::floor::Bare;
+use crate::peers;
+use crate::subject::{poll_until, poller};
+use std::cell::RefCell;
+use std::time::{Duration, Instant};
+use weft_bench::{Subject, Table, measure_busy};
+use weft_io::{Done, Operation, Poller, ops::Nop};
+
+/// What an operation may cost beside the kernel's share.
+const OVERHEAD_NS: f64 = 60.0;
+
+thread_local! {
+    /// Operations that are not under way.
+    static POOL: RefCell<Vec<Operation<Nop>>> = const { RefCell::new(Vec::new()) };
+}
+
+fn come_back(done: Done<Nop>) {
+    done.result.expect("it does nothing");
+    POOL.with_borrow_mut(|pool| pool.push(done.operation));
+}
+
+/// As many operations as are in the pool, in one batch.
+fn as_batch(poller: &mut Poller) {
+    let count = POOL.with_borrow_mut(|pool| {
+        let mut batch = poller.handle().batch();
+        for operation in pool.drain(..) {
+            batch.add(operation.on_done(come_back)).expect("there is room");
+        }
+        let count = batch.len();
+        batch.submit().expect("the proactor is there");
+        count
+    });
+    poll_until(poller, count);
+}
+
+/// The same one by one.
+fn one_by_one(poller: &mut Poller) {
+    let count = POOL.with_borrow_mut(|pool| {
+        let handle = poller.handle();
+        let submit = |operation: Operation<Nop>| handle.submit(operation.on_done(come_back));
+        pool.drain(..).map(submit).filter(|outcome| outcome.is_ok()).count()
+    });
+    poll_until(poller, count);
+}
+
+/// Every callback submits its own operation again.
+fn again(poller: &mut Poller) {
+    fn submit(handle: &weft_io::Handle, operation: Operation<Nop>) {
+        let again = handle.clone();
+        let operation = operation.on_done(move |done: Done<Nop>| {
+            done.result.expect("it does nothing");
+            let is_first = LEFT.with(|left| left.replace(left.get().saturating_sub(1)) > 0);
+            if is_first {
+                submit(&again, done.operation)
+            } else {
+                POOL.with_borrow_mut(|pool| pool.push(done.operation))
+            }
+        });
+        handle.submit(operation).expect("there is room");
+    }
+    thread_local!(static LEFT: std::cell::Cell<usize> = const { std::cell::Cell::new(0) });
+    let operations = POOL.with_borrow_mut(std::mem::take);
+    let count = operations.len();
+    LEFT.set(count * (TURNS - 1));
+    operations.into_iter().for_each(|operation| submit(poller.handle(), operation));
+    poll_until(poller, count * TURNS);
+}
+
+/// How often each operation goes round in [`again`].
+const TURNS: usize = 16;
+
+/// What the kernel has of a batch at once.
+fn group(table: &Table, count: usize) {
+    POOL.with_borrow_mut(|pool| {
+        pool.clear();
+        pool.extend((0..count).map(|_| Operation::new(Nop)));
+    });
+    let mut bare = Bare::new(256);
+    let (mut batch, mut single, mut circle) = (poller(), poller(), poller());
+    let (compio, tokio) = (peers::compio(), peers::tokio_uring());
+    let per_call = count as u64;
+    let figures = measure_busy(vec![
+        Subject::new("floor: bare ring", || bare.nops(count)).per_call(per_call),
+        Subject::new("weft, one batch, callbacks", || as_batch(&mut batch)).per_call(per_call),
+        Subject::new("weft, submitted one by one", || one_by_one(&mut single)).per_call(per_call),
+        Subject::new("weft, callbacks submit again", || again(&mut circle)).per_call(per_call * TURNS as u64),
+        Subject::new("compio, futures", || peers::compio_nops(&compio, count)).per_call(per_call),
+        Subject::new("tokio-uring, futures", || peers::tokio_nops(&tokio, count)).per_call(per_call),
+    ]);
+    let floor = figures[0].median_ns;
+    let mark = if count == 1 { floor * 1.5 } else { floor + OVERHEAD_NS };
+    table.group(&format!("operations that do nothing, {count} at once"), &figures, Some(mark));
+}
+
+/// How one operation alone is spread.
+fn percentiles() {
+    let mut poller = poller();
+    POOL.with_borrow_mut(|pool| {
+        pool.clear();
+        pool.push(Operation::new(Nop));
+    });
+    let mut times: Vec<Duration> = (0..100_000)
+        .map(|_| {
+            let start = Instant::now();
+            one_by_one(&mut poller);
+            start.elapsed()
+        })
+        .collect();
+    times.sort();
+    let at = |part: f64| times[(times.len() as f64 * part) as usize];
+    println!(
+        "one that does nothing, 100,000 times: min {:?}, p50 {:?}, p99 {:?}, p99.9 {:?}",
+        times[0],
+        at(0.5),
+        at(0.99),
+        at(0.999)
+    );
+}
+
+pub fn run(table: &Table) {
+    for count in [1, 8, 32, 128, 256] {
+        group(table, count);
+    }
+    percentiles();
+}
