@@ -112,7 +112,7 @@ impl Handle {
     }
 
     /// Checks an operation and takes a slot for it.
-    fn admit<P: Params>(
+    pub(crate) fn admit<P: Params>(
         &self,
         mut operation: Operation<P>,
     ) -> std::result::Result<(Key, Erased), Refused<P>> {

@@ -30,6 +30,7 @@
 //! |---------------------------|-----------------------------------------------------------------|
 //! | submit, cancel, wake      | `handle.rs`, `operation.rs`                                     |
 //! | know the kinds            | `ops`, one family a file                                        |
+//! | await                     | `future.rs`                                                     |
 //! | follow the poll loop      | `proactor/poll.rs`; chains `proactor/core.rs`                   |
 //! | add a backend             | `backend/mod.rs`, then a line in `backend/open.rs`              |
 //! | watch a handle            | `proactor/watch.rs`; for instance `fence.rs`, `event_source.rs` |
@@ -51,9 +52,11 @@ mod event_source;
 #[cfg(target_os = "linux")]
 mod fence;
 mod free_stack;
+mod future;
 #[cfg(target_os = "linux")]
 mod gate;
 mod handle;
+mod handoff;
 mod listener;
 mod notification;
 mod operation;
@@ -75,6 +78,7 @@ pub use event_pool::EventPool;
 pub use event_source::{EventSource, RefusedSource};
 #[cfg(target_os = "linux")]
 pub use fence::RefusedFence;
+pub use future::Running;
 pub use handle::{Batch, Handle, RefusedAll, RefusedBatch};
 pub use notification::{Notification, Observation, WAKE_ALL};
 pub use operation::{Done, Operation, Params, Refused, Ticket};
@@ -86,6 +90,7 @@ pub mod model {
     pub use crate::doorbell::{Doorbell, bell};
     pub use crate::free_stack::FreeStack;
     pub use crate::gate::Gate;
+    pub use crate::handoff::{Finished, Handoff};
     pub use crate::ops::Tracker;
     pub use crate::table::{Closed, IndexList, Key, NONE, Table};
 }

@@ -11,16 +11,23 @@
 //! [`Erased`]. Whoever has it may touch all of it, except that the kernel may write to `side` from the moment the
 //! operation was handed to it until its completion was seen.
 //!
+//! An awaited record has two ends: the [`Erased`] that travels, and the [`Awaited`] of its future. The one that goes last
+//! owns it, see `handoff.rs`.
+//!
 //! # Safety
 //!
 //! 1. An [`Erased`] owns its record like a box. It is made in `erase` from a box and unmade once: by `unerase`, by
-//!    `finish`, or by its drop.
+//!    `finish`, or by its drop. One that is awaited owns all of it but the word and the waker of `handoff`, which both
+//!    ends use by its rules; it is unmade by `hand_back` alone, which passes the record on to the future, or learns that
+//!    there is none any more and owns all of it.
 //! 2. `table` is the one of the record's own type, written by `Record::new` alone. So a function of the table that gets a
 //!    pointer to the header gets a pointer to a `Record` of its own type: the header is the first field, `repr(C)`.
 //! 3. `side` lies in a cell and is only handed out as a raw pointer.
+//! 4. No box and no exclusive reference to a whole record exists while there are two ends: only its parts are borrowed.
 
 use crate::Capabilities;
 use crate::callback::Callback;
+use crate::handoff::{Finished, Handoff};
 use crate::operation::{Done, Operation, Params};
 use crate::ops::{Body, Kind};
 use crate::table::NONE;
@@ -29,7 +36,8 @@ use std::cell::{Cell, UnsafeCell};
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
-use weft_sync::Result;
+use std::task::Waker;
+use weft_sync::{Result, status};
 
 /// What the kernel reads and writes beside the operation's own parameters.
 #[derive(Debug, Default)]
@@ -45,6 +53,7 @@ pub struct Header {
     /// The slot of the operation that runs after this one; [`NONE`] if there is none.
     pub(crate) next: Cell<u32>,
     side: UnsafeCell<Side>,
+    handoff: Handoff,
 }
 
 /// What can be done with a record whose type is not known.
@@ -63,6 +72,8 @@ pub(crate) struct Record<P: Params> {
     header: Header,
     pub(crate) params: P,
     pub(crate) callback: Callback<Done<P>>,
+    /// How an awaited operation has ended, until its future looks.
+    result: Option<Result<P::Output>>,
 }
 
 impl<P: Params> Record<P> {
@@ -76,9 +87,13 @@ impl<P: Params> Record<P> {
     };
 
     pub(crate) fn new(params: P) -> Box<Record<P>> {
-        let header =
-            Header { table: &Self::TABLE, next: Cell::new(NONE), side: UnsafeCell::new(Side::default()) };
-        Box::new(Record { header, params, callback: Callback::EMPTY })
+        let header = Header {
+            table: &Self::TABLE,
+            next: Cell::new(NONE),
+            side: UnsafeCell::new(Side::default()),
+            handoff: Handoff::new(),
+        };
+        Box::new(Record { header, params, callback: Callback::EMPTY, result: None })
     }
 
     /// # Safety
@@ -102,19 +117,125 @@ impl<P: Params> Record<P> {
     /// # Safety
     /// `header` is that of a record of this type, made by `erase`, which the caller gives away.
     unsafe fn finish(header: NonNull<Header>, outcome: Result<i64>) {
-        // SAFETY: the caller's promise: it came from a box of this type.
-        let mut record = unsafe { Box::from_raw(header.cast::<Record<P>>().as_ptr()) };
+        let record = header.cast::<Record<P>>().as_ptr();
+        // SAFETY: the caller's promise.
+        let handoff = unsafe { &(*record).header.handoff };
+        if handoff.is_awaited() {
+            // SAFETY: the caller's promise.
+            let alone = unsafe { Self::hand_back(header, outcome) };
+            if let Some((done, callback)) = alone {
+                callback.call(done);
+            }
+            return;
+        }
+        // SAFETY: the caller's promise: it came from a box of this type, and rule 4: it has one end.
+        let mut record = unsafe { Box::from_raw(record) };
         let result = outcome.map(|value| record.params.output(value));
         record.header.next.set(NONE);
         let callback = record.callback.take();
         callback.call(Done { operation: Operation::from_record(record), result });
     }
 
+    /// Ends an awaited operation. `Some`: its future is gone.
+    ///
+    /// # Safety
+    /// `header` is that of an awaited record of this type, made by `erase`, which the caller gives away.
+    unsafe fn hand_back(
+        header: NonNull<Header>,
+        outcome: Result<i64>,
+    ) -> Option<(Done<P>, Callback<Done<P>>)> {
+        let record = header.cast::<Record<P>>().as_ptr();
+        // SAFETY: the caller's promise; rule 1: the parameters are this end's.
+        let params = unsafe { &mut (*record).params };
+        let result = outcome.map(|value| params.output(value));
+        // SAFETY: rule 1: and so is the result, until `finish` below.
+        unsafe { (*record).result = Some(result) };
+        // SAFETY: the caller's promise.
+        let handoff = unsafe { &(*record).header.handoff };
+        // SAFETY: an `Erased` is given away once, so this is the one call for this handoff.
+        match unsafe { handoff.finish() } {
+            Finished::Handed(waker) => {
+                if let Some(waker) = waker {
+                    waker.wake();
+                }
+                None
+            }
+            Finished::Alone => {
+                // SAFETY: the caller's promise: it came from a box of this type. The other end is gone.
+                let mut record = unsafe { Box::from_raw(record) };
+                let callback = record.callback.take();
+                Some((Self::done(record), callback))
+            }
+        }
+    }
+
+    /// An awaited operation that has ended, as its only owner sees it.
+    fn done(mut record: Box<Self>) -> Done<P> {
+        let result = record.result.take().expect("written before it was handed back");
+        record.header.next.set(NONE);
+        record.header.handoff.reset();
+        Done { operation: Operation::from_record(record), result }
+    }
+
     /// # Safety
     /// As `finish`.
     unsafe fn drop(header: NonNull<Header>) {
-        // SAFETY: the caller's promise: it came from a box of this type.
-        drop(unsafe { Box::from_raw(header.cast::<Record<P>>().as_ptr()) });
+        let record = header.cast::<Record<P>>().as_ptr();
+        // SAFETY: the caller's promise.
+        let handoff = unsafe { &(*record).header.handoff };
+        if handoff.is_awaited() {
+            let why = status!(Aborted, "the proactor went away and could not end the operation");
+            // SAFETY: the caller's promise. A callback is called for operations that have ended; this one has not.
+            drop(unsafe { Self::hand_back(header, Err(why)) });
+            return;
+        }
+        // SAFETY: the caller's promise: it came from a box of this type, and rule 4: it has one end.
+        drop(unsafe { Box::from_raw(record) });
+    }
+}
+
+/// The end of a record that its future has.
+pub(crate) struct Awaited<P: Params>(Option<NonNull<Record<P>>>);
+
+// SAFETY: parameters, callbacks and outputs are `Send` (required by `Params` and `Callback`), so are statuses; the word of
+// the handoff is made for two threads.
+unsafe impl<P: Params> Send for Awaited<P> {}
+
+impl<P: Params> Awaited<P> {
+    /// The operation, if it has ended; else `waker` is woken when it has. Panics if it was taken before.
+    pub(crate) fn park(&mut self, waker: &Waker) -> Option<Done<P>> {
+        let record = self.0.expect("an operation that has ended is not awaited again");
+        // SAFETY: rule 1: the record lives until both ends are gone.
+        let handoff = unsafe { &(*record.as_ptr()).header.handoff };
+        // SAFETY: an `Awaited` is made once for each handoff, and this takes it exclusively.
+        if !unsafe { handoff.park(waker) } {
+            return None;
+        }
+        self.0 = None;
+        // SAFETY: it came from a box of this type; the other end has handed it back and does not touch it again.
+        Some(Record::done(unsafe { Box::from_raw(record.as_ptr()) }))
+    }
+
+    /// Leaves the record to the other end. `false`: that has handed it back before, so its callback was called just now.
+    pub(crate) fn leave(&mut self) -> bool {
+        let Some(record) = self.0.take() else { return false };
+        // SAFETY: as in `park`.
+        let handoff = unsafe { &(*record.as_ptr()).header.handoff };
+        // SAFETY: as in `park`; the pointer was taken, so this is the last call for this end.
+        if unsafe { handoff.leave() } {
+            return true;
+        }
+        // SAFETY: as in `park`.
+        let mut record = unsafe { Box::from_raw(record.as_ptr()) };
+        let callback = record.callback.take();
+        callback.call(Record::done(record));
+        false
+    }
+}
+
+impl<P: Params> Drop for Awaited<P> {
+    fn drop(&mut self) {
+        self.leave();
     }
 }
 
@@ -132,9 +253,18 @@ impl Erased {
         Erased(unsafe { NonNull::new_unchecked(raw) })
     }
 
-    /// The operation in its own type again, if it is of that type.
+    /// The second end, for a future; `None` for another type, and if there is one already.
+    pub(crate) fn awaited<P: Params>(&mut self) -> Option<Awaited<P>> {
+        if !self.is::<P>() || self.header().handoff.is_awaited() {
+            return None;
+        }
+        self.header().handoff.begin();
+        Some(Awaited(Some(self.0.cast::<Record<P>>())))
+    }
+
+    /// The operation in its own type again, if it is of that type and not awaited.
     pub(crate) fn unerase<P: Params>(self) -> std::result::Result<Box<Record<P>>, Erased> {
-        if !self.is::<P>() {
+        if !self.is::<P>() || self.header().handoff.is_awaited() {
             return Err(self);
         }
         let this = ManuallyDrop::new(self);
