@@ -179,4 +179,98 @@ mod tests {
         assert_eq!(tiles.unclaimed(late), 0);
         assert_eq!(tiles.claim(tiles.current().unwrap(), 3), Some(0..3));
     }
+
+    /// Workers that take one step at a time, in an order that somebody else decides.
+    struct Play {
+        tiles: Tiles,
+        sizes: &'static [u32],
+        done: Vec<Vec<u32>>,
+        completers: u32,
+    }
+
+    #[derive(Clone)]
+    enum Step {
+        Look,
+        Claim(OpenRegion),
+        Retire(u32, Range<u32>),
+        Left,
+    }
+
+    impl Play {
+        fn new(sizes: &'static [u32]) -> Play {
+            let done = sizes.iter().map(|&size| vec![0; size as usize]).collect();
+            let play = Play { tiles: Tiles::new(), sizes, done, completers: 0 };
+            play.tiles.open(0, sizes[0]);
+            play
+        }
+
+        fn step(&mut self, step: &Step, at_once: u32) -> Step {
+            match step {
+                Step::Look => self.tiles.current().map_or(Step::Left, Step::Claim),
+                Step::Claim(open) => match self.tiles.claim(*open, at_once) {
+                    Some(range) => {
+                        let region = open.region as usize;
+                        assert!(self.done[..region].iter().flatten().all(|&count| count == 1), "too early");
+                        range.clone().for_each(|tile| self.done[region][tile as usize] += 1);
+                        Step::Retire(open.region, range)
+                    }
+                    None => Step::Left,
+                },
+                Step::Retire(region, range) => {
+                    if self.tiles.retire(range.len() as u32) {
+                        self.completers += 1;
+                        if let Some(&size) = self.sizes.get(*region as usize + 1) {
+                            self.tiles.open(region + 1, size);
+                        }
+                    }
+                    Step::Look
+                }
+                Step::Left => Step::Left,
+            }
+        }
+    }
+
+    /// Plays every order of steps in which workers are exchanged at most so often while they could go on. Returns how many.
+    fn play_all(sizes: &'static [u32], workers: usize, at_once: u32, exchanges_max: u32) -> u32 {
+        let mut plays = 0;
+        let mut prefixes: Vec<Vec<usize>> = vec![Vec::new()];
+        while let Some(prefix) = prefixes.pop() {
+            let (mut play, mut steps) = (Play::new(sizes), vec![Step::Look; workers]);
+            let (mut order, mut exchanges, mut last) = (Vec::new(), 0, 0);
+            while let Some(first) = (0..workers).find(|&worker| !matches!(steps[worker], Step::Left)) {
+                let goes_on = !matches!(steps[last], Step::Left);
+                let default = if goes_on { last } else { first };
+                let chosen = prefix.get(order.len()).copied().unwrap_or(default);
+                if order.len() >= prefix.len() {
+                    let may_exchange = !goes_on || exchanges < exchanges_max;
+                    let others = (0..workers).filter(|&worker| worker != chosen && may_exchange);
+                    for other in others.filter(|&worker| !matches!(steps[worker], Step::Left)) {
+                        prefixes.push([&order[..], &[other]].concat());
+                    }
+                }
+                exchanges += u32::from(goes_on && chosen != last);
+                order.push(chosen);
+                steps[chosen] = play.step(&steps[chosen].clone(), at_once);
+                last = chosen;
+            }
+            assert!(play.done.iter().flatten().all(|&count| count == 1), "{order:?}: {:?}", play.done);
+            assert_eq!(play.completers as usize, sizes.len(), "{order:?}");
+            plays += 1;
+        }
+        plays
+    }
+
+    /// [hal 158] Every order of looks, claims and retirements of two workers, and those of three with few exchanges; what
+    /// orders of memory accesses add is in `tests/loom/tiles.rs`.
+    #[test]
+    fn every_order_of_steps() {
+        let plays = [
+            play_all(&[1, 2], 2, 1, u32::MAX),
+            play_all(&[2, 1, 2], 2, 1, 6),
+            play_all(&[2, 1, 2], 2, 2, u32::MAX),
+            play_all(&[2, 1, 2], 3, 1, 3),
+            play_all(&[1, 3], 3, 2, 4),
+        ];
+        assert!(plays.iter().all(|&plays| plays > 100), "{plays:?}");
+    }
 }
