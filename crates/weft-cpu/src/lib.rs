@@ -13,6 +13,7 @@ pub mod imports;
 pub mod loader;
 pub mod native;
 mod numbering;
+mod panics;
 mod profiled;
 mod queue_ops;
 mod replay;

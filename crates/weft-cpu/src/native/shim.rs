@@ -94,23 +94,7 @@ pub(crate) fn leave_status(environment: *const Environment, status: Status) -> c
 /// Leaves what a panic said, and gives the number that goes with it.
 #[cold]
 pub(crate) fn leave_panic(environment: *const Environment, panic: Box<dyn Any + Send>) -> c_int {
-    leave(environment, PANICKED, panic_text(panic))
-}
-
-#[cold]
-fn panic_text(panic: Box<dyn Any + Send>) -> Cow<'static, str> {
-    let text = match panic.downcast_ref::<&'static str>() {
-        Some(text) => Cow::Borrowed(*text),
-        None => match panic.downcast_ref::<String>() {
-            Some(text) => Cow::Owned(text.clone()),
-            None => Cow::Borrowed("(no text)"),
-        },
-    };
-    // The payload may itself panic when it is dropped.
-    if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
-        std::mem::forget(again);
-    }
-    Cow::Owned(format!("panicked: {text}"))
+    leave(environment, PANICKED, Cow::Owned(format!("panicked: {}", crate::panics::text(panic))))
 }
 
 crate::abi::psabi_fn! {

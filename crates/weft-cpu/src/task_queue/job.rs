@@ -193,10 +193,7 @@ impl Work for Long {
 /// A panic of the host's function is a failure of its operation.
 fn contained<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
     catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|panic| {
-        let text = panic.downcast_ref::<&str>().copied().map(str::to_owned);
-        let text = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
-        // What a payload does when it is dropped is not for this thread to suffer.
-        std::mem::forget(panic);
+        let text = crate::panics::text(panic);
         bail!(Internal, "a host function panicked: {text}")
     })
 }
