@@ -64,6 +64,10 @@ pub mod ops;
 mod proactor;
 mod record;
 mod shared;
+#[cfg(all(target_os = "linux", not(loom)))]
+mod shared_memory;
+#[cfg(all(target_os = "linux", not(loom)))]
+mod shared_notification;
 mod table;
 
 pub use backend::open::{BACKEND_VARIABLE, open, open_any, open_null};
@@ -83,6 +87,10 @@ pub use handle::{Batch, Handle, RefusedAll, RefusedBatch};
 pub use notification::{Notification, Observation, WAKE_ALL};
 pub use operation::{Done, Operation, Params, Refused, Ticket};
 pub use proactor::{Poller, Proactor, Progress, ProgressId, Progressed};
+#[cfg(all(target_os = "linux", not(loom)))]
+pub use shared_memory::{SharedMemory, SharedWord};
+#[cfg(all(target_os = "linux", not(loom)))]
+pub use shared_notification::SharedEnds;
 
 /// The parts whose protocols the models of `tests/loom` explore, under the model checker's own primitives.
 #[cfg(loom)]

@@ -21,6 +21,7 @@
 
 use crate::doorbell::bell;
 use crate::shared::Shared;
+use std::fmt::Debug;
 use std::ptr;
 use std::sync::{Arc, Weak};
 use weft_sync::atomic::{AtomicPtr, AtomicU32, Mutex, Ordering};
@@ -33,8 +34,17 @@ pub(crate) struct Listener {
     shared: Weak<Shared>,
     is_told: AtomicU32,
     link: AtomicPtr<Listener>,
-    /// Who waits. Only the poll thread of the proactor locks it.
+    /// Operations that wait. Only the poll thread changes it.
     pub(crate) waiters: Mutex<Vec<Waiter>>,
+    /// Who else is told, each time. Any thread changes it, by a list of its own; the poll thread goes through the one that
+    /// it found.
+    pub(crate) hearers: Mutex<Arc<Vec<Arc<dyn Hears>>>>,
+}
+
+/// Somebody who is told that there may have been a signal, on the poll thread.
+pub(crate) trait Hears: Debug + Send + Sync {
+    /// Looks at the epoch. `true`: that was news.
+    fn hear(&self) -> bool;
 }
 
 /// An operation on a poll thread that waits for a notification.
@@ -54,7 +64,15 @@ impl Listener {
             is_told: AtomicU32::new(0),
             link: AtomicPtr::new(ptr::null_mut()),
             waiters: Mutex::new(Vec::new()),
+            hearers: Mutex::new(Arc::default()),
         })
+    }
+
+    /// Whether somebody is to be told.
+    #[cfg(all(target_os = "linux", not(loom)))]
+    pub(crate) fn is_listening(&self) -> bool {
+        use weft_sync::atomic::lock;
+        !lock(&self.waiters).is_empty() || !lock(&self.hearers).is_empty()
     }
 
     /// Says that there was a signal. May be called in a signal handler.

@@ -13,11 +13,16 @@
 //!    notification. A signal marks it and puts it on that proactor's list, once until it is heard: the mark is taken off
 //!    *before* the poll thread looks at the epoch.
 //! 5. Nothing here locks on the way of a signal, so it may be sent from a signal handler.
-//! 6. The level counts, not the edge: whoever waits ends when the epoch is not its token any more. `count` limits how
+//! 6. A notification of several processes (`shared_notification.rs`) cannot know who observes, so it always wakes.
+//! 7. The level counts, not the edge: whoever waits ends when the epoch is not its token any more. `count` limits how
 //!    many threads are woken, never how many operations.
 
 use crate::listener::Listener;
 use crate::shared::Shared;
+#[cfg(all(target_os = "linux", not(loom)))]
+use crate::shared_memory::SharedWord;
+#[cfg(all(target_os = "linux", not(loom)))]
+use crate::shared_notification::{Outside, SharedEnds};
 use std::sync::{Arc, OnceLock};
 use weft_sync::Deadline;
 use weft_sync::atomic::{AtomicU32, Ordering};
@@ -42,10 +47,19 @@ pub const WAKE_ALL: u32 = u32::MAX;
 /// ```
 #[derive(Debug)]
 pub struct Notification {
-    epoch: Word,
-    /// Threads and operations that wait, or are about to.
+    epoch: Epoch,
+    /// Threads, operations and relays of this process that wait, or are about to.
     observers: AtomicU32,
+    /// Of one of its own process; others keep them in their `Outside`.
     listeners: Chunk,
+}
+
+/// Where the epoch lies.
+#[derive(Debug)]
+enum Epoch {
+    Own(Word),
+    #[cfg(all(target_os = "linux", not(loom)))]
+    Shared(Arc<Outside>),
 }
 
 impl Notification {
@@ -56,26 +70,91 @@ impl Notification {
 
     /// A notification whose epoch starts at `epoch`, for those who want to see it wrap.
     pub fn at_epoch(epoch: u32) -> Notification {
-        Notification { epoch: Word::new(epoch), observers: AtomicU32::new(0), listeners: Chunk::default() }
+        Notification::with(Epoch::Own(Word::new(epoch)))
+    }
+
+    fn with(epoch: Epoch) -> Notification {
+        Notification { epoch, observers: AtomicU32::new(0), listeners: Chunk::default() }
+    }
+
+    /// A notification whose epoch is `word`, which other notifications may have too, here or in other processes: a signal
+    /// of one is a signal of all. Nothing is closed when it is dropped.
+    ///
+    /// Threads of all processes are woken by the word alone. Operations, and relays, hear of others through
+    /// [`SharedEnds::wake`]; without it a wait is refused with `FAILED_PRECONDITION` when it is submitted. A signal cannot
+    /// know who observes elsewhere, so it always wakes, and says that somebody observed.
+    ///
+    /// `INVALID_ARGUMENT`: an end that would block.
+    ///
+    /// ```
+    /// use weft_io::{Notification, SharedEnds, SharedMemory};
+    /// let memory = SharedMemory::create(1)?;
+    /// let here = Notification::shared(memory.word(0)?, SharedEnds::default())?;
+    /// let there = Notification::shared(memory.word(0)?, SharedEnds::default())?;
+    /// let observation = here.observe();
+    /// there.signal(1);
+    /// assert!(observation.wait(weft_sync::Deadline::NEVER));
+    /// assert_eq!((here.epoch(), memory.word(0)?.load()), (1, 1));
+    /// # weft_sync::Result::Ok(())
+    /// ```
+    #[cfg(all(target_os = "linux", not(loom)))]
+    pub fn shared(word: SharedWord, ends: SharedEnds) -> weft_sync::Result<Notification> {
+        Ok(Notification::with(Epoch::Shared(Outside::new(word, ends)?)))
+    }
+
+    #[inline]
+    fn word(&self) -> &AtomicU32 {
+        match &self.epoch {
+            Epoch::Own(word) => word.value(),
+            #[cfg(all(target_os = "linux", not(loom)))]
+            Epoch::Shared(outside) => outside.value(),
+        }
+    }
+
+    /// Whether everybody who could observe is counted.
+    #[inline]
+    fn knows_observers(&self) -> bool {
+        matches!(self.epoch, Epoch::Own(_))
+    }
+
+    fn listeners(&self) -> &Chunk {
+        match &self.epoch {
+            Epoch::Own(_) => &self.listeners,
+            #[cfg(all(target_os = "linux", not(loom)))]
+            Epoch::Shared(outside) => &outside.listeners,
+        }
+    }
+
+    /// As [`Word::sleep`].
+    fn sleep(&self, token: u32, deadline: Deadline) -> bool {
+        match &self.epoch {
+            Epoch::Own(word) => word.sleep(token, deadline),
+            #[cfg(all(target_os = "linux", not(loom)))]
+            Epoch::Shared(outside) => outside.sleep(token, deadline),
+        }
     }
 
     /// How often it was signalled, modulo 2³².
     pub fn epoch(&self) -> u32 {
         // Pairs with the Release in `signal`.
-        self.epoch.value().load(Ordering::Acquire)
+        self.word().load(Ordering::Acquire)
     }
 
     /// Moves the epoch on, ends the waits of operations, and wakes up to `count` threads. Returns whether somebody
     /// observed it; if nobody did, no system call was made. May be called in a signal handler.
     pub fn signal(&self, count: u32) -> bool {
         // Release publishes the state; Acquire pairs with the read-modify-writes of `observe` and `announce` (rule 3).
-        self.epoch.value().fetch_add(1, Ordering::AcqRel);
+        self.word().fetch_add(1, Ordering::AcqRel);
         // Relaxed: the line above has acquired every observer that came before it.
-        if self.observers.load(Ordering::Relaxed) == 0 {
+        if self.observers.load(Ordering::Relaxed) == 0 && self.knows_observers() {
             return false;
         }
-        self.epoch.wake(count);
-        self.listeners.each(|listener| listener.tell());
+        match &self.epoch {
+            Epoch::Own(word) => word.wake(count),
+            #[cfg(all(target_os = "linux", not(loom)))]
+            Epoch::Shared(outside) => outside.wake(count),
+        }
+        self.listeners().each(|listener| listener.tell());
         true
     }
 
@@ -95,7 +174,7 @@ impl Notification {
         self.observers.fetch_add(1, Ordering::Relaxed);
         // A read-modify-write, not a load: it takes a place among the signals. Its Release publishes the line above and
         // what a listener wrote before, its Acquire takes in the state of every signal that came before.
-        self.epoch.value().fetch_add(0, Ordering::AcqRel)
+        self.word().fetch_add(0, Ordering::AcqRel)
     }
 
     /// Takes an announcement back.
@@ -106,7 +185,37 @@ impl Notification {
 
     /// The listener of this proactor; the first call makes it.
     pub(crate) fn listener(&self, shared: &Arc<Shared>) -> &Arc<Listener> {
-        self.listeners.of(shared)
+        self.listeners().of(shared)
+    }
+
+    /// Has the proactor hear of other processes too. After somebody has joined its listener.
+    pub(crate) fn listen_outside(&self, shared: &Arc<Shared>) {
+        match &self.epoch {
+            Epoch::Own(_) => _ = shared,
+            #[cfg(all(target_os = "linux", not(loom)))]
+            Epoch::Shared(outside) => outside.listen(shared),
+        }
+    }
+
+    /// Why operations and relays cannot wait for it.
+    pub(crate) fn check_waits(&self) -> weft_sync::Result<()> {
+        match &self.epoch {
+            Epoch::Own(_) => Ok(()),
+            #[cfg(all(target_os = "linux", not(loom)))]
+            Epoch::Shared(outside) => outside.check_waits(),
+        }
+    }
+
+    /// How a wait that knows `token` ends by now, if it does.
+    pub(crate) fn verdict(&self, token: u32) -> Option<weft_sync::Result<()>> {
+        if self.epoch() != token {
+            return Some(Ok(()));
+        }
+        match &self.epoch {
+            Epoch::Own(_) => None,
+            #[cfg(all(target_os = "linux", not(loom)))]
+            Epoch::Shared(outside) => outside.check_ear().err().map(Err),
+        }
     }
 }
 
@@ -154,7 +263,7 @@ impl Observation<'_> {
             if notification.epoch() != token {
                 return true;
             }
-            if !notification.epoch.sleep(token, deadline) {
+            if !notification.sleep(token, deadline) {
                 return notification.epoch() != token;
             }
         }
@@ -169,13 +278,13 @@ impl Drop for Observation<'_> {
 
 /// The listeners of one notification: only ever added to. Filled from the front.
 #[derive(Debug, Default)]
-struct Chunk {
+pub(crate) struct Chunk {
     places: [OnceLock<Arc<Listener>>; 4],
     next: OnceLock<Box<Chunk>>,
 }
 
 impl Chunk {
-    fn each(&self, mut tell: impl FnMut(&Arc<Listener>)) {
+    pub(crate) fn each(&self, mut tell: impl FnMut(&Arc<Listener>)) {
         let mut chunk = Some(self);
         while let Some(this) = chunk {
             for place in &this.places {
@@ -186,11 +295,11 @@ impl Chunk {
         }
     }
 
-    fn of(&self, shared: &Arc<Shared>) -> &Arc<Listener> {
+    pub(crate) fn of(&self, shared: &Arc<Shared>) -> &Arc<Listener> {
         let mut chunk = self;
         loop {
             for place in &chunk.places {
-                // Only this proactor's poll thread makes its listener, so there is one.
+                // Everybody fills from the front, so a proactor finds the listener that another thread has made for it.
                 let listener = place.get_or_init(|| Listener::new(shared));
                 if listener.proactor == shared.id {
                     return listener;

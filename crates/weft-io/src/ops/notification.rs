@@ -42,6 +42,7 @@ impl Lower for NotificationWait {
     const KIND: Kind = Kind::NotificationWait;
 
     fn prepare(&mut self, _capabilities: Capabilities) -> Result<()> {
+        self.notification.check_waits()?;
         self.captured = self.token.unwrap_or_else(|| self.notification.epoch());
         Ok(())
     }

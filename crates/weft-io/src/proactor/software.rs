@@ -8,7 +8,9 @@ use crate::listener::{Listener, Waiter};
 use crate::ops::{Body, NotificationWait};
 use crate::shared::Shared;
 use crate::table::NONE;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
+use weft_sync::Result;
 use weft_sync::atomic::lock;
 
 impl Core {
@@ -51,6 +53,7 @@ impl Core {
         }
         let listener = notification.listener(shared);
         lock(&listener.waiters).push(Waiter { slot, token });
+        notification.listen_outside(shared);
         // Rule 3 of `notification.rs`: announced, then looked.
         if notification.announce() == token {
             return false;
@@ -77,6 +80,7 @@ impl Core {
     /// Notifications that were signalled.
     pub(super) fn take_heard(&mut self) {
         let shared = Arc::clone(self.shared());
+        let mut panic = None;
         shared.heard.drain(|listener| {
             // Before the look: a signal after it comes here again.
             listener.hear();
@@ -84,24 +88,33 @@ impl Core {
             loop {
                 // Not held over the end of a wait: that drops nothing yet, but it is none of a lock's business.
                 let Some(waiter) = lock(&listener.waiters).get(index).copied() else { break };
-                if self.is_over(waiter) {
+                if let Some(outcome) = self.verdict(waiter) {
                     lock(&listener.waiters).remove(index);
-                    self.release(waiter.slot, Ok(0));
+                    self.release(waiter.slot, outcome);
                 } else {
                     index += 1;
                 }
             }
+            let hearers = Arc::clone(&lock(&listener.hearers));
+            for hearer in hearers.iter() {
+                // What one of them has to tell its user may panic: the others are still told.
+                match catch_unwind(AssertUnwindSafe(|| hearer.hear())) {
+                    Ok(is_news) => self.tally.is_done |= is_news,
+                    Err(payload) => panic = Some(payload),
+                }
+            }
         });
+        if let Some(payload) = panic {
+            resume_unwind(payload);
+        }
     }
 
-    /// Whether this waiter's notification has moved on; then it is not an observer any more.
-    fn is_over(&mut self, waiter: Waiter) -> bool {
-        let Some(operation) = &mut self.entry(waiter.slot).operation else { return true };
-        let Body::NotificationWait(wait) = operation.body() else { return true };
-        let is_over = wait.notification.epoch() != waiter.token;
-        if is_over {
-            wait.notification.retire();
-        }
-        is_over
+    /// How this waiter ends, if it does; then it is not an observer any more.
+    fn verdict(&mut self, waiter: Waiter) -> Option<Result<i64>> {
+        let Some(operation) = &mut self.entry(waiter.slot).operation else { return Some(Ok(0)) };
+        let Body::NotificationWait(wait) = operation.body() else { return Some(Ok(0)) };
+        let verdict = wait.notification.verdict(waiter.token)?;
+        wait.notification.retire();
+        Some(verdict.map(|()| 0))
     }
 }
