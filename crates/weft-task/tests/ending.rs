@@ -9,8 +9,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use support::{
-    OpensWhenDropped, SLOWNESS, Watch, compute, end_once_each, executor, immediate, poll_until, suspended,
-    wait_asleep, watched, watched_work,
+    OpensWhenDropped, SLOWNESS, Watch, compute, end_once_each, executor, hush_panics_on_purpose, immediate,
+    poll_until, suspended, wait_asleep, watched, watched_work,
 };
 use weft_sync::{Code, Result, Status};
 use weft_task::{Cancel, Drained, Process, ProcessOptions, State, Work, WorkerContext};
@@ -227,6 +227,7 @@ fn a_suspended_process_that_was_completed_was_never_released() {
 /// A callback that panics is contained: whoever ends the process is not to blame for it.
 #[test]
 fn a_panic_in_completed_skipped_the_release_and_failed_the_canceller() {
+    hush_panics_on_purpose();
     let executor = executor(1);
     let victims: Vec<_> = (0..2)
         .map(|_| {
@@ -259,6 +260,7 @@ fn a_panic_in_completed_skipped_the_release_and_failed_the_canceller() {
 /// A dependent that belongs to another executor cannot be scheduled here; those after it can.
 #[test]
 fn a_dependent_of_another_executor_stranded_those_after_it() {
+    hush_panics_on_purpose();
     let (here, elsewhere) = (executor(1), executor(1));
     for cancelled in [false, true] {
         let (first, first_watch) = watched(suspended(1), |_| Drained::Finished);

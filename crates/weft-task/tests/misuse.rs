@@ -10,7 +10,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use support::{
-    OpensWhenDropped, compute, executor, immediate, poll_until, small, suspended, wait_asleep, watched,
+    OpensWhenDropped, compute, executor, hush_panics_on_purpose, immediate, poll_until, small, suspended,
+    wait_asleep, watched,
 };
 use weft_sync::{Code, Deadline};
 use weft_task::{
@@ -67,6 +68,7 @@ impl<T: Send + Sync + 'static> Work for Once<T> {
 
 #[test]
 fn a_work_whose_drop_panicked_took_its_worker_along() {
+    hush_panics_on_purpose();
     let executor = executor(2);
     for options in [immediate(), compute(1), compute(2)] {
         for _ in 0..4 {
@@ -82,6 +84,7 @@ fn a_work_whose_drop_panicked_took_its_worker_along() {
 
 #[test]
 fn what_a_panic_carried_panicked_when_it_was_dropped() {
+    hush_panics_on_purpose();
     let executor = executor(1);
     for options in [immediate(), compute(1)] {
         executor.schedule(&Process::new(Once((), |_| panic_any(Bomb)), options));
@@ -107,6 +110,7 @@ impl Work for PanicsEverywhere {
 
 #[test]
 fn a_process_that_panics_wherever_it_can() {
+    hush_panics_on_purpose();
     // On the smallest stack, too.
     let executor = Executor::new(&ExecutorOptions { workers: 2, stack_bytes: 1, ..small() }).unwrap();
     for number in 0..20 {
@@ -134,6 +138,7 @@ impl Observer for PanickingObserver {
 
 #[test]
 fn an_observer_that_panicked_took_its_worker_along() {
+    hush_panics_on_purpose();
     let observer = Arc::new(PanickingObserver(AtomicU32::new(0)));
     let options = ExecutorOptions { workers: 2, observer: Some(observer.clone()), ..small() };
     let executor = Executor::new(&options).unwrap();
@@ -144,6 +149,7 @@ fn an_observer_that_panicked_took_its_worker_along() {
 /// The condition panics in the last look before a sleep, when the guest shows in the idle mask.
 #[test]
 fn a_guest_that_panicked_was_chosen_for_work_for_ever() {
+    hush_panics_on_purpose();
     let executor = executor(1);
     goes_on(&executor);
     for panics_at in 1..=4 {
@@ -197,7 +203,9 @@ fn absurd_sizes_killed_the_workers() {
 #[test]
 fn an_absurd_cache_killed_the_workers() {
     let mut topology = Topology::default();
-    for bytes in [u64::MAX, 1 << 40, 0] {
+    // Under the sanitizers each byte that is touched takes its time.
+    let large = if cfg!(tsan) { 1 << 20 } else { 1 << 40 };
+    for bytes in [u64::MAX, large, 0] {
         let caches = Caches { l1_data: bytes, l2_data: bytes, l3_data: bytes };
         topology.push(Group { caches, ..Group::UNPINNED }).unwrap();
     }
