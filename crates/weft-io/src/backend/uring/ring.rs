@@ -50,6 +50,9 @@ pub(super) struct Ring {
     wake_word: *mut u64,
     /// Whether that read is under way.
     is_wake_armed: bool,
+    /// Entries since the last call whose answers come without waiting for anything. In a chain each begins with the end
+    /// of the one before: a call that waited for one answer would come back with the first of them.
+    instant: u32,
     /// Entries that fit before the next call: what the kernel has taken is only looked at then.
     room: usize,
     /// Completions that were there at the last look and have not been copied yet.
@@ -80,6 +83,7 @@ impl Ring {
             count: 0,
             wake_word: Box::into_raw(Box::new(0)),
             is_wake_armed: false,
+            instant: 0,
             left: 0,
             copied: [Answer::default(); COPIED_MAX],
             next: 0,
@@ -113,6 +117,7 @@ impl Ring {
         lower: impl FnOnce(&mut Erased) -> squeue::Entry,
     ) {
         let entry = lower(&mut operation);
+        self.instant += u32::from(operation.kind().is_instant());
         let place = &mut self.in_flight[of.slot as usize];
         assert!(place.is_none(), "one operation in a slot at a time");
         *place = Some((of, operation));
@@ -187,17 +192,20 @@ impl Ring {
         }
         // SAFETY: rule 3.
         let to_submit = unsafe { self.ring.submission_shared() }.len() as u32;
+        // A kernel that takes less than it is given does not wait at all, so what it waits for always comes.
+        let instant = std::mem::take(&mut self.instant);
+        let want = instant.max(1);
         let remaining = wait.map(Deadline::remaining);
         let get = EnterFlags::GETEVENTS.bits();
         let outcome = match remaining {
             // Whoever does not wait, or not any more.
-            None => self.call(to_submit, 0, get, None),
-            Some(Some(left)) if left.is_zero() => self.call(to_submit, 0, get, None),
-            Some(None) => self.call(to_submit, 1, get, None),
+            None => self.call(to_submit, instant, get, None),
+            Some(Some(left)) if left.is_zero() => self.call(to_submit, instant, get, None),
+            Some(None) => self.call(to_submit, want, get, None),
             Some(Some(left)) => {
                 let limit = types::Timespec::from(left);
                 let arguments = types::SubmitArgs::new().timespec(&limit);
-                self.call(to_submit, 1, get | EnterFlags::EXT_ARG.bits(), Some(&arguments))
+                self.call(to_submit, want, get | EnterFlags::EXT_ARG.bits(), Some(&arguments))
             }
         };
         // SAFETY: rule 3.
