@@ -63,13 +63,13 @@ impl Observer for WorkerSpans {
             Span::Compute(process) => WorkerActivity::Compute(process.0 as u64),
             Span::Sleep => WorkerActivity::Sleep,
         };
-        profiler.record_worker(WorkerEvent {
+        profiler.record_workers([WorkerEvent {
             executor: self.executor,
             worker: u32::try_from(worker).unwrap_or(u32::MAX),
             activity,
             start_ns,
             end_ns: now_ns(),
-        });
+        }]);
     }
 }
 

@@ -9,6 +9,7 @@
 
 use std::collections::BTreeSet;
 
+use weft_hal::Executable;
 use weft_hal::profile::{
     ExecutionEvent, OperationKind, ProfileFamilies, Profiler, RegionEvent, WorkerActivity, WorkerEvent,
 };
@@ -54,10 +55,13 @@ impl Watch {
         let mut pieces: Vec<Piece> = Vec::new();
         self.pieces.iter().for_each(|seat| pieces.append(&mut lock(seat)));
         pieces.sort_by_key(|piece| (piece.region, piece.index, piece.start_ns));
-        let report = Report { watch: self, profiler, blocks, operands };
-        report.commands(&pieces);
+        let report = Report { watch: self, blocks, operands };
+        let mut told = Told::default();
+        report.commands(&pieces, &mut told);
+        profiler.record_executions(told.executions);
+        profiler.record_workers(told.stretches);
         if profiler.is_on(ProfileFamilies::REGION_EVENTS) {
-            report.regions(&pieces);
+            profiler.record_regions(report.regions(&pieces));
         }
         let began_ns = pieces.iter().map(|piece| piece.start_ns).min()?;
         let ended_ns = pieces.iter().map(|piece| piece.end_ns).max();
@@ -71,9 +75,15 @@ fn worker_of(pieces: &[Piece]) -> Option<u32> {
     pieces.iter().all(|piece| piece.worker == first).then_some(first)
 }
 
+/// What is told of commands.
+#[derive(Default)]
+struct Told<'a> {
+    executions: Vec<(ExecutionEvent, Option<&'a Executable>)>,
+    stretches: Vec<WorkerEvent>,
+}
+
 struct Report<'a> {
     watch: &'a Watch,
-    profiler: &'a Profiler,
     blocks: &'a Blocks,
     operands: &'a Operands,
 }
@@ -88,11 +98,9 @@ struct Run<'a> {
     pieces: &'a [Piece],
 }
 
-impl Report<'_> {
-    fn commands(&self, mut pieces: &[Piece]) {
+impl<'a> Report<'a> {
+    fn commands(&self, mut pieces: &[Piece], told: &mut Told<'a>) {
         let mut numbers = self.blocks.numbers.iter();
-        // Rule 2: of the update under way.
-        let mut open: Option<ExecutionEvent> = None;
         for (region_number, region) in self.blocks.regions.iter().enumerate() {
             let block = &self.blocks.blocks[region.block as usize];
             let mut at = usize::from(region.first);
@@ -103,17 +111,13 @@ impl Report<'_> {
                 let is_of = |piece: &&Piece| (piece.region as usize, piece.index) == (region_number, index);
                 let (here, rest) = pieces.split_at(pieces.iter().take_while(is_of).count());
                 pieces = rest;
-                self.command(&Run { header, command, region, number, pieces: here }, &mut open);
+                self.command(&Run { header, command, region, number, pieces: here }, told);
             }
         }
-        open.into_iter().for_each(|event| self.profiler.record_execution(event, None));
     }
 
-    fn command(&self, run: &Run<'_>, open: &mut Option<ExecutionEvent>) {
+    fn command(&self, run: &Run<'_>, told: &mut Told<'a>) {
         let Some(mut event) = self.event(run) else { return };
-        if open.as_ref().is_some_and(|open| open.command_index != event.command_index) {
-            open.take().into_iter().for_each(|event| self.profiler.record_execution(event, None));
-        }
         let block = &self.blocks.blocks[run.region.block as usize];
         let (operation, bytes) = match run.command {
             Command::Dispatch(dispatch, _) => {
@@ -122,8 +126,8 @@ impl Report<'_> {
                 event.tile_count = u64::from(self.tiles_of(run.header, dispatch));
                 event.tile_ns = run.pieces.iter().map(|piece| piece.busy_ns).sum();
                 if event.tile_count > 0 {
-                    self.stretches(run.pieces, kernel, event.tile_count);
-                    self.profiler.record_execution(event, Some(&kernel.executable));
+                    told.stretches.extend(self.stretches(run.pieces, kernel, event.tile_count));
+                    told.executions.push((event, Some(&kernel.executable)));
                 }
                 return;
             }
@@ -138,17 +142,17 @@ impl Report<'_> {
         }
         event.operation = operation;
         event.payload_bytes = bytes;
-        *open = Some(match open.take() {
-            None => event,
-            Some(before) => ExecutionEvent {
-                failure: before.failure.or(event.failure),
-                worker: before.worker.filter(|_| before.worker == event.worker),
-                start_ns: before.start_ns.min(event.start_ns),
-                end_ns: before.end_ns.max(event.end_ns),
-                payload_bytes: before.payload_bytes + event.payload_bytes,
-                ..before
-            },
-        });
+        match told.executions.last_mut() {
+            // Rule 2: the next piece of an update.
+            Some((before, _)) if before.command_index == event.command_index => {
+                before.failure = before.failure.or(event.failure);
+                before.worker = before.worker.filter(|_| before.worker == event.worker);
+                before.start_ns = before.start_ns.min(event.start_ns);
+                before.end_ns = before.end_ns.max(event.end_ns);
+                before.payload_bytes += event.payload_bytes;
+            }
+            _ => told.executions.push((event, None)),
+        }
     }
 
     /// What the pieces of a command say; none if there are none.
@@ -176,26 +180,24 @@ impl Report<'_> {
     }
 
     /// Rule 3.
-    fn stretches(&self, pieces: &[Piece], kernel: &Kernel, all: u64) {
+    fn stretches(&self, pieces: &[Piece], kernel: &Kernel, all: u64) -> impl Iterator<Item = WorkerEvent> {
         let (executable, function) = (kernel.executable.id(), kernel.ordinal);
-        for piece in pieces {
-            self.profiler.record_worker(WorkerEvent {
-                executor: self.watch.queue,
-                worker: piece.worker,
-                activity: WorkerActivity::Tiles {
-                    executable,
-                    function,
-                    count: piece.tiles.map_or(all, u64::from),
-                    submission: self.watch.submission,
-                },
-                start_ns: piece.start_ns,
-                end_ns: piece.end_ns,
-            });
-        }
+        pieces.iter().map(move |piece| WorkerEvent {
+            executor: self.watch.queue,
+            worker: piece.worker,
+            activity: WorkerActivity::Tiles {
+                executable,
+                function,
+                count: piece.tiles.map_or(all, u64::from),
+                submission: self.watch.submission,
+            },
+            start_ns: piece.start_ns,
+            end_ns: piece.end_ns,
+        })
     }
 
-    fn regions(&self, mut pieces: &[Piece]) {
-        let mut start_ns = 0;
+    fn regions(&self, mut pieces: &[Piece]) -> Vec<RegionEvent> {
+        let mut events: Vec<RegionEvent> = Vec::new();
         let (mut block, mut region_in_block) = (0, 0);
         for (number, region) in self.blocks.regions.iter().enumerate() {
             if region.block != block {
@@ -206,13 +208,13 @@ impl Report<'_> {
             pieces = rest;
             if let Some(mut event) = self.region(number, here) {
                 // It became the open one when the one before was done.
-                event.start_ns = if start_ns > 0 { start_ns.min(event.start_ns) } else { event.start_ns };
+                event.start_ns = events.last().map_or(event.start_ns, |before| before.end_ns);
                 event.region = region_in_block;
-                start_ns = event.end_ns;
-                self.profiler.record_region(event);
+                events.push(event);
             }
             region_in_block += 1;
         }
+        events
     }
 
     fn region(&self, number: usize, pieces: &[Piece]) -> Option<RegionEvent> {
@@ -224,7 +226,10 @@ impl Report<'_> {
         let visits = &self.watch.regions[number];
         // Relaxed: counts; those of threads that are still leaving are lost.
         let count = |visits: &AtomicU32| visits.load(Ordering::Relaxed);
-        let drains: BTreeSet<u32> = pieces.iter().map(|piece| piece.drain).collect();
+        let drains_useful = match pieces {
+            [] | [_] => pieces.len(),
+            _ => pieces.iter().map(|piece| piece.drain).collect::<BTreeSet<u32>>().len(),
+        };
         Some(RegionEvent {
             submission: self.watch.submission,
             queue: self.watch.queue,
@@ -236,7 +241,7 @@ impl Report<'_> {
             lookahead_bucket: bucket(ahead),
             budget_before: width(region),
             budget_after: next.first().map_or(0, width),
-            drains_useful: drains.len() as u32,
+            drains_useful: drains_useful as u32,
             drains_idle: count(&visits.idle),
             workers_kept: count(&visits.kept),
             workers_released: count(&visits.released),

@@ -155,7 +155,7 @@ impl Profiler {
 
     /// Keeps the event of a submission. To be called before its signals fire.
     pub fn record_queue_event(&self, event: QueueEvent) {
-        self.record(ProfileFamilies::QUEUE_EVENTS, event, |rings| &mut rings.queue);
+        self.record(ProfileFamilies::QUEUE_EVENTS, [event], |rings| &mut rings.queue);
     }
 
     /// Keeps the event of a submission whose work was done, and that of the work, unless its parts are recorded one by
@@ -169,20 +169,34 @@ impl Profiler {
 
     /// Keeps the event of something that ran, if the session's filter takes it. A dispatch names its executable.
     pub fn record_execution(&self, event: ExecutionEvent, executable: Option<&Executable>) {
+        self.record_executions([(event, executable)]);
+    }
+
+    /// [`Profiler::record_execution`] for several, which costs less.
+    pub fn record_executions<'a>(
+        &self,
+        events: impl IntoIterator<Item = (ExecutionEvent, Option<&'a Executable>)>,
+    ) {
         if !self.is_on(ProfileFamilies::EXECUTION_EVENTS | ProfileFamilies::EXECUTABLE_METADATA) {
             return;
         }
-        let mut event = event;
-        event.executable = executable.map_or(0, Executable::id);
-        let id = FunctionId(u64::from(event.function));
-        let function = executable.and_then(|executable| executable.function(id).ok());
-        let name = function.map(|function| function.name.as_str());
-        let takes =
-            lock(&self.session).as_ref().is_some_and(|active| active.options.filter.takes(&event, name));
-        if takes {
-            executable.inspect(|executable| self.record_executable(executable));
-            self.record(ProfileFamilies::EXECUTION_EVENTS, event, |rings| &mut rings.executions);
+        let filter = lock(&self.session).as_ref().map(|active| active.options.filter.clone());
+        let Some(filter) = filter else { return };
+        let mut told = 0;
+        let mut taken = Vec::new();
+        for (mut event, executable) in events {
+            event.executable = executable.map_or(0, Executable::id);
+            let id = FunctionId(u64::from(event.function));
+            let function = executable.and_then(|executable| executable.function(id).ok());
+            if filter.takes(&event, function.map(|function| function.name.as_str())) {
+                if let Some(executable) = executable.filter(|executable| executable.id() != told) {
+                    told = executable.id();
+                    self.record_executable(executable);
+                }
+                taken.push(event);
+            }
         }
+        self.record(ProfileFamilies::EXECUTION_EVENTS, taken, |rings| &mut rings.executions);
     }
 
     /// Tells of an executable, unless the session knows it.
@@ -193,44 +207,52 @@ impl Profiler {
         }
         let is_new = lock(&self.session).as_mut().is_some_and(|active| active.known.insert(executable.id()));
         if is_new {
-            self.record(family, executable_record(executable), |rings| &mut rings.executables);
+            self.record(family, [executable_record(executable)], |rings| &mut rings.executables);
         }
     }
 
     /// Keeps a memory event.
     pub fn record_memory(&self, event: MemoryEvent) {
-        self.record(ProfileFamilies::MEMORY_EVENTS, event, |rings| &mut rings.memory);
+        self.record(ProfileFamilies::MEMORY_EVENTS, [event], |rings| &mut rings.memory);
     }
 
-    /// Keeps a region event.
-    pub fn record_region(&self, event: RegionEvent) {
-        self.record(ProfileFamilies::REGION_EVENTS, event, |rings| &mut rings.regions);
+    /// Keeps region events.
+    pub fn record_regions(&self, events: impl IntoIterator<Item = RegionEvent>) {
+        self.record(ProfileFamilies::REGION_EVENTS, events, |rings| &mut rings.regions);
     }
 
-    /// Keeps a stretch of a worker's time.
-    pub fn record_worker(&self, event: WorkerEvent) {
-        self.record(ProfileFamilies::WORKER_EVENTS, event, |rings| &mut rings.workers);
+    /// Keeps stretches of workers' time.
+    pub fn record_workers(&self, events: impl IntoIterator<Item = WorkerEvent>) {
+        self.record(ProfileFamilies::WORKER_EVENTS, events, |rings| &mut rings.workers);
     }
 
-    fn record<T>(&self, family: ProfileFamilies, event: T, ring: fn(&mut Rings) -> &mut Ring<T>) {
+    /// Under one lock, unless somebody has to flush. `events` must not come back here.
+    fn record<T>(
+        &self,
+        family: ProfileFamilies,
+        events: impl IntoIterator<Item = T>,
+        ring: fn(&mut Rings) -> &mut Ring<T>,
+    ) {
         if !self.is_on(family) {
             return;
         }
         let mut session = lock(&self.session);
-        if let Some(active) = &mut *session
-            && active.flushes_when_full()
-            && ring(&mut active.rings).is_full()
-        {
-            drop(session);
-            // A failure keeps the ring full: the record is counted as dropped below.
-            let _ = self.flush();
-            session = lock(&self.session);
-        }
-        // Rule 2.
-        if let Some(active) = &mut *session
-            && self.is_on(family)
-        {
-            ring(&mut active.rings).push(event);
+        for event in events {
+            if let Some(active) = &mut *session
+                && active.flushes_when_full()
+                && ring(&mut active.rings).is_full()
+            {
+                drop(session);
+                // A failure keeps the ring full: the record is counted as dropped below.
+                let _ = self.flush();
+                session = lock(&self.session);
+            }
+            // Rule 2.
+            if let Some(active) = &mut *session
+                && self.is_on(family)
+            {
+                ring(&mut active.rings).push(event);
+            }
         }
     }
 }
