@@ -81,11 +81,20 @@ macro_rules! every_family {
 macro_rules! every_io_family {
     ($subject:ident = $make:path;) => {
         weft_cts::subject_tests! { $subject = $make;
+            cancellation: weft_cts::io::cancellation::CANCELLATION, for_each_io_cancellation_case;
             chain: weft_cts::io::chain::CHAIN, for_each_io_chain_case;
+            event: weft_cts::io::event::EVENT, for_each_io_event_case;
+            exhaustion: weft_cts::io::exhaustion::EXHAUSTION, for_each_io_exhaustion_case;
+            futex: weft_cts::io::futex::FUTEX_CASES, for_each_io_futex_case;
             lifecycle: weft_cts::io::lifecycle::LIFECYCLE, for_each_io_lifecycle_case;
             load: weft_cts::io::load::LOAD, for_each_io_load_case;
+            message: weft_cts::io::message::MESSAGE, for_each_io_message_case;
+            notification: weft_cts::io::notification::NOTIFICATION, for_each_io_notification_case;
             poll: weft_cts::io::poll::POLL, for_each_io_poll_case;
+            race: weft_cts::io::race::RACE, for_each_io_race_case;
+            semaphore: weft_cts::io::semaphore::SEMAPHORE, for_each_io_semaphore_case;
             sequence: weft_cts::io::sequence::SEQUENCE, for_each_io_sequence_case;
+            shutdown: weft_cts::io::shutdown::SHUTDOWN, for_each_io_shutdown_case;
             submission: weft_cts::io::submission::SUBMISSION, for_each_io_submission_case;
             timer: weft_cts::io::timer::TIMER, for_each_io_timer_case;
             wake: weft_cts::io::wake::WAKE, for_each_io_wake_case;

@@ -21,7 +21,7 @@ crate::cases! { $ LOAD for_each_io_load_case of IoSubject {
 } }
 
 /// A NOP that counts.
-fn counting(count: &Arc<AtomicUsize>) -> Operation<Nop> {
+fn counting_nop(count: &Arc<AtomicUsize>) -> Operation<Nop> {
     let count = Arc::clone(count);
     Operation::new(Nop).on_done(move |done| {
         super::subject::ended_well(&done.result);
@@ -36,7 +36,7 @@ fn bursts_of_nops_end(subject: &IoSubject) {
     let handle = poller.handle().clone();
     let count = Arc::new(AtomicUsize::new(0));
     for _ in 0..bursts {
-        let mut burst = (0..128).map(|_| counting(&count)).collect();
+        let mut burst = (0..128).map(|_| counting_nop(&count)).collect();
         // Polls once: what that leaves is there with the next burst.
         drop(poller.poll(Deadline::IMMEDIATE));
         while let Err(refused) = handle.submit_all(burst) {
@@ -57,7 +57,7 @@ fn submissions_and_polls_take_turns(subject: &IoSubject) {
     let mut submitted = 0;
     for round in 0..200 {
         for _ in 0..round % 7 {
-            handle.submit(counting(&count)).unwrap();
+            handle.submit(counting_nop(&count)).unwrap();
             submitted += 1;
         }
         // Finds something or nothing.
@@ -108,7 +108,7 @@ fn many_threads_submit(subject: &IoSubject) {
         .map(|_| {
             let (handle, ended) = (poller.handle().clone(), Arc::clone(&ended));
             std::thread::spawn(move || {
-                (0..per_thread).for_each(|_| submit_in_time(&handle, counting(&ended)));
+                (0..per_thread).for_each(|_| submit_in_time(&handle, counting_nop(&ended)));
             })
         })
         .collect();

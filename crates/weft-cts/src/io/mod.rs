@@ -1,14 +1,19 @@
 //! Cases for proactors, by family.
 
+pub mod cancellation;
 pub mod chain;
-
+pub mod event;
+pub mod exhaustion;
+pub mod futex;
 pub mod lifecycle;
 pub mod load;
-
+pub mod message;
+pub mod notification;
 pub mod poll;
-
+pub mod race;
+pub mod semaphore;
 pub mod sequence;
-
+pub mod shutdown;
 pub mod subject;
 pub mod submission;
 mod system;

@@ -5,6 +5,7 @@
 //! 3. Nothing waits without a limit.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -221,7 +222,7 @@ impl IoSubject {
 pub fn rounds(count: usize) -> usize {
     match () {
         () if cfg!(tsan) => count / 100,
-        () if cfg!(debug_assertions) => count / 20,
+        () if cfg!(debug_assertions) => count / 5,
         () => count,
     }
     .max(20)
@@ -269,6 +270,14 @@ pub fn submit<P: Params>(
     name: &'static str,
 ) -> Ticket {
     handle.submit(operation.into().on_done(log.line(name))).expect("there is room")
+}
+
+/// A callback that counts, however its operation ended.
+pub fn counting<P: Params>(count: &Arc<AtomicUsize>) -> impl FnOnce(Done<P>) + Send + 'static {
+    let count = Arc::clone(count);
+    move |_| {
+        count.fetch_add(1, Ordering::Release);
+    }
 }
 
 /// An operation ended well; or the case has failed already, and it ended with its proactor.

@@ -1,5 +1,5 @@
-#![allow(unsafe_code, reason = "signal handlers, and the clock of a thread, are not in std")]
-//! What of the system cases need and std does not have: signals to a thread, its processor time.
+#![allow(unsafe_code, reason = "signal handlers, clocks of threads and futexes are not in std")]
+//! What of the system cases need and std does not have: signals to a thread, its processor time, futexes.
 //!
 //! # Safety
 //!
@@ -9,6 +9,7 @@
 
 use std::cell::Cell;
 use std::ptr;
+use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
 use weft_io::Handle;
@@ -66,6 +67,21 @@ impl ThreadId {
         let outcome = unsafe { libc::pthread_kill(self.0, signal) };
         assert_eq!(outcome, 0);
     }
+}
+
+/// Wakes up to `count` threads and operations that wait on this word of the process, and says how many.
+pub(super) fn futex_wake(word: &AtomicU32, count: i32) -> i64 {
+    let operation = libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG;
+    // SAFETY: a wake reads nothing; the word is there.
+    unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), operation, count) }
+}
+
+/// Sleeps until somebody wakes this word of the process, or for no reason; not if it has another value.
+pub(super) fn futex_wait(word: &AtomicU32, expected: u32) {
+    let operation = libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG;
+    let never: *const libc::timespec = ptr::null();
+    // SAFETY: the word is there, and read atomically.
+    unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), operation, expected, never) };
 }
 
 /// The processor time of this thread.
