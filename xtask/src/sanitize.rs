@@ -94,7 +94,7 @@ fn test(toolchain: &str, package: Option<&str>, more: &[&str], environment: &[(&
     source::command("cargo", &arguments, environment)
 }
 
-/// The loom models of weft-sync and weft-task. How far each goes stands beside it.
+/// The loom models of weft-sync, weft-io and weft-task. How far each goes stands beside it.
 pub fn loom(_arguments: &[String]) -> Outcome {
     source::command(
         "cargo",
@@ -103,6 +103,8 @@ pub fn loom(_arguments: &[String]) -> Outcome {
             "--release",
             "--package",
             "weft-sync",
+            "--package",
+            "weft-io",
             "--package",
             "weft-task",
             "--test",

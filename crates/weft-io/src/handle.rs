@@ -116,13 +116,15 @@ impl Handle {
         &self,
         mut operation: Operation<P>,
     ) -> std::result::Result<(Key, Erased), Refused<P>> {
-        if let Err(why) = crate::operation::sealed::Lower::prepare(&mut *operation, self.capabilities()) {
-            return Err(Refused { why, operation });
-        }
-        match self.0.table.acquire() {
-            Some(key) => Ok((key, operation.erase())),
-            None => Err(Refused { why: self.exhausted(), operation }),
-        }
+        let why = match operation.prepare(self.capabilities()) {
+            Ok(()) => match self.0.table.acquire() {
+                Some(key) => return Ok((key, operation.erase())),
+                None => self.exhausted(),
+            },
+            Err(why) => why,
+        };
+        operation.release();
+        Err(Refused { why, operation })
     }
 
     #[cold]

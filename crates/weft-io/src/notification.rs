@@ -74,7 +74,7 @@ impl Notification {
     }
 
     fn with(epoch: Epoch) -> Notification {
-        Notification { epoch, observers: AtomicU32::new(0), listeners: Chunk::default() }
+        Notification { epoch, observers: AtomicU32::new(0), listeners: Chunk::new() }
     }
 
     /// A notification whose epoch is `word`, which other notifications may have too, here or in other processes: a signal
@@ -143,10 +143,11 @@ impl Notification {
     /// Moves the epoch on, ends the waits of operations, and wakes up to `count` threads. Returns whether somebody
     /// observed it; if nobody did, no system call was made. May be called in a signal handler.
     pub fn signal(&self, count: u32) -> bool {
-        // Release publishes the state; Acquire pairs with the read-modify-writes of `observe` and `announce` (rule 3).
+        // Release publishes the state; Acquire pairs with the read-modify-write in `look` (rule 3).
         self.word().fetch_add(1, Ordering::AcqRel);
-        // Relaxed: the line above has acquired every observer that came before it.
-        if self.observers.load(Ordering::Relaxed) == 0 && self.knows_observers() {
+        // The line above has acquired every observer that came before it. Acquire all the same, for one that came after it
+        // and is seen: so is its listener. Pairs with the Release in `enlist`.
+        if self.observers.load(Ordering::Acquire) == 0 && self.knows_observers() {
             return false;
         }
         match &self.epoch {
@@ -160,7 +161,8 @@ impl Notification {
 
     /// Starts to wait on this thread. Look at the state after this; then wait, or let go.
     pub fn observe(&self) -> Observation<'_> {
-        Observation { notification: self, token: self.announce() }
+        self.enlist();
+        Observation { notification: self, token: self.look() }
     }
 
     /// Blocks this thread until the next signal after this call. `false` if the deadline passes first. Not for poll
@@ -169,18 +171,26 @@ impl Notification {
         self.observe().wait(deadline)
     }
 
-    /// One observer more; the epoch after the announcement (rule 3).
-    pub(crate) fn announce(&self) -> u32 {
-        self.observers.fetch_add(1, Ordering::Relaxed);
-        // A read-modify-write, not a load: it takes a place among the signals. Its Release publishes the line above and
-        // what a listener wrote before, its Acquire takes in the state of every signal that came before.
-        self.word().fetch_add(0, Ordering::AcqRel)
+    /// Starts to wait for an operation; the epoch after that.
+    pub(crate) fn announce(this: &Arc<Notification>) -> (Announcement, u32) {
+        this.enlist();
+        (Announcement(Arc::clone(this)), this.look())
     }
 
-    /// Takes an announcement back.
-    pub(crate) fn retire(&self) {
+    fn enlist(&self) {
+        // Release pairs with the Acquire in `signal`.
+        self.observers.fetch_add(1, Ordering::Release);
+    }
+
+    fn retire(&self) {
         // Relaxed: nobody draws a conclusion from an observer that is gone.
         self.observers.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// The epoch, by a read-modify-write, not a load: it takes a place among the signals (rule 3). Its Release publishes
+    /// what was announced before, its Acquire takes in the state of every signal that came before.
+    pub(crate) fn look(&self) -> u32 {
+        self.word().fetch_add(0, Ordering::AcqRel)
     }
 
     /// The listener of this proactor; the first call makes it.
@@ -276,21 +286,42 @@ impl Drop for Observation<'_> {
     }
 }
 
-/// The listeners of one notification: only ever added to. Filled from the front.
-#[derive(Debug, Default)]
+/// An operation that observes a notification. Ends when dropped.
+#[derive(Debug)]
+pub(crate) struct Announcement(Arc<Notification>);
+
+impl Drop for Announcement {
+    fn drop(&mut self) {
+        self.0.retire();
+    }
+}
+
+/// The listeners of one notification: only ever added to, from the front.
+#[derive(Debug)]
 pub(crate) struct Chunk {
+    /// How many places are filled.
+    filled: AtomicU32,
     places: [OnceLock<Arc<Listener>>; 4],
     next: OnceLock<Box<Chunk>>,
 }
 
+impl Default for Chunk {
+    fn default() -> Chunk {
+        Chunk::new()
+    }
+}
+
 impl Chunk {
+    pub(crate) fn new() -> Chunk {
+        Chunk { filled: AtomicU32::new(0), places: Default::default(), next: OnceLock::new() }
+    }
+
     pub(crate) fn each(&self, mut tell: impl FnMut(&Arc<Listener>)) {
         let mut chunk = Some(self);
         while let Some(this) = chunk {
-            for place in &this.places {
-                let Some(listener) = place.get() else { return };
-                tell(listener);
-            }
+            // Pairs with the Release in `of`.
+            let filled = this.filled.load(Ordering::Acquire) as usize;
+            this.places[..filled].iter().filter_map(OnceLock::get).for_each(&mut tell);
             chunk = this.next.get().map(|next| &**next);
         }
     }
@@ -298,14 +329,17 @@ impl Chunk {
     pub(crate) fn of(&self, shared: &Arc<Shared>) -> &Arc<Listener> {
         let mut chunk = self;
         loop {
-            for place in &chunk.places {
+            for (place, number) in chunk.places.iter().zip(1..) {
                 // Everybody fills from the front, so a proactor finds the listener that another thread has made for it.
                 let listener = place.get_or_init(|| Listener::new(shared));
+                if chunk.filled.load(Ordering::Relaxed) < number {
+                    chunk.filled.fetch_max(number, Ordering::Release);
+                }
                 if listener.proactor == shared.id {
                     return listener;
                 }
             }
-            chunk = chunk.next.get_or_init(Box::default);
+            chunk = chunk.next.get_or_init(|| Box::new(Chunk::new()));
         }
     }
 }

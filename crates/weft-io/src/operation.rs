@@ -37,6 +37,10 @@ pub(crate) mod sealed {
             Ok(())
         }
 
+        /// Gives up what was taken in `prepare`: the operation has ended, or comes back without having started. May be
+        /// called more often.
+        fn release(&mut self) {}
+
         /// What is to be done.
         fn body(&mut self) -> Body<'_>;
 

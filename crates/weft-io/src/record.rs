@@ -61,6 +61,7 @@ struct VTable {
     kind: Kind,
     type_id: fn() -> TypeId,
     prepare: unsafe fn(NonNull<Header>, Capabilities) -> Result<()>,
+    release: unsafe fn(NonNull<Header>),
     body: for<'a> unsafe fn(NonNull<Header>, PhantomData<&'a mut ()>) -> Body<'a>,
     finish: unsafe fn(NonNull<Header>, Result<i64>),
     drop: unsafe fn(NonNull<Header>),
@@ -81,6 +82,7 @@ impl<P: Params> Record<P> {
         kind: P::KIND,
         type_id: TypeId::of::<P>,
         prepare: Self::prepare,
+        release: Self::release,
         body: Self::body,
         finish: Self::finish,
         drop: Self::drop,
@@ -103,6 +105,15 @@ impl<P: Params> Record<P> {
         // SAFETY: the caller's promise.
         let params = unsafe { &mut (*record).params };
         params.prepare(capabilities)
+    }
+
+    /// # Safety
+    /// `header` is that of a record of this type, to which the caller has exclusive access.
+    unsafe fn release(header: NonNull<Header>) {
+        let record = header.cast::<Record<P>>().as_ptr();
+        // SAFETY: the caller's promise.
+        let params = unsafe { &mut (*record).params };
+        params.release();
     }
 
     /// # Safety
@@ -131,6 +142,7 @@ impl<P: Params> Record<P> {
         // SAFETY: the caller's promise: it came from a box of this type, and rule 4: it has one end.
         let mut record = unsafe { Box::from_raw(record) };
         let result = outcome.map(|value| record.params.output(value));
+        record.params.release();
         record.header.next.set(NONE);
         let callback = record.callback.take();
         callback.call(Done { operation: Operation::from_record(record), result });
@@ -148,6 +160,7 @@ impl<P: Params> Record<P> {
         // SAFETY: the caller's promise; rule 1: the parameters are this end's.
         let params = unsafe { &mut (*record).params };
         let result = outcome.map(|value| params.output(value));
+        params.release();
         // SAFETY: rule 1: and so is the result, until `finish` below.
         unsafe { (*record).result = Some(result) };
         // SAFETY: the caller's promise.
@@ -269,7 +282,9 @@ impl Erased {
         }
         let this = ManuallyDrop::new(self);
         // SAFETY: rule 2, just checked: a record of this type, which `this` gives up without dropping it.
-        Ok(unsafe { Box::from_raw(this.0.cast::<Record<P>>().as_ptr()) })
+        let mut record = unsafe { Box::from_raw(this.0.cast::<Record<P>>().as_ptr()) };
+        record.params.release();
+        Ok(record)
     }
 
     /// Whether it is of this type.
@@ -317,6 +332,13 @@ impl Erased {
         let prepare = self.header().table.prepare;
         // SAFETY: rule 2; exclusive access comes with `&mut self`.
         unsafe { prepare(self.0, capabilities) }
+    }
+
+    /// See [`Lower::release`](crate::operation::sealed::Lower::release).
+    pub(crate) fn release(&mut self) {
+        let release = self.header().table.release;
+        // SAFETY: rule 2; exclusive access comes with `&mut self`.
+        unsafe { release(self.0) }
     }
 
     /// What is to be done. Not to be asked while the kernel has the operation, unless only what the kernel does not

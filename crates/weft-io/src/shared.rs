@@ -12,7 +12,9 @@ use crate::proactor::Watching;
 use crate::table::{IndexList, Table};
 use std::collections::VecDeque;
 use std::sync::Arc;
-use weft_sync::atomic::{AtomicU32, AtomicU64, Mutex, Ordering, lock};
+#[cfg(not(loom))]
+use weft_sync::atomic::AtomicU32;
+use weft_sync::atomic::{AtomicU64, Mutex, Ordering, lock};
 use weft_sync::{Result, Status, bail, status};
 
 /// Something that only the poll thread can do.
@@ -54,11 +56,10 @@ pub(crate) struct Shared {
 
 impl Shared {
     pub(crate) fn new(operations: u32, messages: u32, waker: Waker, description: Description) -> Arc<Shared> {
-        static IDS: AtomicU32 = AtomicU32::new(1);
         let table = Table::new(operations);
         let count = table.count();
         Arc::new(Shared {
-            id: IDS.fetch_add(1, Ordering::Relaxed),
+            id: unique_id(),
             table,
             pending: IndexList::new(count),
             cancels: IndexList::new(count),
@@ -129,6 +130,17 @@ impl Shared {
         }
         self.ring(bell::COMMAND);
         Ok(())
+    }
+}
+
+fn unique_id() -> u32 {
+    cfg_select! {
+        // Nothing static under the model, and one proactor is enough for it.
+        loom => { 1 }
+        _ => {
+            static IDS: AtomicU32 = AtomicU32::new(1);
+            IDS.fetch_add(1, Ordering::Relaxed)
+        }
     }
 }
 

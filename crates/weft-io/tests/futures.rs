@@ -167,7 +167,7 @@ fn a_dropped_future_leaves_its_operation_to_the_proactor() {
         assert!(subject.poller.poll(Deadline::IMMEDIATE).is_err());
         assert_eq!(subject.poller.under_way(), 1);
         drop(wait);
-        assert_eq!(Arc::strong_count(&changed), 2, "the proactor still has it");
+        assert!(Arc::strong_count(&changed) > 1, "the proactor still has it");
         assert_eq!(subject.poller.poll(Deadline::IMMEDIATE).unwrap(), 1);
         assert_eq!((Arc::strong_count(&changed), subject.poller.under_way()), (1, 0), "{}", subject.name);
         // Before it has started.
@@ -189,7 +189,8 @@ fn a_dropped_future_leaves_its_operation_to_the_proactor() {
         }
         assert_eq!(Arc::strong_count(&parked), 3);
         drop(wait);
-        assert_eq!((Arc::strong_count(&parked), Arc::strong_count(&changed)), (2, 2));
+        assert_eq!(Arc::strong_count(&parked), 2);
+        assert!(Arc::strong_count(&changed) > 1, "the proactor still has it");
         assert_eq!(poll_dry(&mut subject.poller), 1);
         assert_eq!((Arc::strong_count(&changed), parked.wakes.load(Ordering::Relaxed)), (1, 0));
     });

@@ -1,14 +1,15 @@
 //! Waiting for a notification and signalling one, in their turn.
 
 use super::{Body, Kind};
+use crate::notification::Announcement;
 use crate::operation::{Params, sealed::Lower};
 use crate::{Capabilities, Notification};
 use std::sync::Arc;
 use weft_sync::Result;
 
 /// Ends once the notification has been signalled since `token` was taken; at once if it has. Never while its epoch is
-/// the token.
-#[derive(Clone, Debug)]
+/// the token. Observes the notification from its submission to its end, in a chain or a sequence too.
+#[derive(Debug)]
 pub struct NotificationWait {
     /// What is waited for.
     pub notification: Arc<Notification>,
@@ -16,17 +17,18 @@ pub struct NotificationWait {
     pub token: Option<u32>,
     /// The token of the submission under way.
     captured: u32,
+    announcement: Option<Announcement>,
 }
 
 impl NotificationWait {
     /// Waits for the next signal after its submission.
     pub fn new(notification: Arc<Notification>) -> NotificationWait {
-        NotificationWait { notification, token: None, captured: 0 }
+        NotificationWait { notification, token: None, captured: 0, announcement: None }
     }
 
     /// Waits until the epoch is no longer `token`.
     pub fn since(notification: Arc<Notification>, token: u32) -> NotificationWait {
-        NotificationWait { notification, token: Some(token), captured: token }
+        NotificationWait { notification, token: Some(token), captured: token, announcement: None }
     }
 
     pub(crate) fn captured(&self) -> u32 {
@@ -43,8 +45,14 @@ impl Lower for NotificationWait {
 
     fn prepare(&mut self, _capabilities: Capabilities) -> Result<()> {
         self.notification.check_waits()?;
-        self.captured = self.token.unwrap_or_else(|| self.notification.epoch());
+        let (announcement, epoch) = Notification::announce(&self.notification);
+        self.announcement = Some(announcement);
+        self.captured = self.token.unwrap_or(epoch);
         Ok(())
+    }
+
+    fn release(&mut self) {
+        self.announcement = None;
     }
 
     fn body(&mut self) -> Body<'_> {

@@ -163,6 +163,11 @@ impl Lower for Sequence {
         Ok(())
     }
 
+    fn release(&mut self) {
+        // Steps that were not reached too.
+        self.steps.iter_mut().filter_map(|step| step.operation.as_mut()).for_each(Erased::release);
+    }
+
     fn body(&mut self) -> Body<'_> {
         Body::Sequence(self)
     }

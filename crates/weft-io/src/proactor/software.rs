@@ -54,12 +54,11 @@ impl Core {
         let listener = notification.listener(shared);
         lock(&listener.waiters).push(Waiter { slot, token });
         notification.listen_outside(shared);
-        // Rule 3 of `notification.rs`: announced, then looked.
-        if notification.announce() == token {
+        // Rule 3 of `notification.rs`: first the listener is there, then it looks.
+        if notification.look() == token {
             return false;
         }
         Core::leave(listener, slot);
-        notification.retire();
         true
     }
 
@@ -72,7 +71,6 @@ impl Core {
         let Some(operation) = &mut self.entry(slot).operation else { return };
         if let Body::NotificationWait(wait) = operation.body() {
             Core::leave(wait.notification.listener(&shared), slot);
-            wait.notification.retire();
             self.withdraw(slot);
         }
     }
@@ -109,12 +107,10 @@ impl Core {
         }
     }
 
-    /// How this waiter ends, if it does; then it is not an observer any more.
+    /// How this waiter ends, if it does.
     fn verdict(&mut self, waiter: Waiter) -> Option<Result<i64>> {
         let Some(operation) = &mut self.entry(waiter.slot).operation else { return Some(Ok(0)) };
         let Body::NotificationWait(wait) = operation.body() else { return Some(Ok(0)) };
-        let verdict = wait.notification.verdict(waiter.token)?;
-        wait.notification.retire();
-        Some(verdict.map(|()| 0))
+        Some(wait.notification.verdict(waiter.token)?.map(|()| 0))
     }
 }

@@ -1,0 +1,135 @@
+//! What an operation costs the heap once it exists: nothing.
+
+#![allow(unsafe_code, reason = "counts allocations by standing in for the allocator")]
+
+mod support;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::sync_channel;
+use support::{Subject, every, real};
+use weft_io::ops::{
+    EventWait, Message, Nop, NotificationWait, SemaphoreSignal, SemaphoreWait, Sequence, Step, Timer,
+};
+use weft_io::{Event, Notification, Operation, Params, WAKE_ALL};
+use weft_sync::{Deadline, Point, Semaphore};
+
+struct Counting;
+
+static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
+
+// SAFETY: hands every call on unchanged; counting allocates nothing.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: the caller's promises.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, address: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promises.
+        unsafe { System.dealloc(address, layout) }
+    }
+
+    unsafe fn realloc(&self, address: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: the caller's promises.
+        unsafe { System.realloc(address, layout, size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// Submits the same operation again and again, each time after it has come back, and counts what 500 times allocated; the
+/// least of several counts, for threads of the test's harness allocate too. `before` changes it for its next turn; `after` makes it end.
+fn allocations<P: Params>(
+    subject: &mut Subject,
+    operation: P,
+    mut before: impl FnMut(&mut P),
+    mut after: impl FnMut(),
+) -> u64 {
+    let handle = subject.poller.handle().clone();
+    let (back, came) = sync_channel(1);
+    let mut operation = Operation::new(operation);
+    let (mut least, mut counted) = (u64::MAX, 0);
+    for round in 0..5_000 {
+        if round % 500 == 0 {
+            let now = ALLOCATIONS.load(Ordering::Relaxed);
+            // The first round is where spares are made.
+            if round > 500 {
+                least = least.min(now - counted);
+            }
+            if least == 0 {
+                break;
+            }
+            counted = now;
+        }
+        before(&mut operation);
+        let back = back.clone();
+        let ready = operation.on_done(move |done| {
+            done.result.expect("it ends well");
+            back.send(done.operation).expect("somebody waits for it");
+        });
+        handle.submit(ready).expect("there is room");
+        after();
+        operation = loop {
+            match came.try_recv() {
+                Ok(operation) => break operation,
+                Err(_) => {
+                    subject.poller.poll(Deadline::NEVER).expect("it ends");
+                }
+            }
+        };
+    }
+    least
+}
+
+fn software(subject: &mut Subject) {
+    let name = subject.name;
+    let expect_none = |kind: &str, count: u64| assert_eq!(count, 0, "{kind} on {name}");
+    expect_none("nop", allocations(subject, Nop, |_| (), || ()));
+    let timer = Timer { deadline: Deadline::IMMEDIATE };
+    expect_none("timer", allocations(subject, timer, |_| (), || ()));
+
+    let changed = Arc::new(Notification::new());
+    let wait = NotificationWait::new(Arc::clone(&changed));
+    let count = allocations(subject, wait, |_| (), || assert!(changed.signal(WAKE_ALL)));
+    expect_none("notification", count);
+
+    let timeline = Arc::new(Semaphore::new(0));
+    let wait = SemaphoreWait::all([Point { semaphore: Arc::clone(&timeline), value: 0 }]);
+    let (mut wanted, mut reached) = (0, 0);
+    let next = |wait: &mut SemaphoreWait| {
+        wanted += 1;
+        wait.points[0].value = wanted;
+    };
+    let count = allocations(subject, wait, next, || {
+        reached += 1;
+        timeline.signal(reached).unwrap();
+    });
+    expect_none("semaphore wait", count);
+
+    let ahead = Arc::new(Semaphore::new(0));
+    let signal = SemaphoreSignal::new([Point { semaphore: ahead, value: 0 }]);
+    let count = allocations(subject, signal, |signal| signal.points[0].value += 1, || ());
+    expect_none("semaphore signal", count);
+
+    let message = Message { target: subject.poller.handle().clone(), payload: 1 };
+    expect_none("message", allocations(subject, message, |_| (), || ()));
+
+    let sequence = Sequence::new(vec![Step::new(Nop), Step::new(timer), Step::new(Nop)]);
+    expect_none("sequence", allocations(subject, sequence, |_| (), || ()));
+}
+
+/// [async-backends 28] One test: the count is of the whole process.
+#[test]
+fn submitting_and_ending_allocates_nothing() {
+    every(|mut subject| software(&mut subject));
+    real(|mut subject| {
+        let event = Event::new().unwrap();
+        let wait = EventWait { event: event.clone() };
+        assert_eq!(allocations(&mut subject, wait, |_| (), || event.set()), 0, "{}", subject.name);
+    });
+}

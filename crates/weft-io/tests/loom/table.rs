@@ -1,0 +1,133 @@
+//! Slots: a cancel reaches the use that it names or none, and a slot is free once.
+
+use super::model;
+use loom::thread;
+use std::sync::Arc;
+use weft_io::model::{IndexList, Kept, Key, NONE, Table};
+
+struct World {
+    table: Table,
+    cancels: IndexList,
+}
+
+impl World {
+    fn new(slots: u32) -> Arc<World> {
+        Arc::new(World { table: Table::new(slots), cancels: IndexList::new(slots) })
+    }
+
+    fn cancel(&self, key: Key) {
+        if self.table.cancel(key) {
+            self.cancels.push(key.index).unwrap();
+        }
+    }
+
+    /// The poll thread looks at the cancels; how many found their operation.
+    fn look(&self) -> u32 {
+        let mut found = 0;
+        let mut slot = self.cancels.drain();
+        while slot != NONE {
+            let after = self.cancels.after(slot);
+            found += u32::from(self.table.see_cancel(slot));
+            slot = after;
+        }
+        found
+    }
+
+    /// Takes every slot; panics if one is free twice, or none any more.
+    fn assert_all_free(&self) {
+        let mut keys: Vec<u32> = std::iter::from_fn(|| self.table.acquire()).map(|key| key.index).collect();
+        keys.sort_unstable();
+        let all: Vec<u32> = (0..self.table.count()).collect();
+        assert_eq!(keys, all);
+    }
+}
+
+/// A cancel against the end of its operation, while somebody takes the slot again.
+/// [async 96] [async-backends 76]
+#[test]
+fn a_cancel_reaches_its_own_use_or_none() {
+    model(|| {
+        let world = World::new(1);
+        let key = world.table.acquire().unwrap();
+        let canceller = {
+            let world = Arc::clone(&world);
+            thread::spawn(move || world.cancel(key))
+        };
+        let submitter = {
+            let world = Arc::clone(&world);
+            thread::spawn(move || world.table.acquire())
+        };
+        world.look();
+        world.table.release(key.index);
+        world.look();
+        let next = submitter.join().unwrap();
+        canceller.join().unwrap();
+        assert_eq!(world.look(), 0, "the first use is over, and the second was not cancelled");
+        if let Some(next) = next {
+            assert!(next != key && !world.table.is_cancelled(next.index));
+            world.table.release(next.index);
+        }
+        world.assert_all_free();
+    });
+}
+
+/// Two threads cancel the same use: it is told once, and the slot is free once.
+/// [async 81] [async-backends 67]
+#[test]
+fn two_cancels_are_one() {
+    model(|| {
+        let world = World::new(1);
+        let key = world.table.acquire().unwrap();
+        let cancellers = [0, 1].map(|_| {
+            let world = Arc::clone(&world);
+            thread::spawn(move || world.cancel(key))
+        });
+        let mut told = world.look();
+        cancellers.into_iter().for_each(|canceller| canceller.join().unwrap());
+        told += world.look();
+        assert_eq!(told, 1);
+        world.table.release(key.index);
+        assert_eq!(world.look(), 0);
+        world.assert_all_free();
+    });
+}
+
+/// The poll thread cancels a use by itself while somebody else does.
+#[test]
+fn a_cancel_of_the_poll_thread_meets_another() {
+    model(|| {
+        let world = World::new(1);
+        let key = world.table.acquire().unwrap();
+        let canceller = {
+            let world = Arc::clone(&world);
+            thread::spawn(move || world.cancel(key))
+        };
+        world.table.cancel_here(key.index);
+        assert!(world.table.is_cancelled(key.index));
+        world.look();
+        world.table.release(key.index);
+        canceller.join().unwrap();
+        world.look();
+        world.assert_all_free();
+    });
+}
+
+/// Slots that are freed together, while two threads take some: none is had twice, none is lost.
+#[test]
+fn slots_freed_together_are_had_once() {
+    model(|| {
+        let world = World::new(3);
+        let keys: [Key; 3] = std::array::from_fn(|_| world.table.acquire().unwrap());
+        let takers = [0, 1].map(|_| {
+            let world = Arc::clone(&world);
+            thread::spawn(move || world.table.acquire().map(|key| key.index))
+        });
+        let mut kept = Kept::default();
+        keys.iter().for_each(|key| world.table.release_to(&mut kept, key.index));
+        world.table.free_kept(&mut kept);
+        let mut taken: Vec<u32> = takers.into_iter().filter_map(|taker| taker.join().unwrap()).collect();
+        taken.extend(std::iter::from_fn(|| world.table.acquire()).map(|key| key.index));
+        taken.sort_unstable();
+        assert_eq!(taken, [0, 1, 2]);
+    });
+}
