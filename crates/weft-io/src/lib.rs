@@ -31,6 +31,7 @@
 //! | submit, cancel, wake      | `handle.rs`, `operation.rs`                                     |
 //! | know the kinds            | `ops`, one family a file                                        |
 //! | await                     | `future.rs`                                                     |
+//! | have a thread poll        | `runner.rs`, several of them `pool.rs`                          |
 //! | follow the poll loop      | `proactor/poll.rs`; chains `proactor/core.rs`                   |
 //! | add a backend             | `backend/mod.rs`, then a line in `backend/open.rs`              |
 //! | watch a handle            | `proactor/watch.rs`; for instance `fence.rs`, `event_source.rs` |
@@ -63,8 +64,12 @@ mod listener;
 mod notification;
 mod operation;
 pub mod ops;
+#[cfg(not(loom))]
+mod pool;
 mod proactor;
 mod record;
+#[cfg(not(loom))]
+mod runner;
 mod shared;
 #[cfg(all(target_os = "linux", not(loom)))]
 mod shared_memory;
@@ -88,7 +93,11 @@ pub use future::Running;
 pub use handle::{Batch, Handle, RefusedAll, RefusedBatch};
 pub use notification::{Notification, Observation, WAKE_ALL};
 pub use operation::{Done, Operation, Params, Refused, Ticket};
+#[cfg(not(loom))]
+pub use pool::{ANY_NODE, Node, ProactorPool, ProactorPoolOptions};
 pub use proactor::{Poller, Proactor, Progress, ProgressId, Progressed};
+#[cfg(not(loom))]
+pub use runner::{Runner, RunnerOptions};
 #[cfg(all(target_os = "linux", not(loom)))]
 pub use shared_memory::{SharedMemory, SharedWord};
 #[cfg(all(target_os = "linux", not(loom)))]
