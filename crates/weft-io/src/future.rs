@@ -73,7 +73,7 @@ impl Handle {
                 let awaited = erased.awaited().expect("of this type, and just accepted");
                 shared.table.put(key.index, erased);
                 if shared.pending.push(key.index).is_ok() {
-                    shared.ring(bell::PENDING);
+                    shared.ring_after(bell::PENDING);
                 } else {
                     let erased =
                         shared.table.take(key.index).expect("put by this thread, and shown to nobody");
@@ -141,7 +141,8 @@ impl Poller {
     /// An error is that of a poll, which did not get through to the system; the future is dropped then.
     pub fn block_on<F: Future>(&mut self, future: F) -> Result<F::Output> {
         let mut future = pin!(future);
-        let alarm = Arc::new(Alarm { is_set: AtomicBool::new(true), handle: self.handle().clone() });
+        let alarm =
+            Arc::new(Alarm { is_set: AtomicBool::new(true), handle: self.handle().clone(), thread: here() });
         let waker = Waker::from(Arc::clone(&alarm));
         let mut context = Context::from_waker(&waker);
         loop {
@@ -160,6 +161,14 @@ impl Poller {
 struct Alarm {
     is_set: AtomicBool,
     handle: Handle,
+    /// The poll thread.
+    thread: usize,
+}
+
+/// A number of the calling thread: no other has it for as long as this one runs.
+fn here() -> usize {
+    thread_local!(static PLACE: u8 = const { 0 });
+    PLACE.with(|place| std::ptr::from_ref(place).addr())
 }
 
 impl Wake for Alarm {
@@ -168,6 +177,10 @@ impl Wake for Alarm {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
+        // The poll thread itself, which is the one that takes the alarm back, need not say twice what it has seen.
+        if self.thread == here() && self.is_set.load(Ordering::Relaxed) {
+            return;
+        }
         // The first one ends the poll; the others find that done.
         if !self.is_set.swap(true, Ordering::AcqRel) {
             self.handle.wake();

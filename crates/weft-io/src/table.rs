@@ -121,10 +121,13 @@ impl Table {
         self.slots[index as usize].record.store(operation.into_raw(), Ordering::Release);
     }
 
-    /// The operation that was put, once.
+    /// The operation that was put, once. Only one thread has the slot at a time: whoever acquired it until it is shown,
+    /// then the poll thread. So no read-modify-write is needed.
     #[inline]
     pub fn take(&self, index: u32) -> Option<Erased> {
-        let record = self.slots[index as usize].record.swap(ptr::null_mut(), Ordering::Acquire);
+        let place = &self.slots[index as usize].record;
+        let record = place.load(Ordering::Acquire);
+        place.store(ptr::null_mut(), Ordering::Relaxed);
         Erased::from_raw(record)
     }
 

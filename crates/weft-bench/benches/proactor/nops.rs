@@ -3,10 +3,10 @@
 use crate::floor::Bare;
 use crate::peers;
 use crate::subject::{poll_until, poller};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant};
 use weft_bench::{Subject, Table, measure_busy};
-use weft_io::{Done, Operation, Poller, ops::Nop};
+use weft_io::{Done, Handle, Operation, Poller, ops::Nop};
 
 /// What an operation may cost beside the kernel's share.
 const OVERHEAD_NS: f64 = 60.0;
@@ -47,25 +47,35 @@ fn one_by_one(poller: &mut Poller) {
 
 /// Every callback submits its own operation again.
 fn again(poller: &mut Poller) {
-    fn submit(handle: &weft_io::Handle, operation: Operation<Nop>) {
+    thread_local!(static LEFT: Cell<usize> = const { Cell::new(0) });
+    fn submit(handle: Handle, operation: Operation<Nop>) {
         let again = handle.clone();
-        let operation = operation.on_done(move |done: Done<Nop>| {
-            done.result.expect("it does nothing");
-            let is_first = LEFT.with(|left| left.replace(left.get().saturating_sub(1)) > 0);
-            if is_first {
-                submit(&again, done.operation)
-            } else {
-                POOL.with_borrow_mut(|pool| pool.push(done.operation))
-            }
-        });
-        handle.submit(operation).expect("there is room");
+        handle.submit(operation.on_done(move |done| come_again(again, done))).expect("there is room");
     }
-    thread_local!(static LEFT: std::cell::Cell<usize> = const { std::cell::Cell::new(0) });
+    fn come_again(handle: Handle, done: Done<Nop>) {
+        match LEFT.get() {
+            0 => come_back(done),
+            left => {
+                LEFT.set(left - 1);
+                submit(handle, done.operation);
+            }
+        }
+    }
     let operations = POOL.with_borrow_mut(std::mem::take);
     let count = operations.len();
     LEFT.set(count * (TURNS - 1));
-    operations.into_iter().for_each(|operation| submit(poller.handle(), operation));
+    operations.into_iter().for_each(|operation| submit(poller.handle().clone(), operation));
     poll_until(poller, count * TURNS);
+}
+
+/// As many futures as are in the pool, awaited together.
+fn as_futures(poller: &mut Poller) {
+    let handle = poller.handle().clone();
+    let futures =
+        POOL.with_borrow_mut(|pool| pool.drain(..).map(|operation| handle.run(operation)).collect());
+    for done in poller.block_on(peers::all(futures)).expect("the kernel polls") {
+        come_back(done);
+    }
 }
 
 /// How often each operation goes round in [`again`].
@@ -78,7 +88,7 @@ fn group(table: &Table, count: usize) {
         pool.extend((0..count).map(|_| Operation::new(Nop)));
     });
     let mut bare = Bare::new(256);
-    let (mut batch, mut single, mut circle) = (poller(), poller(), poller());
+    let (mut batch, mut single, mut circle, mut future) = (poller(), poller(), poller(), poller());
     let (compio, tokio) = (peers::compio(), peers::tokio_uring());
     let per_call = count as u64;
     let figures = measure_busy(vec![
@@ -86,6 +96,7 @@ fn group(table: &Table, count: usize) {
         Subject::new("weft, one batch, callbacks", || as_batch(&mut batch)).per_call(per_call),
         Subject::new("weft, submitted one by one", || one_by_one(&mut single)).per_call(per_call),
         Subject::new("weft, callbacks submit again", || again(&mut circle)).per_call(per_call * TURNS as u64),
+        Subject::new("weft, futures", || as_futures(&mut future)).per_call(per_call),
         Subject::new("compio, futures", || peers::compio_nops(&compio, count)).per_call(per_call),
         Subject::new("tokio-uring, futures", || peers::tokio_nops(&tokio, count)).per_call(per_call),
     ]);

@@ -111,6 +111,12 @@ impl Backend {
         each!(self, backend => backend.is_due())
     }
 
+    /// Whether an exchange that waits would come back at once: what it hands over ends without waiting for anything.
+    #[inline]
+    pub(crate) fn is_brief(&self) -> bool {
+        each!(self, backend => backend.is_brief())
+    }
+
     /// `Some`: waits until that deadline.
     pub(crate) fn exchange(&mut self, wait: Option<Deadline>) -> Result<()> {
         each!(self, backend => backend.exchange(wait))

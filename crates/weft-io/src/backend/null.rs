@@ -62,6 +62,11 @@ impl Null {
         false
     }
 
+    #[inline]
+    pub(crate) fn is_brief(&self) -> bool {
+        false
+    }
+
     pub(crate) fn exchange(&mut self, wait: Option<Deadline>) -> Result<()> {
         let Some(deadline) = wait else { return Ok(()) };
         if self.is_idle() {

@@ -162,14 +162,16 @@ impl Core {
         if wait.is_none() && !self.backend.is_due() {
             return Ok(());
         }
-        if wait.is_some() && !self.shared().doorbell.sleep() {
+        // Whoever comes back at once needs no wake.
+        let is_announced = wait.is_some() && !self.backend.is_brief();
+        if is_announced && !self.shared().doorbell.sleep() {
             // Somebody rang meanwhile: take that in, and come again.
             self.look();
             return Ok(());
         }
         let outcome = self.backend.exchange(wait);
         // Also takes the announcement back.
-        if wait.is_some() {
+        if is_announced {
             let bits = self.shared().doorbell.answer();
             self.take_in(bits);
         }

@@ -144,6 +144,11 @@ impl Uring {
         self.ring.is_due() || !self.own.is_empty() || !self.missed.is_empty()
     }
 
+    #[inline]
+    pub(crate) fn is_brief(&self) -> bool {
+        self.ring.is_brief()
+    }
+
     pub(crate) fn exchange(&mut self, wait: Option<Deadline>) -> Result<()> {
         while let Some(of) = self.missed.pop() {
             // Rule 4. It may have ended meanwhile.

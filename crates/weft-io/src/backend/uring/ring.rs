@@ -177,6 +177,12 @@ impl Ring {
         !completions.is_empty() || self.needs_call()
     }
 
+    /// Whether the next call comes back at once, also one that waits.
+    #[inline]
+    pub(super) fn is_brief(&self) -> bool {
+        self.instant > 0
+    }
+
     /// Whether the kernel has to be asked: it has not taken everything, or holds completions back.
     #[inline]
     fn needs_call(&self) -> bool {
