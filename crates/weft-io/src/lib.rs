@@ -68,6 +68,8 @@ pub mod ops;
 mod pool;
 mod proactor;
 mod record;
+#[cfg(target_os = "linux")]
+mod relay;
 #[cfg(not(loom))]
 mod runner;
 mod shared;
@@ -96,6 +98,8 @@ pub use operation::{Done, Operation, Params, Refused, Ticket};
 #[cfg(not(loom))]
 pub use pool::{ANY_NODE, Node, ProactorPool, ProactorPoolOptions};
 pub use proactor::{Poller, Proactor, Progress, ProgressId, Progressed};
+#[cfg(target_os = "linux")]
+pub use relay::{RefusedRelay, Relay, RelayPlan, RelaySink, RelaySource, RelayState};
 #[cfg(not(loom))]
 pub use runner::{Runner, RunnerOptions};
 #[cfg(all(target_os = "linux", not(loom)))]

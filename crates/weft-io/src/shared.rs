@@ -51,6 +51,8 @@ pub(crate) struct Shared {
     pub(crate) commands: Mutex<Option<Vec<Command>>>,
     #[allow(dead_code, reason = "for relays, event sources and fences")]
     watches: AtomicU64,
+    #[cfg(target_os = "linux")]
+    pub(crate) relays: crate::relay::Hub,
     pub(crate) description: Description,
 }
 
@@ -70,6 +72,8 @@ impl Shared {
             mailbox: Mailbox::new(messages),
             commands: Mutex::new(Some(Vec::new())),
             watches: AtomicU64::new(1),
+            #[cfg(target_os = "linux")]
+            relays: crate::relay::Hub::new(),
             description,
         })
     }

@@ -222,6 +222,8 @@ impl Core {
         }
         shared.mailbox.close();
         #[cfg(target_os = "linux")]
+        shared.relays.close();
+        #[cfg(target_os = "linux")]
         self.end_watches();
         self.continue_chain();
         for slot in 0..shared.table.count() {
