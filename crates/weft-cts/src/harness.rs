@@ -92,6 +92,7 @@ macro_rules! every_io_family {
             notification: weft_cts::io::notification::NOTIFICATION, for_each_io_notification_case;
             poll: weft_cts::io::poll::POLL, for_each_io_poll_case;
             race: weft_cts::io::race::RACE, for_each_io_race_case;
+            random: weft_cts::io::random::RANDOM, for_each_io_random_case;
             semaphore: weft_cts::io::semaphore::SEMAPHORE, for_each_io_semaphore_case;
             sequence: weft_cts::io::sequence::SEQUENCE, for_each_io_sequence_case;
             shutdown: weft_cts::io::shutdown::SHUTDOWN, for_each_io_shutdown_case;

@@ -31,7 +31,7 @@ crate::cases! { $ CANCELLATION for_each_io_cancellation_case of IoSubject {
 } }
 
 /// One operation of every kind that waits; nothing ever ends them. The caller keeps what it gets.
-pub(super) fn submit_waiting(subject: &IoSubject, handle: &Handle, log: &Log) -> Vec<Ticket> {
+pub fn submit_waiting(subject: &IoSubject, handle: &Handle, log: &Log) -> Vec<Ticket> {
     let point = point(&timeline(), 1);
     let steps = || vec![Step::new(timer(Deadline::NEVER)), Step::new(Nop)];
     let asking = Sequence::with_advance(steps(), |_, _| Ok(()));

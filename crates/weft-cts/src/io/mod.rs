@@ -11,6 +11,7 @@ pub mod message;
 pub mod notification;
 pub mod poll;
 pub mod race;
+pub mod random;
 pub mod semaphore;
 pub mod sequence;
 pub mod shutdown;

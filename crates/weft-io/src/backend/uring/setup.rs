@@ -7,9 +7,9 @@
 //!    says that it does not know a flag. Any other refusal is one of the environment and ends the ladder.
 //! 2. A ring starts disabled where the kernel knows that. Whoever enables it is its owner, so a proactor may be made on
 //!    one thread and polled on another.
-//! 3. Filters may allow to make a ring and forbid to enter it, and an old kernel may answer a read of an eventfd that is
-//!    not set with an error instead of waiting. Both are found out on a second ring, on the spot, while there is still
-//!    another backend to choose.
+//! 3. Filters may allow to make a ring and forbid to enter it, or to register anything, and so to enable it; and an old
+//!    kernel may answer a read of an eventfd that is not set with an error instead of waiting. All of that is found out
+//!    on a second ring, on the spot, while there is still another rung or backend to choose.
 //! 4. Every refusal is `UNAVAILABLE`, with the number of the system.
 
 use crate::config::Config;
@@ -87,27 +87,34 @@ pub(super) fn ring(config: &Config) -> Result<(IoUring, &'static Rung)> {
     if config.ring_rung >= RUNGS.len() {
         bail!(InvalidArgument, "rung {} of a ladder of {}", config.ring_rung, RUNGS.len());
     }
+    let mut why = refusal(Errno::INVAL, "io_uring_setup, with no flags");
     for rung in &RUNGS[config.ring_rung..] {
-        let attempt =
-            build(rung, entries, true).and_then(|ring| build(rung, 4, false).map(|trial| (ring, trial)));
-        match attempt {
-            Ok((ring, mut trial)) => {
-                require(&ring)?;
-                try_out(&mut trial)?;
-                return Ok((ring, rung));
-            }
-            Err(Errno::INVAL) => {}
+        let attempt = build(rung, entries).and_then(|ring| build(rung, 4).map(|trial| (ring, trial)));
+        let (ring, mut trial) = match attempt {
+            Ok(both) => both,
+            Err(Errno::INVAL) => continue,
             Err(errno) => return Err(refusal(errno, "io_uring_setup")),
+        };
+        require(&ring)?;
+        if rung.is_single
+            && let Err(error) = trial.submitter().register_enable_rings()
+        {
+            // The rungs without a single owner need no registration.
+            why = refusal(number(&error), "enabling a ring by io_uring_register");
+            continue;
         }
+        try_out(&mut trial)?;
+        return Ok((ring, rung));
     }
-    Err(refusal(Errno::INVAL, "io_uring_setup, with no flags"))
+    Err(why)
 }
 
-fn build(rung: &Rung, entries: u32, is_disabled: bool) -> std::result::Result<IoUring, Errno> {
+/// A ring that is disabled if it will have a single owner.
+fn build(rung: &Rung, entries: u32) -> std::result::Result<IoUring, Errno> {
     let mut builder = IoUring::builder();
     builder.setup_clamp().setup_cqsize(entries.saturating_mul(4));
     (rung.apply)(&mut builder);
-    if is_disabled && rung.is_single {
+    if rung.is_single {
         builder.setup_r_disabled();
     }
     builder.build(entries).map_err(|error| number(&error))
@@ -130,7 +137,7 @@ fn require(ring: &IoUring) -> Result<()> {
 
 /// Rule 3: something that does nothing, and a read that has to wait.
 fn try_out(ring: &mut IoUring) -> Result<()> {
-    let event = new_eventfd()?;
+    let event = new_eventfd().map_err(|why| Status::new(Code::Unavailable, why.message().to_string()))?;
     let word = Box::leak(Box::new(0_u64));
     super::ring::push_trial(ring, &opcode::Nop::new().build().user_data(1));
     enter(ring, 1)?;
