@@ -4,6 +4,7 @@
 #![cfg(loom)]
 
 mod bell;
+mod handoff;
 mod proactor;
 mod table;
 mod tracker;

@@ -1,0 +1,127 @@
+//! An operation ends while its future looks, looks with another waker, or goes.
+
+use super::model;
+use loom::thread;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Wake, Waker};
+use weft_io::model::{Finished, Handoff};
+
+/// Not part of the model: counts.
+#[derive(Default)]
+struct Wakes(AtomicUsize);
+
+impl Wake for Wakes {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// What an operation is to its ends: a cell that the checker watches.
+struct Shared {
+    handoff: Handoff,
+    operation: loom::cell::UnsafeCell<u32>,
+}
+
+fn shared() -> Arc<Shared> {
+    let shared = Shared { handoff: Handoff::new(), operation: loom::cell::UnsafeCell::new(0) };
+    shared.handoff.begin();
+    Arc::new(shared)
+}
+
+impl Shared {
+    /// The end of the proactor. Whether it was alone.
+    #[allow(unsafe_code, reason = "the end that ends the operation, once")]
+    fn finish(&self) -> bool {
+        assert!(self.handoff.is_awaited());
+        // SAFETY: the model checks just that: nobody else touches the operation before `finish`.
+        self.operation.with_mut(|place| unsafe { *place = 7 });
+        // SAFETY: the only call.
+        match unsafe { self.handoff.finish() } {
+            Finished::Handed(waker) => {
+                if let Some(waker) = waker {
+                    waker.wake();
+                }
+                false
+            }
+            Finished::Alone => {
+                self.own();
+                true
+            }
+        }
+    }
+
+    /// The future looks. Whether it has the operation.
+    #[allow(unsafe_code, reason = "the future's end, on one thread")]
+    fn look(&self, waker: &Waker) -> bool {
+        // SAFETY: one thread, before `leave`.
+        let is_done = unsafe { self.handoff.park(waker) };
+        if is_done {
+            self.own();
+        }
+        is_done
+    }
+
+    /// The future goes. Whether the operation is the other end's.
+    #[allow(unsafe_code, reason = "the future's end, on one thread")]
+    fn leave(&self) -> bool {
+        // SAFETY: the last call.
+        let is_left = unsafe { self.handoff.leave() };
+        if !is_left {
+            self.own();
+        }
+        is_left
+    }
+
+    /// Whoever owns the operation in the end may do with it as it likes.
+    #[allow(unsafe_code, reason = "the checker sees whether it is exclusive")]
+    fn own(&self) {
+        // SAFETY: the model checks just that.
+        self.operation.with_mut(|place| unsafe {
+            assert_eq!(*place, 7, "it has ended");
+            *place = 8;
+        });
+    }
+}
+
+fn finish_elsewhere(shared: &Arc<Shared>) -> thread::JoinHandle<bool> {
+    let shared = Arc::clone(shared);
+    thread::spawn(move || shared.finish())
+}
+
+/// A future that was not done is woken, by the waker of its last look: it may always wait for that.
+#[test]
+fn the_last_waker_is_woken() {
+    for looks in 1..=3 {
+        model(move || {
+            let shared = shared();
+            let other = finish_elsewhere(&shared);
+            let wakes: Vec<Arc<Wakes>> = (0..looks).map(|_| Arc::default()).collect();
+            let is_done = wakes.iter().any(|wake| shared.look(&Waker::from(Arc::clone(wake))));
+            assert!(!other.join().unwrap(), "the future is there");
+            if !is_done {
+                let last = wakes.last().unwrap();
+                assert!(last.0.load(Ordering::Relaxed) > 0, "it waits for ever");
+                assert!(shared.look(Waker::noop()));
+            }
+        });
+    }
+}
+
+/// Either end may be last; exactly one owns the operation then, and no waker is kept by a future that is gone.
+#[test]
+fn one_end_owns_the_operation() {
+    for looks in 0..=2 {
+        model(move || {
+            let shared = shared();
+            let other = finish_elsewhere(&shared);
+            let wake = Arc::new(Wakes::default());
+            let is_done = (0..looks).any(|_| shared.look(&Waker::from(Arc::clone(&wake))));
+            let is_left = !is_done && shared.leave();
+            let is_alone = other.join().unwrap();
+            assert_eq!(is_alone, is_left);
+            let waker_count = Arc::strong_count(&wake);
+            assert!(waker_count == 1 || is_done && waker_count == 2, "{waker_count}");
+        });
+    }
+}
