@@ -77,6 +77,8 @@ mod shared;
 mod shared_memory;
 #[cfg(all(target_os = "linux", not(loom)))]
 mod shared_notification;
+#[cfg(all(target_os = "linux", not(loom)))]
+mod signal;
 mod table;
 
 pub use backend::open::{BACKEND_VARIABLE, open, open_any, open_null};
@@ -106,6 +108,8 @@ pub use runner::{Runner, RunnerOptions};
 pub use shared_memory::{SharedMemory, SharedWord};
 #[cfg(all(target_os = "linux", not(loom)))]
 pub use shared_notification::SharedEnds;
+#[cfg(all(target_os = "linux", not(loom)))]
+pub use signal::{Signal, SignalSubscription, block_default_signals, ignore_broken_pipe};
 
 /// The parts whose protocols the models of `tests/loom` explore, under the model checker's own primitives.
 #[cfg(loom)]

@@ -28,7 +28,8 @@ impl RelaySink {
 
     /// Writes eight bytes to a handle, which must not block: an eventfd takes them as a number, and several add up. A
     /// handle that is full has been signalled already. One without readers faults the relay; in a program that has not
-    /// left broken pipes ignored, as Rust programs have, see `ignore_broken_pipe`.
+    /// left broken pipes ignored, as Rust programs have, see
+    /// [`ignore_broken_pipe`](crate::ignore_broken_pipe).
     pub fn handle(handle: impl AsFd + Send + Sync + 'static, value: u64) -> RelaySink {
         RelaySink(To::Handle(Box::new(handle), value))
     }
