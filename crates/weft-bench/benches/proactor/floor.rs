@@ -87,6 +87,12 @@ impl Bare {
         self.wait(2)
     }
 
+    /// A wait for the handle to be readable.
+    pub fn poll(&mut self, fd: BorrowedFd<'_>) {
+        const READABLE: u32 = 1;
+        self.push(opcode::PollAdd::new(types::Fd(fd.as_raw_fd()), READABLE).build().user_data(1));
+    }
+
     /// Timers of the kernel that end at such times from now on.
     pub fn begin_timers(&mut self, times: &[types::Timespec]) {
         for (index, time) in times.iter().enumerate() {

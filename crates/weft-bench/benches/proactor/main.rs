@@ -10,6 +10,7 @@
 //! | `timers.rs`    | thousands of timers                                                        |
 //! | `events.rs`    | signals, on this thread and from another                                    |
 //! | `sequences.rs` | one operation after the other                                               |
+//! | `sources.rs`   | one that speaks among many that do not                                      |
 //! | `threads.rs`   | what other threads ask of a poll thread                                      |
 //! | `idle.rs`      | polls that find nothing, cancels                                            |
 //! | `floor.rs`     | the bare ring                                                              |
@@ -27,6 +28,8 @@ mod nops;
 mod peers;
 #[cfg(target_os = "linux")]
 mod sequences;
+#[cfg(target_os = "linux")]
+mod sources;
 #[cfg(target_os = "linux")]
 mod threads;
 #[cfg(target_os = "linux")]
@@ -71,11 +74,12 @@ fn main() {
     let asked: Vec<String> = std::env::args().skip(1).filter(|part| !part.starts_with('-')).collect();
     let wanted = |name: &str| asked.is_empty() || asked.iter().any(|part| name.contains(part.as_str()));
     type Group = (&'static str, fn(&weft_bench::Table));
-    let groups: [Group; 6] = [
+    let groups: [Group; 7] = [
         ("nops", nops::run),
         ("timers", timers::run),
         ("events", events::run),
         ("sequences", sequences::run),
+        ("sources", sources::run),
         ("threads", threads::run),
         ("idle", idle::run),
     ];
