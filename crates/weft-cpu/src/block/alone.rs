@@ -38,11 +38,11 @@ pub(crate) unsafe fn run_alone<W: Watcher>(
     stop: &AtomicBool,
     watcher: &mut W,
 ) -> Result<bool> {
-    let mut checked = (u16::MAX, 0);
     let mut region = 0;
     for (index, block) in blocks.blocks.iter().enumerate() {
         operands.load_block(blocks, index);
-        checked.0 = u16::MAX;
+        // The kernel and the bindings that were checked last: another kernel may want more of the same bindings.
+        let mut checked = None;
         for (_, header, command) in block.commands() {
             // Relaxed: sooner or later.
             if stop.load(Ordering::Relaxed) {
@@ -51,13 +51,13 @@ pub(crate) unsafe fn run_alone<W: Watcher>(
             match command {
                 Command::Dispatch(dispatch, constants) => {
                     watcher.begin();
-                    if checked != (dispatch.bindings, dispatch.binding_count) {
+                    if checked != Some((dispatch.kernel, dispatch.bindings)) {
                         let outcome = check_bindings(blocks, operands, dispatch, 0);
                         if outcome.is_err() {
                             watcher.end(region, header.index, None, &outcome);
                             outcome?;
                         }
-                        checked = (dispatch.bindings, dispatch.binding_count);
+                        checked = Some((dispatch.kernel, dispatch.bindings));
                     }
                     // SAFETY: the caller's promises, and the bindings were just checked.
                     let outcome =

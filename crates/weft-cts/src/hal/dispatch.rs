@@ -23,6 +23,7 @@ crate::cases! { $ DISPATCH for_each_dispatch_case {
     bindings_are_checked: Caps::NONE;
     misaligned_bindings_are_refused: Caps::WORK;
     short_bindings_are_refused: Caps::WORK;
+    each_kernel_of_a_recording_has_its_bindings_checked: Caps::WORK;
     direct_and_indirect_bindings_mix: Caps::WORK;
     empty_grids_do_nothing: Caps::WORK;
     empty_grids_are_still_checked: Caps::NONE;
@@ -225,6 +226,25 @@ fn short_bindings_are_refused(subject: &Subject) {
         fails_with(outcome, Code::OutOfRange);
     });
     assert_eq!(bytes_of(&output), [0; 256]);
+}
+
+/// What is enough for one kernel need not be for the next one that gets the same.
+fn each_kernel_of_a_recording_has_its_bindings_checked(subject: &Subject) {
+    let output = subject.buffer_with(&[0; 256]);
+    let table = [BindingEntry { buffer: Some(&output), offset: 0, length: 8 }];
+    for operand in [Operand::direct(&output, 0, 8), Operand::slot(0, 0, WHOLE_BUFFER)] {
+        for has_barrier in [false, true] {
+            let commands = subject.commands(REUSABLE, 1);
+            commands.dispatch(&subject.dispatch("write_ids", [1; 3], &[], &[operand])).unwrap();
+            if has_barrier {
+                commands.barrier(ExecutionStage::all(), ExecutionStage::all()).unwrap();
+            }
+            commands.dispatch(&subject.dispatch("write_geometry", [1; 3], &[], &[operand])).unwrap();
+            commands.end().unwrap();
+            fails_with(subject.execute(&commands, Some(&table)), Code::OutOfRange);
+        }
+    }
+    assert_eq!(bytes_of(&output)[8..], [0; 248]);
 }
 
 /// [hal 91] [exec 64]
