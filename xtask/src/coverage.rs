@@ -18,10 +18,12 @@ const SPECS: &[(&str, &str)] = &[
     ("exec", "executables.md"),
     ("causal", "causal.md"),
     ("task", "task.md"),
+    ("async", "async.md"),
+    ("async-backends", "async-backends.md"),
 ];
 
 const PACKAGES: &[&str] =
-    &["weft-sync", "weft-task", "weft-hal", "weft-cpu", "weft-vm", "weft", "weft-cli", "weft-cts"];
+    &["weft-sync", "weft-io", "weft-task", "weft-hal", "weft-cpu", "weft-vm", "weft", "weft-cli", "weft-cts"];
 
 /// Prints `<spec> <cited>/<total>` for each file; with `--missing` also the numbers not cited.
 pub fn run(arguments: &[String]) -> Outcome {

@@ -61,6 +61,11 @@ const TASKS: &[Task] = &[
         run: stress::run,
     },
     Task {
+        name: "stress-io",
+        help: "the proactor suite on every configuration 100 times: `stress-io [count]`",
+        run: stress::io,
+    },
+    Task {
         name: "fuzz",
         help: "every fuzz target: `fuzz [seconds] [target]` (needs nightly and cargo-fuzz)",
         run: sanitize::fuzz,

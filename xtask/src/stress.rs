@@ -26,3 +26,19 @@ pub fn run(arguments: &[String]) -> Outcome {
     println!("the device suite passed {count} times");
     Ok(())
 }
+
+/// `stress-io [count]`: the whole proactor suite, on every configuration, so many times (100 unless told).
+pub fn io(arguments: &[String]) -> Outcome {
+    let count = arguments.first().map_or("100", String::as_str);
+    let count: u32 = count.parse().map_err(|_| format!("expected a count, found `{count}`"))?;
+    let suite = ["test", "--release", "--package", "weft-cts", "--test", "io", "--test", "io_leaks"];
+    let suite = [&suite[..], &["--test", "io_system"]].concat();
+    source::command("cargo", &[&suite[..], &["--no-run"]].concat(), &[])?;
+    let start = Instant::now();
+    for repetition in 1..=count {
+        source::command("cargo", &[&suite[..], &["--quiet"]].concat(), &[])
+            .map_err(|why| format!("repetition {repetition}: {why}"))?;
+    }
+    println!("the proactor suite passed {count} times in {:.0} s", start.elapsed().as_secs_f64());
+    Ok(())
+}

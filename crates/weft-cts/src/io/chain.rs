@@ -29,7 +29,7 @@ crate::cases! { $ CHAIN for_each_io_chain_case of IoSubject {
     a_chain_of_events_takes_its_turns: IoCaps::KERNEL;
 } }
 
-/// [async 44] [async 45] [async 53] [async 54] [async 55] [async-backends 42] [async-backends 50] Chains of any length run
+/// [async 28] [async 44] [async 45] [async 53] [async 54] [async 55] [async-backends 42] [async-backends 50] Chains of any length run
 /// in order, through any ring; the batch, and the frame it was made in, are gone.
 fn long_chains_run_in_order(subject: &IoSubject) {
     fn submit(handle: &Handle, length: usize, order: &Arc<AtomicUsize>) {

@@ -22,6 +22,7 @@ crate::cases! { $ FUTEX_CASES for_each_io_futex_case of IoSubject {
     futexes_in_chains: FUTEX;
     a_futex_wait_is_cancelled: FUTEX;
     callbacks_wake: FUTEX;
+    words_are_private_to_the_process: FUTEX;
 } }
 
 fn word() -> Arc<AtomicU32> {
@@ -193,4 +194,18 @@ fn callbacks_wake(subject: &IoSubject) {
         poll_dry(&mut poller);
         log.take_names();
     }
+}
+
+/// [async-backends 179] Whoever wakes the word as one of several processes wakes nobody who waits for it here.
+fn words_are_private_to_the_process(subject: &IoSubject) {
+    let mut poller = subject.open();
+    let log = Log::default();
+    let word = word();
+    submit(&poller.handle().clone(), wait(&word, 0), &log, "wait");
+    poll_nothing(&mut poller);
+    assert_eq!(system::futex_wake_shared(&word, i32::MAX), 0);
+    poll_nothing(&mut poller);
+    assert_eq!(system::futex_wake(&word, i32::MAX), 1);
+    poll_until(&mut poller, || log.len() == 1);
+    log.take_names();
 }

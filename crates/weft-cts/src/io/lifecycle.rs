@@ -22,6 +22,7 @@ crate::cases! { $ LIFECYCLE for_each_io_lifecycle_case of IoSubject {
     only_one_thread_can_poll: IoCaps::NONE;
     proactors_come_and_go: IoCaps::NONE;
     many_proactors_at_once: IoCaps::NONE;
+    every_rung_is_another_ring: IoCaps::KERNEL;
 } }
 
 /// [async 1] [async 2] [async 16] [async-backends 2] What was allowed and detected, the same for all of its life; a long
@@ -205,4 +206,26 @@ fn many_proactors_at_once(subject: &IoSubject) {
         assert_eq!(log.len(), index + 1);
     }
     pollers.iter_mut().for_each(poll_nothing);
+}
+
+/// [async-backends 5] From each rung on the ladder is walked down: what is opened says which it is, and carries NOPs,
+/// chains and timers. The whole suite runs on each of them, too.
+fn every_rung_is_another_ring(subject: &IoSubject) {
+    let mut found = Vec::new();
+    for rung in 0..=5 {
+        let mut poller = subject.open_with(|config| config.ring_rung = rung);
+        found.push(poller.handle().describe().details.clone());
+        let log = Log::default();
+        let handle = poller.handle().clone();
+        let mut batch = handle.batch();
+        batch.add(Operation::new(Nop).on_done(log.line("a"))).unwrap();
+        batch.then(timer(after_ms(1)).on_done(log.line("b"))).unwrap();
+        batch.submit().unwrap();
+        poll_until(&mut poller, || log.len() == 2);
+        assert_eq!(log.take_names(), ["a", "b"]);
+    }
+    // An older kernel has fewer, the same ones from some rung on.
+    assert!(found[5].contains("plain"), "{found:?}");
+    let last = found.iter().position(|details| found[5] == *details).expect("it is there");
+    assert!(found[last..].iter().all(|details| *details == found[5]), "{found:?}");
 }

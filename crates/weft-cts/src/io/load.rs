@@ -99,7 +99,7 @@ fn submit_in_time(handle: &Handle, mut operation: Operation<Nop>) {
     }
 }
 
-/// [async 26] [async-backends 11] [async-backends 25] Eight threads submit while one polls: each operation ends once.
+/// [async 26] [async-backends 11] [async-backends 25] [async-backends 221] Eight threads submit while one polls: each operation ends once.
 fn many_threads_submit(subject: &IoSubject) {
     let per_thread = rounds(10_000);
     let mut poller = subject.open_with(|config| config.operations_max = 500);

@@ -222,7 +222,7 @@ impl IoSubject {
 pub fn rounds(count: usize) -> usize {
     match () {
         () if cfg!(tsan) => count / 100,
-        () if cfg!(debug_assertions) => count / 5,
+        () if cfg!(debug_assertions) => count / 10,
         () => count,
     }
     .max(20)

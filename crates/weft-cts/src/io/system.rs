@@ -76,6 +76,12 @@ pub(super) fn futex_wake(word: &AtomicU32, count: i32) -> i64 {
     unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), operation, count) }
 }
 
+/// The same for the word as one that is shared between processes, which is another word to the system.
+pub(super) fn futex_wake_shared(word: &AtomicU32, count: i32) -> i64 {
+    // SAFETY: a wake reads nothing; the word is there.
+    unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAKE, count) }
+}
+
 /// Sleeps until somebody wakes this word of the process, or for no reason; not if it has another value.
 pub(super) fn futex_wait(word: &AtomicU32, expected: u32) {
     let operation = libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG;
