@@ -22,11 +22,9 @@ use weft_sync::{Result, Status, bail, status};
 pub(crate) enum Command {
     /// Start to watch a handle, under this number.
     #[cfg(target_os = "linux")]
-    #[allow(dead_code, reason = "for relays, event sources and fences")]
     Watch(u64, Box<dyn Watching>),
     /// Stop watching the handle that was registered under this number.
     #[cfg(target_os = "linux")]
-    #[allow(dead_code, reason = "for relays, event sources and fences")]
     Unwatch(u64),
 }
 
@@ -49,7 +47,6 @@ pub(crate) struct Shared {
     pub(crate) mailbox: Mailbox,
     /// `None` once the proactor is gone.
     pub(crate) commands: Mutex<Option<Vec<Command>>>,
-    #[allow(dead_code, reason = "for relays, event sources and fences")]
     watches: AtomicU64,
     #[cfg(target_os = "linux")]
     pub(crate) relays: crate::relay::Hub,
@@ -103,7 +100,6 @@ impl Shared {
 
     /// Starts to watch a handle; the number by which that is taken back. A proactor that is gone gives the watch back.
     #[cfg(target_os = "linux")]
-    #[allow(dead_code, reason = "for relays, event sources and fences")]
     pub(crate) fn watch(
         &self,
         watching: Box<dyn Watching>,
@@ -118,7 +114,6 @@ impl Shared {
 
     /// Stops watching: [`Watching::end`] follows, on the poll thread. Of no effect on one that has ended.
     #[cfg(target_os = "linux")]
-    #[allow(dead_code, reason = "for relays, event sources and fences")]
     pub(crate) fn unwatch(&self, number: u64) {
         // A proactor that is gone has ended it.
         drop(self.command(Command::Unwatch(number)));
@@ -126,7 +121,6 @@ impl Shared {
 
     /// Leaves a command for the poll thread; one for a proactor that is gone comes back.
     #[cfg(target_os = "linux")]
-    #[allow(dead_code, reason = "for relays, event sources and fences")]
     fn command(&self, command: Command) -> std::result::Result<(), Command> {
         match &mut *lock(&self.commands) {
             Some(commands) => commands.push(command),

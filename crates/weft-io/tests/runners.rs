@@ -3,8 +3,10 @@
 mod support;
 
 use std::collections::BTreeSet;
+use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier, Mutex, mpsc};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 use support::{after_ms, soon};
 use weft_io::ops::{Nop, Timer};
@@ -43,8 +45,8 @@ fn ping(runner: &Runner) -> std::thread::Thread {
     receiver.recv_timeout(Duration::from_secs(10)).expect("a callback in ten seconds")
 }
 
-/// [async 246] [async-backends 10] [async-backends 11] Callbacks run on the thread, which has the proactor's name; what was
-/// submitted before it was there, too.
+/// [async 246] [async-backends 10] [async-backends 11] [async-backends 235] Callbacks run on the thread, which has the
+/// proactor's name; what was submitted before it was there, too. What others have of a proactor outlives its thread.
 #[test]
 fn a_runner_runs_callbacks() {
     each_backend(|name| {
@@ -203,6 +205,78 @@ fn a_runner_is_prepared_and_visited() {
     });
 }
 
+/// The smallest executor: a thread that parks until it is woken.
+fn park_on<F: Future + Send>(future: F) -> F::Output {
+    struct Unpark(std::thread::Thread);
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+    let mut future = pin!(future);
+    let limit = std::time::Instant::now() + Duration::from_secs(10);
+    loop {
+        if let Poll::Ready(value) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            return value;
+        }
+        assert!(std::time::Instant::now() < limit, "ready in ten seconds");
+        std::thread::park_timeout(Duration::from_secs(10));
+    }
+}
+
+/// [async 42] [async 246] Futures of other threads, each in an executor of its own, while a runner polls: they may be sent
+/// there, and what they await outlives a stop.
+#[test]
+fn futures_are_awaited_beside_a_runner() {
+    each_backend(|name| {
+        let runner = runner(name);
+        let count: usize = std::thread::scope(|scope| {
+            let awaiting = |number: u64| {
+                let handle = runner.handle();
+                scope.spawn(move || {
+                    park_on(async move {
+                        let mut nop = Operation::new(Nop);
+                        for _ in 0..100 {
+                            let timer = handle.run(Timer { deadline: after_ms(number) });
+                            nop = handle.run(nop).await.operation;
+                            drop(timer);
+                        }
+                        handle.run(nop).await.result.map_or(0, |()| 1)
+                    })
+                })
+            };
+            let threads: Vec<_> = (1..=4).map(awaiting).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+        });
+        assert_eq!(count, 4);
+        let timer = runner.handle().run(Timer { deadline: after_ms(5) });
+        runner.request_stop();
+        runner.join(soon()).unwrap();
+        runner.resume().unwrap();
+        park_on(timer).result.unwrap();
+        let never = runner.handle().run(Timer { deadline: Deadline::NEVER });
+        never.cancel();
+        assert_eq!(park_on(never).result.unwrap_err().code(), Code::Cancelled);
+    });
+}
+
+/// Two hundred runners and pools later there are as many descriptors open as before.
+#[cfg(target_os = "linux")]
+#[test]
+fn runners_leave_no_descriptors() {
+    let open_now = || std::fs::read_dir("/proc/self/fd").unwrap().count();
+    // Other tests of this file have some open meanwhile, too.
+    let limit = open_now() + 150;
+    for _ in 0..100 {
+        each_backend(|name| {
+            ping(&runner(name));
+            ping(&pool_of(name, vec![node(0), node(1)]).get(1).unwrap());
+        });
+    }
+    assert!(open_now() < limit, "{} descriptors", open_now());
+}
+
 /// A start that fails says why, and leaves no thread.
 #[test]
 fn a_start_that_fails_leaves_nothing() {
@@ -243,7 +317,7 @@ fn a_runner_stays_on_its_processors() {
     assert_eq!(list(&other), list(&status), "the others are where they were");
 }
 
-/// [async-backends 235] A runner that goes away in its own callback goes away.
+/// A runner that goes away in its own callback goes away.
 #[test]
 fn a_runner_is_dropped_by_its_own_callback() {
     each_backend(|name| {

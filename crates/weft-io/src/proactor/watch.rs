@@ -24,7 +24,6 @@ use weft_sync::{Result, Status};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     /// Tell it again.
-    #[allow(dead_code, reason = "for watches that stay: relays and event sources")]
     Again,
     /// It is over.
     Done,
