@@ -204,11 +204,17 @@ impl Core {
     }
 
     /// Has an operation done, or does it.
-    #[inline]
-    pub(super) fn dispatch(&mut self, slot: u32, mut operation: Erased) {
-        if operation.kind().is_kernel() {
-            return self.hand_over(slot, operation);
+    #[inline(always)]
+    pub(super) fn dispatch(&mut self, slot: u32, operation: Erased) {
+        match operation.kind().is_kernel() {
+            true => self.hand_over(slot, operation),
+            false => self.carry_out(slot, operation),
         }
+    }
+
+    /// Does what needs no kernel. A function of its own, so that those that need one do not pay for its frame.
+    #[inline(never)]
+    fn carry_out(&mut self, slot: u32, mut operation: Erased) {
         let outcome = match operation.body() {
             Body::Timer(deadline) => {
                 self.timers.insert(slot, deadline);
@@ -245,12 +251,22 @@ impl Core {
     }
 
     /// Gives an operation, and what the kernel may link behind it, to the backend; or keeps it until there is room.
-    #[inline]
-    fn hand_over(&mut self, mut slot: u32, mut operation: Erased) {
+    #[inline(always)]
+    fn hand_over(&mut self, slot: u32, operation: Erased) {
         if !self.backlog.is_empty() || self.backend.room() == 0 {
             self.keep(slot, operation, Place::Backlog);
             return self.backlog.push_back(slot);
         }
+        if self.entries[slot as usize].next != NONE {
+            return self.hand_over_chain(slot, operation);
+        }
+        self.entries[slot as usize].place = Place::Backend;
+        let key = self.shared().table.key(slot);
+        self.backend.push(key, operation, false);
+    }
+
+    #[inline(never)]
+    fn hand_over_chain(&mut self, mut slot: u32, mut operation: Erased) {
         loop {
             let successor = self.linkable(slot, operation.kind());
             let key = self.shared().table.key(slot);
@@ -334,7 +350,7 @@ impl Core {
     }
 
     /// Rule 2.
-    #[inline]
+    #[inline(always)]
     pub(super) fn end(&mut self, slot: u32, operation: Erased, outcome: Result<i64>) {
         let entry = &mut self.entries[slot as usize];
         if entry.sequence.is_some() {
@@ -345,7 +361,7 @@ impl Core {
     }
 
     /// Rule 2, without counting.
-    #[inline]
+    #[inline(always)]
     pub(super) fn complete(&mut self, slot: u32, operation: Erased, outcome: Result<i64>) {
         let entry = &mut self.entries[slot as usize];
         entry.place = Place::Table;
