@@ -4,6 +4,7 @@
 //! What does not live here: the semaphores themselves, see `weft-sync`.
 
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
 use weft_sync::{Code, Deadline, Point, Result, Semaphore, Status, bail, wait_all};
@@ -172,17 +173,42 @@ pub fn all_reached(points: &[Point]) -> Result<bool> {
     Ok(reached)
 }
 
-/// Advances every semaphore to its value, in order; stops at the first error.
+/// Advances every semaphore to its value, in order; stops at the first error. A panic of a callback goes on when all have
+/// been signalled.
 #[inline]
 pub fn signal_all(points: &[Point]) -> Result<()> {
-    points.iter().try_for_each(|point| point.semaphore.signal(point.value))
+    each_point(points, |point| point.semaphore.signal(point.value))
 }
 
-/// Fails every semaphore with the same status.
+/// Fails every semaphore with the same status. A panic of a callback goes on when all have failed.
 #[cold]
 pub fn fail_all(points: &[Point], status: Status) {
-    for point in points {
+    let _ = each_point(points, |point| {
         point.semaphore.fail(status.clone());
+        Ok(())
+    });
+}
+
+/// Calls `body` for every point, in order, up to the first error. It may call whoever waits for a point, and those may
+/// panic: the other points have their turn all the same, and then the first panic goes on.
+#[inline]
+pub fn each_point(points: &[Point], mut body: impl FnMut(&Point) -> Result<()>) -> Result<()> {
+    match points {
+        [point] => return body(point),
+        [] => return Ok(()),
+        _ => {}
+    }
+    let mut panic = None;
+    let outcome = points.iter().try_for_each(|point| {
+        // Sound to assert: the panic is not swallowed.
+        catch_unwind(AssertUnwindSafe(|| body(point))).unwrap_or_else(|payload| {
+            panic.get_or_insert(payload);
+            Ok(())
+        })
+    });
+    match panic {
+        Some(payload) => resume_unwind(payload),
+        None => outcome,
     }
 }
 

@@ -63,7 +63,9 @@ pub use executable::{
     BindingInfo, CachingMode, Executable, ExecutableBackend, ExecutableParams, FunctionFlags, FunctionId,
     FunctionInfo, FunctionParameter, ParameterKind,
 };
-pub use fence::{FENCE_POINTS_MAX, Fence, FenceBuilder, all_reached, fail_all, query_code, signal_all};
+pub use fence::{
+    FENCE_POINTS_MAX, Fence, FenceBuilder, all_reached, each_point, fail_all, query_code, signal_all,
+};
 pub use file::{File, PositionalFile, io_status};
 pub use host_block::{BlockHome, BlockKeeper, HostBlock, RawBlock};
 pub use mapping::{Mapping, fill_bytes};

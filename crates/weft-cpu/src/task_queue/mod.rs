@@ -44,6 +44,7 @@ use weft_task::{Drained, Executor, Process, ProcessOptions, Scope, ScopeOptions,
 
 use crate::block::{BlockBuilder, Blocks};
 use crate::host_memory::HostMemory;
+use crate::panics::contain;
 pub(crate) use at_once::Pace;
 pub(crate) use job::{Job, OwnedRange};
 use operation::Operation;
@@ -328,7 +329,7 @@ impl Queue {
             None => self.succeed(ticket, self.completions.complete()),
             Some(status) => {
                 self.tell(ticket.record, Some(status.code()));
-                self.executor.offering(|| fail_all(ticket.signals, status));
+                self.executor.offering(|| contain(|| fail_all(ticket.signals, status)));
             }
         }
     }
@@ -347,13 +348,20 @@ impl Queue {
 
     fn succeed(&self, ticket: TicketRef<'_>, epoch: u64) {
         self.tell(ticket.record, None);
-        let signalled = self.executor.offering(|| ticket.past.signal(ticket.signals, self.axis, epoch));
-        if let Err(status) = signalled {
-            // Somebody else signalled it further, or failed it.
-            self.executor.offering(|| fail_all(ticket.signals, status));
-        }
-        self.tracker.advance(self.axis, epoch);
+        self.executor.offering(|| {
+            contain(|| {
+                if let Err(status) = ticket.past.signal(ticket.signals, self.axis, epoch) {
+                    // Somebody else signalled it further, or failed it.
+                    fail_all(ticket.signals, status);
+                }
+            });
+        });
+        contain(|| self.advance(epoch));
         self.parked.look_again();
+    }
+
+    fn advance(&self, epoch: u64) {
+        self.tracker.advance(self.axis, epoch);
     }
 
     /// Waits until nothing is in flight.

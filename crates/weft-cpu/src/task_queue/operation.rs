@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 
+use crate::panics::contain;
 use weft_hal::{Submission, fail_all};
 use weft_sync::atomic::{AtomicU64, AtomicUsize, Mutex, Ordering, lock};
 use weft_sync::{Point, Status, Timepoint};
@@ -161,7 +162,7 @@ impl Operation {
         if self.queue.is_closing() {
             job.abandon(true);
             self.queue.tell(ticket.record, Some(closed().code()));
-            fail_all(&ticket.signals, closed());
+            contain(|| fail_all(&ticket.signals, closed()));
             self.queue.scope.end();
             return;
         }

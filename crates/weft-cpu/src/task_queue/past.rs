@@ -6,7 +6,7 @@
 //!    was; whoever asks an incomplete one learns nothing, which is never wrong.
 //! 3. Semaphores that carry no frontier cost nothing here.
 
-use weft_hal::Submission;
+use weft_hal::{Submission, each_point};
 use weft_sync::{Axis, Frontier, FrontierBuf, Point, Result};
 
 /// Axes that are kept. More of them make the past incomplete.
@@ -50,22 +50,21 @@ impl Past {
         }
     }
 
-    /// Signals all points, in order, up to the first that refuses.
+    /// Signals all points, in order, up to the first that refuses. A panic of one's callbacks goes on when all have been
+    /// signalled.
     #[inline]
     pub(crate) fn signal(&self, points: &[Point], axis: Axis, epoch: u64) -> Result<()> {
-        for Point { semaphore, value } in points {
-            if semaphore.carries_frontier() {
-                let mut own = self.frontier;
-                let fits = own.raise(axis, epoch).is_ok();
-                if fits && self.is_complete {
-                    semaphore.signal_untainted(*value, own.as_frontier())?;
-                } else {
-                    semaphore.signal_with(*value, own.as_frontier())?;
-                }
-            } else {
-                semaphore.signal(*value)?;
+        each_point(points, |Point { semaphore, value }| {
+            if !semaphore.carries_frontier() {
+                return semaphore.signal(*value);
             }
-        }
-        Ok(())
+            let mut own = self.frontier;
+            let fits = own.raise(axis, epoch).is_ok();
+            if fits && self.is_complete {
+                semaphore.signal_untainted(*value, own.as_frontier())
+            } else {
+                semaphore.signal_with(*value, own.as_frontier())
+            }
+        })
     }
 }

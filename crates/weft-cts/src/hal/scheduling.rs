@@ -31,6 +31,7 @@ crate::cases! { $ SCHEDULING for_each_scheduling_case {
     old_work_gets_its_turn: ASYNC_WORK;
     threads_submit_at_the_same_time: Caps::WORK;
     waiting_threads_may_submit_too: Caps::WORK;
+    callbacks_that_panic_keep_nobody_waiting: ASYNC_WORK.union(Caps::FRONTIERS);
 } }
 
 const REUSABLE: CommandBufferMode = CommandBufferMode::empty();
@@ -414,4 +415,39 @@ fn waiting_threads_may_submit_too(subject: &Subject) {
         }
     });
     assert_eq!(turn.query().unwrap(), 120);
+}
+
+/// A callback of a semaphore that panics, on whatever thread of the device, is its owner's business: the other signals
+/// are told, and the device goes on and ends.
+fn callbacks_that_panic_keep_nobody_waiting(subject: &Subject) {
+    let doomed = subject.separate();
+    let buffer = doomed.buffer(4000);
+    let operands = [whole(&buffer)];
+    for kind in 0..6 {
+        let (gate, bad, good) = (semaphore(0), semaphore(0), semaphore(0));
+        // As `panic!` does, without the report of the hook.
+        bad.on_reached(1, |_| std::panic::resume_unwind(Box::new("a mistake, made on purpose")));
+        let (wait, signal) = ([point(&gate, 1)], [point(&bad, 1), point(&good, 1)]);
+        let at = Submission { wait: &wait, signal: &signal, ..NOW };
+        let device = &doomed.device;
+        let dispatch = |workgroups: u32| doomed.dispatch("count_each", [workgroups, 1, 1], &[], &operands);
+        match kind {
+            0 => device.queue_barrier(&at).unwrap(),
+            1 => device.queue_dispatch(&at, &dispatch(1)).unwrap(),
+            2 => device.queue_dispatch(&at, &dispatch(1000)).unwrap(),
+            3 => device.queue_fill(&at, &Region::whole(&buffer), 1, 4).unwrap(),
+            4 => {
+                let failing = host_call(HostCallFlags::empty(), |_| weft_sync::bail!(Internal, "it fails"));
+                device.queue_host_call(&at, failing).unwrap();
+            }
+            _ => {
+                let call = host_call(HostCallFlags::empty(), |_| Ok(HostCallEnd::Done));
+                device.queue_host_call(&at, call).unwrap();
+            }
+        }
+        gate.signal(1).unwrap();
+        let outcome = good.wait(1, crate::subject::soon());
+        assert_eq!(outcome.is_ok(), kind != 4, "kind {kind}: {outcome:?}");
+    }
+    doomed.device.wait_idle(crate::subject::soon()).unwrap();
 }
