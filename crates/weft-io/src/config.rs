@@ -14,12 +14,12 @@ use crate::Capabilities;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// Operations that may be under way at once, batches not yet submitted included. One more is refused and comes
-    /// back. 4096 by itself; about 100 bytes each. At least 1.
+    /// back. 4096 by itself; about 100 bytes each. 1 to [`Config::LIMIT`].
     pub operations_max: u32,
     /// Entries of the submission ring, rounded up to a power of two; its completion ring has four times as many. Not a
     /// limit on operations: the poll thread hands over what does not fit in several turns.
     pub ring_entries: u32,
-    /// Messages that may lie in the mailbox between two polls. One more is refused.
+    /// Messages that may lie in the mailbox between two polls, up to [`Config::LIMIT`]. One more is refused.
     pub messages_max: u32,
     /// What the proactor may use of what the kernel has.
     pub allowed: Capabilities,
@@ -30,6 +30,9 @@ pub struct Config {
 }
 
 impl Config {
+    /// More operations or messages than this are not possible: their places are made when the proactor is.
+    pub const LIMIT: u32 = 1 << 20;
+
     /// 4096 operations, a ring of 256, 256 messages, everything allowed.
     pub const fn new() -> Config {
         Config {

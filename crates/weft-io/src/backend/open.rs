@@ -80,7 +80,8 @@ fn open_in_order(order: &[&str], config: &Config) -> Result<Proactor> {
     Err(status!(Unavailable, "no backend can be opened here; {}", reasons.join("; ")))
 }
 
-/// A proactor whose kernel operations end at once: for programs that want to be checked without a kernel.
+/// A proactor whose kernel operations end at once: for programs that want to be checked without a kernel. Numbers beyond
+/// their limits are taken as the limits.
 pub fn open_null(config: &Config) -> Proactor {
     finish("null", null_backend(), config, Vec::new())
 }
@@ -97,8 +98,16 @@ fn null_backend() -> Opened {
 }
 
 fn check(config: &Config) -> Result<()> {
-    if config.operations_max == 0 {
-        bail!(InvalidArgument, "a proactor for no operations was asked for");
+    let Config { operations_max, messages_max, .. } = *config;
+    if !(1..=Config::LIMIT).contains(&operations_max) {
+        bail!(
+            InvalidArgument,
+            "a proactor for {operations_max} operations; 1 to {} are possible",
+            Config::LIMIT
+        );
+    }
+    if messages_max > Config::LIMIT {
+        bail!(InvalidArgument, "a mailbox for {messages_max} messages; up to {} are possible", Config::LIMIT);
     }
     Ok(())
 }
@@ -116,6 +125,28 @@ fn finish(
         capabilities: opened.detected & config.allowed,
         refused,
     };
-    let shared = Shared::new(config.operations_max, config.messages_max, opened.waker, description);
+    // Within the limits already, unless nobody could be told.
+    let operations = config.operations_max.clamp(1, Config::LIMIT);
+    let messages = config.messages_max.min(Config::LIMIT);
+    let shared = Shared::new(operations, messages, opened.waker, description);
     Proactor::new(shared, opened.backend)
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use weft_sync::Code;
+
+    /// [async 1] Numbers that no machine has memory for are refused, not tried.
+    #[test]
+    fn absurd_sizes_are_refused() {
+        for (operations_max, messages_max) in
+            [(0, 1), (Config::LIMIT + 1, 1), (u32::MAX, 1), (1, Config::LIMIT + 1), (1, u32::MAX)]
+        {
+            let config = Config { operations_max, messages_max, ..Config::new() };
+            for refused in BACKENDS.iter().map(|(name, _)| open(name, &config)) {
+                assert_eq!(refused.unwrap_err().code(), Code::InvalidArgument);
+            }
+        }
+    }
 }
