@@ -80,6 +80,16 @@ impl Handoff {
         drop(self.waker.with_mut(|place| unsafe { (*place).take() }));
     }
 
+    /// What `reset` and a drop do to the place, for models that cannot own what they share.
+    ///
+    /// # Safety
+    /// The caller owns the operation.
+    #[cfg(loom)]
+    pub unsafe fn empty(&self) {
+        // SAFETY: the caller's promise, which the model checks.
+        drop(self.waker.with_mut(|place| unsafe { (*place).take() }));
+    }
+
     /// Leaves a waker; `true`: not needed, it is done, and the operation is the caller's.
     ///
     /// # Safety

@@ -201,7 +201,11 @@ impl Uring {
                 Tag::Wake => {
                     // Reading an own, open eventfd fails for no reason but a cancel.
                     let is_cancelled = answer.result == Errno::CANCELED.raw_os_error().wrapping_neg();
-                    debug_assert!(answer.result == 8 || is_cancelled, "the wake ended with {}", answer.result);
+                    debug_assert!(
+                        answer.result == 8 || is_cancelled,
+                        "the wake ended with {}",
+                        answer.result
+                    );
                     self.ring.disarm_wake();
                 }
                 Tag::Cancel(of) => {
