@@ -35,17 +35,27 @@ impl Gate {
 
     /// Gets in, unless the gate is closed.
     pub fn enter(&self) -> Option<Pass<'_>> {
+        self.enter_as(here())
+    }
+
+    /// The same, for a thread of this number.
+    pub fn enter_as(&self, thread: usize) -> Option<Pass<'_>> {
         // Acquire and Release pair with those of a thread that was inside before, or closes.
         let entered = self.word.value().compare_exchange(0, INSIDE, Ordering::AcqRel, Ordering::Acquire);
         entered.ok()?;
-        self.thread.store(here(), Ordering::Relaxed);
+        self.thread.store(thread, Ordering::Relaxed);
         Some(Pass(self))
     }
 
     /// Lets nobody in any more, and waits until nobody is inside but perhaps the calling thread.
     pub fn close(&self) {
+        self.close_as(here());
+    }
+
+    /// The same, for a thread of this number.
+    pub fn close_as(&self, thread: usize) {
         let mut found = self.word.value().fetch_or(CLOSED, Ordering::AcqRel) | CLOSED;
-        while found & INSIDE != 0 && self.thread.load(Ordering::Relaxed) != here() {
+        while found & INSIDE != 0 && self.thread.load(Ordering::Relaxed) != thread {
             self.word.sleep(found, Deadline::NEVER);
             // Pairs with the Release of the one that leaves: all it did is over.
             found = self.word.value().load(Ordering::Acquire);
@@ -77,8 +87,7 @@ impl Drop for Pass<'_> {
 /// A number of the calling thread that no other thread has at the same time; not zero.
 fn here() -> usize {
     std::thread_local!(static HERE: u8 = const { 0 });
-    // The model's threads share those of the system; there nobody closes from inside.
-    if cfg!(loom) { 1 } else { HERE.with(|here| std::ptr::from_ref(here).addr()) }
+    HERE.with(|here| std::ptr::from_ref(here).addr())
 }
 
 #[cfg(all(test, not(loom)))]

@@ -32,6 +32,8 @@
 //! | know the kinds            | `ops`, one family a file                                        |
 //! | await                     | `future.rs`                                                     |
 //! | have a thread poll        | `runner.rs`, several of them `pool.rs`                          |
+//! | be told of readiness      | `event_source.rs`; without a callback `relay`; signals `signal` |
+//! | say "look again"          | `notification.rs`, across processes `shared_notification.rs`    |
 //! | follow the poll loop      | `proactor/poll.rs`; chains `proactor/core.rs`                   |
 //! | add a backend             | `backend/mod.rs`, then a line in `backend/open.rs`              |
 //! | watch a handle            | `proactor/watch.rs`; for instance `fence.rs`, `event_source.rs` |

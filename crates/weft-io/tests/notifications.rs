@@ -72,16 +72,22 @@ fn threads_wait() {
 fn counts_and_broadcasts_wake() {
     for count in [1, 2, WAKE_ALL] {
         let (changed, awake) = (notification(), Arc::new(AtomicU32::new(0)));
+        let observing = Arc::new(Barrier::new(5));
         let threads: Vec<_> = (0..4)
             .map(|_| {
                 let (changed, awake) = (Arc::clone(&changed), Arc::clone(&awake));
+                let observing = Arc::clone(&observing);
                 std::thread::spawn(move || {
-                    assert!(changed.wait(soon()));
+                    let observation = changed.observe();
+                    observing.wait();
+                    assert!(observation.wait(soon()));
                     awake.fetch_add(1, Ordering::Relaxed);
                 })
             })
             .collect();
-        std::thread::sleep(Duration::from_millis(20));
+        observing.wait();
+        // Time to fall asleep; whoever has not ends all the same.
+        std::thread::sleep(Duration::from_millis(10));
         changed.signal(count);
         let wanted = count.min(4);
         while awake.load(Ordering::Relaxed) < wanted {

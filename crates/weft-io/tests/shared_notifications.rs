@@ -12,6 +12,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 use support::{Log, Subject, after_ms, alone, every, handles, poll_dry, poll_until, real, soon};
 use weft_io::ops::NotificationWait;
@@ -91,21 +92,21 @@ fn a_proxy_wakes_threads() {
     let memory = SharedMemory::create(4).unwrap();
     let make = || Notification::shared(memory.word(3).unwrap(), SharedEnds::default()).unwrap();
     let (here, there) = (make(), make());
+    let awake = AtomicU32::new(0);
     std::thread::scope(|scope| {
         for _ in 0..4 {
-            scope.spawn(|| assert!(here.wait(soon())));
+            scope.spawn(|| {
+                assert!(here.wait(soon()));
+                awake.fetch_add(1, Ordering::Relaxed);
+            });
         }
-        while here.epoch() < 400 && scope_sleeps() {
+        let limit = soon();
+        while awake.load(Ordering::Relaxed) < 4 && !limit.remaining().is_some_and(|left| left.is_zero()) {
+            std::thread::sleep(Duration::from_micros(100));
             there.signal(WAKE_ALL);
         }
     });
     assert_eq!(memory.word(0).unwrap().load(), 0, "other words are others'");
-}
-
-/// Time for threads to fall asleep.
-fn scope_sleeps() -> bool {
-    std::thread::sleep(Duration::from_micros(100));
-    true
 }
 
 /// [async 137] [async-backends 96] Nothing of the caller's is closed with a notification, waited for or not.

@@ -4,6 +4,8 @@
 #![cfg(loom)]
 
 mod bell;
+mod free_stack;
+mod gate;
 mod handoff;
 mod proactor;
 mod table;
