@@ -11,7 +11,6 @@
 //! 4. It starts when `run` is called, not when it is first awaited: several that are started together are under way
 //!    together, in this order.
 
-use crate::doorbell::bell;
 use crate::handle::Handle;
 use crate::operation::{Done, Operation, Params, Refused, Ticket};
 use crate::proactor::Poller;
@@ -72,9 +71,7 @@ impl Handle {
                 let shared = &*self.0;
                 let awaited = erased.awaited().expect("of this type, and just accepted");
                 shared.table.put(key.index, erased);
-                if shared.pending.push(key.index).is_ok() {
-                    shared.ring_after(bell::PENDING);
-                } else {
+                if shared.show(key.index, key.index).is_err() {
                     let erased =
                         shared.table.take(key.index).expect("put by this thread, and shown to nobody");
                     shared.table.release(key.index);
@@ -141,8 +138,7 @@ impl Poller {
     /// An error is that of a poll, which did not get through to the system; the future is dropped then.
     pub fn block_on<F: Future>(&mut self, future: F) -> Result<F::Output> {
         let mut future = pin!(future);
-        let alarm =
-            Arc::new(Alarm { is_set: AtomicBool::new(true), handle: self.handle().clone(), thread: here() });
+        let alarm = Arc::new(Alarm { is_set: AtomicBool::new(true), handle: self.handle().clone() });
         let waker = Waker::from(Arc::clone(&alarm));
         let mut context = Context::from_waker(&waker);
         loop {
@@ -161,14 +157,6 @@ impl Poller {
 struct Alarm {
     is_set: AtomicBool,
     handle: Handle,
-    /// The poll thread.
-    thread: usize,
-}
-
-/// A number of the calling thread: no other has it for as long as this one runs.
-fn here() -> usize {
-    thread_local!(static PLACE: u8 = const { 0 });
-    PLACE.with(|place| std::ptr::from_ref(place).addr())
 }
 
 impl Wake for Alarm {
@@ -178,7 +166,7 @@ impl Wake for Alarm {
 
     fn wake_by_ref(self: &Arc<Self>) {
         // The poll thread itself, which is the one that takes the alarm back, need not say twice what it has seen.
-        if self.thread == here() && self.is_set.load(Ordering::Relaxed) {
+        if self.handle.0.home.is_here() && self.is_set.load(Ordering::Relaxed) {
             return;
         }
         // The first one ends the poll; the others find that done.

@@ -44,10 +44,9 @@ impl Handle {
         let (key, erased) = self.admit(operation.into())?;
         let shared = &*self.0;
         shared.table.put(key.index, erased);
-        if shared.pending.push(key.index).is_err() {
+        if shared.show(key.index, key.index).is_err() {
             return Err(self.take_back(key));
         }
-        shared.ring_after(bell::PENDING);
         Ok(Ticket { proactor: shared.id, key })
     }
 
@@ -266,10 +265,9 @@ impl<'a> Batch<'a> {
         if self.oldest == NONE {
             return Ok(());
         }
-        if shared.pending.push_linked(self.oldest, self.newest).is_err() {
+        if shared.show(self.oldest, self.newest).is_err() {
             return Err(RefusedBatch { why: gone(), batch: self });
         }
-        shared.ring_after(bell::PENDING);
         self.oldest = NONE;
         Ok(())
     }

@@ -62,6 +62,7 @@ mod future;
 mod gate;
 mod handle;
 mod handoff;
+mod home;
 mod listener;
 mod notification;
 mod operation;

@@ -6,10 +6,11 @@
 use crate::backend::Waker;
 use crate::describe::Description;
 use crate::doorbell::{Doorbell, bell};
+use crate::home::Home;
 use crate::listener::HeardList;
 #[cfg(target_os = "linux")]
 use crate::proactor::Watching;
-use crate::table::{IndexList, Table};
+use crate::table::{Closed, IndexList, Table};
 use std::collections::VecDeque;
 use std::sync::Arc;
 #[cfg(not(loom))]
@@ -43,6 +44,8 @@ pub(crate) struct Shared {
     /// Notifications that were signalled while operations wait for them.
     pub(crate) heard: HeardList,
     pub(crate) doorbell: Doorbell,
+    /// The poll thread.
+    pub(crate) home: Home,
     pub(crate) waker: Waker,
     pub(crate) mailbox: Mailbox,
     /// `None` once the proactor is gone.
@@ -65,6 +68,7 @@ impl Shared {
             fired: IndexList::new(count),
             heard: HeardList::new(),
             doorbell: Doorbell::new(),
+            home: Home::new(),
             waker,
             mailbox: Mailbox::new(messages),
             commands: Mutex::new(Some(Vec::new())),
@@ -81,6 +85,18 @@ impl Shared {
         if self.doorbell.ring(what) {
             self.waker.wake();
         }
+    }
+
+    /// Shows submitted operations to the poll thread, linked from the oldest to the newest. On that thread nobody has to be
+    /// told: it looks before it sleeps.
+    #[inline]
+    pub(crate) fn show(&self, oldest: u32, newest: u32) -> std::result::Result<(), Closed> {
+        if self.home.is_here() && self.pending.push_own(oldest, newest) {
+            return Ok(());
+        }
+        self.pending.push_linked(oldest, newest)?;
+        self.ring_after(bell::PENDING);
+        Ok(())
     }
 
     /// The same, for what was pushed on a list (rule 6 of `doorbell.rs`).

@@ -260,10 +260,13 @@ impl Drop for Table {
 /// A list of slots that many threads push to and one drains whole.
 ///
 /// * `head` – any thread.
+/// * `own`  – the thread that drains: what it has pushed itself, while there was nothing of others. So what is there came
+///   before whatever is in the list proper, and is drained first.
 /// * `next` – of a slot: whoever pushes it, until it is pushed; then whoever drains.
 #[derive(Debug)]
 pub struct IndexList {
     head: AtomicU32,
+    own: AtomicU32,
     next: Box<[AtomicU32]>,
 }
 
@@ -275,7 +278,7 @@ impl IndexList {
     /// An empty list over the slots of a table.
     pub fn new(count: u32) -> IndexList {
         let next = (0..count.max(1)).map(|_| AtomicU32::new(NONE)).collect();
-        IndexList { head: AtomicU32::new(NONE), next }
+        IndexList { head: AtomicU32::new(NONE), own: AtomicU32::new(NONE), next }
     }
 
     /// Links a slot that is not listed behind another such slot, for [`IndexList::push_linked`].
@@ -307,6 +310,33 @@ impl IndexList {
         }
     }
 
+    /// The same, on the thread that drains, and without a read-modify-write. `false`: there are slots of others, which may
+    /// have come before, or the list is closed.
+    #[inline]
+    pub fn push_own(&self, oldest: u32, newest: u32) -> bool {
+        // Relaxed: a push that comes before this one in any order that somebody could know of is seen, or was drained.
+        if self.head.load(Ordering::Relaxed) != NONE {
+            return false;
+        }
+        self.next[oldest as usize].store(self.own.load(Ordering::Relaxed), Ordering::Relaxed);
+        self.own.store(newest, Ordering::Relaxed);
+        true
+    }
+
+    /// Whether the thread that drains has pushed something itself.
+    #[inline]
+    pub fn has_own(&self) -> bool {
+        self.own.load(Ordering::Relaxed) != NONE
+    }
+
+    /// Takes what the thread that drains has pushed itself.
+    #[inline]
+    pub fn drain_own(&self) -> u32 {
+        let newest = self.own.load(Ordering::Relaxed);
+        self.own.store(NONE, Ordering::Relaxed);
+        self.reversed(newest)
+    }
+
     /// Takes everything; the first slot of what was pushed, from which [`IndexList::after`] goes on in that order.
     pub fn drain(&self) -> u32 {
         self.take_all(NONE)
@@ -331,6 +361,12 @@ impl IndexList {
                 Err(found) => newest = found,
             }
         }
+        self.reversed(newest)
+    }
+
+    /// Turns the links of a list that was taken; its oldest slot.
+    #[inline]
+    fn reversed(&self, mut newest: u32) -> u32 {
         let mut oldest = NONE;
         while newest != NONE {
             let older = self.next[newest as usize].load(Ordering::Relaxed);

@@ -10,7 +10,7 @@
 //! | `timers.rs`    | thousands of timers                                                        |
 //! | `events.rs`    | signals, on this thread and from another                                    |
 //! | `sequences.rs` | one operation after the other                                               |
-//! | `sources.rs`   | one that speaks among many that do not                                      |
+//! | `sources.rs`   | one that speaks among many that do not: event sources, relays               |
 //! | `threads.rs`   | what other threads ask of a poll thread                                      |
 //! | `idle.rs`      | polls that find nothing, cancels                                            |
 //! | `floor.rs`     | the bare ring                                                              |

@@ -78,6 +78,21 @@ fn as_futures(poller: &mut Poller) {
     }
 }
 
+/// One operation, awaited again and again.
+fn in_turn(poller: &mut Poller, count: usize) {
+    let handle = poller.handle().clone();
+    let mut operation = POOL.with_borrow_mut(|pool| pool.pop().expect("it has come back"));
+    let outcome = poller.block_on(async {
+        for _ in 0..count {
+            let done = handle.run(operation).await;
+            done.result.expect("it does nothing");
+            operation = done.operation;
+        }
+        POOL.with_borrow_mut(|pool| pool.push(operation));
+    });
+    outcome.expect("the kernel polls");
+}
+
 /// How often each operation goes round in [`again`].
 const TURNS: usize = 16;
 
@@ -103,6 +118,25 @@ fn group(table: &Table, count: usize) {
     let floor = figures[0].median_ns;
     let mark = if count == 1 { floor * 1.5 } else { floor + OVERHEAD_NS };
     table.group(&format!("operations that do nothing, {count} at once"), &figures, Some(mark));
+}
+
+/// Futures of one after the other.
+fn awaited(table: &Table) {
+    POOL.with_borrow_mut(|pool| {
+        pool.clear();
+        pool.push(Operation::new(Nop));
+    });
+    let (mut bare, mut poller) = (Bare::new(256), poller());
+    let (compio, tokio) = (peers::compio(), peers::tokio_uring());
+    const COUNT: usize = 64;
+    let figures = measure_busy(vec![
+        Subject::new("floor: bare ring", || bare.nops(1)),
+        Subject::new("weft, futures", || in_turn(&mut poller, COUNT)).per_call(COUNT as u64),
+        Subject::new("compio, futures", || peers::compio_in_turn(&compio, COUNT)).per_call(COUNT as u64),
+        Subject::new("tokio-uring, futures", || peers::tokio_in_turn(&tokio, COUNT)).per_call(COUNT as u64),
+    ]);
+    let mark = figures[0].median_ns * 1.5;
+    table.group("operations that do nothing, awaited one after the other", &figures, Some(mark));
 }
 
 /// How one operation alone is spread.
@@ -134,5 +168,6 @@ pub fn run(table: &Table) {
     for count in [1, 8, 32, 128, 256] {
         group(table, count);
     }
+    awaited(table);
     percentiles();
 }

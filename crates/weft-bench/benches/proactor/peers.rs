@@ -46,6 +46,24 @@ pub fn compio_nops(runtime: &compio::runtime::Runtime, count: usize) {
     });
 }
 
+/// One after the other, in one go.
+pub fn compio_in_turn(runtime: &compio::runtime::Runtime, count: usize) {
+    runtime.block_on(async {
+        for _ in 0..count {
+            compio::runtime::submit(CompioNop).await.0.expect("it does nothing");
+        }
+    });
+}
+
+/// One after the other, in one go.
+pub fn tokio_in_turn(runtime: &tokio_uring::Runtime, count: usize) {
+    runtime.block_on(async {
+        for _ in 0..count {
+            tokio_uring::no_op().await.expect("it does nothing");
+        }
+    });
+}
+
 /// Takes the signal of an eventfd.
 pub fn compio_read(runtime: &compio::runtime::Runtime, fd: &Arc<OwnedFd>) -> [u8; 8] {
     runtime.block_on(async {

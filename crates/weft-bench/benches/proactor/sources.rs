@@ -1,11 +1,14 @@
-//! One handle that speaks among many that do not.
+//! One that speaks among many that do not: event sources, relays. One that speaks to many.
 
 use crate::floor::{Bare, raise};
 use crate::subject::{beside, poll_dry, poller_with};
 use rustix::event::{EventfdFlags, eventfd};
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
 use weft_bench::{Subject, Table, measure_busy};
-use weft_io::{Config, Event, EventSource, Poller};
+use weft_io::{
+    Config, Event, EventSource, Notification, Poller, Relay, RelayPlan, RelaySink, RelaySource, WAKE_ALL,
+};
 use weft_sync::Deadline;
 
 fn handles(count: usize) -> Option<Vec<OwnedFd>> {
@@ -57,9 +60,89 @@ fn group(table: &Table, idle: usize, reference_us: Option<f64>) {
     drop(sources);
 }
 
+/// A relay from one notification to another, again and again.
+fn relay(poller: &Poller, source: &Arc<Notification>, sink: &Arc<Notification>) -> Relay {
+    let sink = RelaySink::notification(Arc::clone(sink), WAKE_ALL);
+    let plan = RelayPlan::new(RelaySource::notification(Arc::clone(source)), sink).persistent();
+    plan.register(poller.handle()).expect("the proactor is there")
+}
+
+fn notifications(count: usize) -> Vec<Arc<Notification>> {
+    (0..count).map(|_| Arc::new(Notification::new())).collect()
+}
+
+/// Polls until the sinks have moved on.
+fn fire(poller: &mut Poller, source: &Notification, sinks: &[Arc<Notification>]) {
+    let before = sinks[sinks.len() - 1].epoch();
+    source.signal(WAKE_ALL);
+    while sinks[sinks.len() - 1].epoch() == before {
+        drop(poller.poll(Deadline::NEVER));
+    }
+}
+
+/// One of so many relays, each between notifications of its own.
+fn among_relays(table: &Table, count: usize, reference_us: f64) {
+    let mut poller = poller_with(&Config::new());
+    let (sources, sinks) = (notifications(count), notifications(count));
+    let pairs = sources.iter().zip(&sinks);
+    let relays: Vec<Relay> = pairs.map(|(source, sink)| relay(&poller, source, sink)).collect();
+    let middle = count / 2;
+    drop(poller.poll(Deadline::IMMEDIATE));
+    table.group(
+        &format!("one of {count} relays from a notification to another"),
+        &measure_busy(vec![Subject::new("weft", || {
+            fire(&mut poller, &sources[middle], &sinks[middle..=middle]);
+        })]),
+        beside(reference_us),
+    );
+    drop(relays);
+}
+
+/// One notification that is relayed to many.
+fn fan_out(table: &Table, count: usize, reference_us: f64) {
+    let mut poller = poller_with(&Config::new());
+    let (source, sinks) = (Arc::new(Notification::new()), notifications(count));
+    let relays: Vec<Relay> = sinks.iter().map(|sink| relay(&poller, &source, sink)).collect();
+    drop(poller.poll(Deadline::IMMEDIATE));
+    table.group(
+        &format!("a notification that is relayed to {count} others"),
+        &measure_busy(vec![Subject::new("weft", || fire(&mut poller, &source, &sinks))]),
+        beside(reference_us),
+    );
+    drop(relays);
+}
+
+/// An event that is relayed to another: both are handles of the kernel.
+fn between_handles(table: &Table) {
+    let mut poller = poller_with(&Config::new());
+    let (source, sink) = (Event::new().expect("a handle"), Event::new().expect("a handle"));
+    let plan =
+        RelayPlan::new(RelaySource::event(source.clone()), RelaySink::event(sink.clone())).persistent();
+    let relay = plan.register(poller.handle()).expect("the proactor is there");
+    drop(poller.poll(Deadline::IMMEDIATE));
+    table.group(
+        "an event that is relayed to another",
+        &measure_busy(vec![Subject::new("weft", || {
+            source.set();
+            while !sink.reset() {
+                drop(poller.poll(Deadline::NEVER));
+            }
+        })]),
+        beside(2.2),
+    );
+    drop(relay);
+}
+
 pub fn run(table: &Table) {
     let published = [(1, Some(1.8)), (8, None), (64, None), (512, Some(1.4)), (4096, Some(1.6))];
     for (idle, reference_us) in published {
         group(table, idle, reference_us);
     }
+    for (count, reference_us) in [(1, 1.8), (512, 3.2), (4096, 20.7)] {
+        among_relays(table, count, reference_us);
+    }
+    for (count, reference_us) in [(1, 2.3), (64, 61.0), (256, 207.0)] {
+        fan_out(table, count, reference_us);
+    }
+    between_handles(table);
 }

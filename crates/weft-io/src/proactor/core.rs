@@ -149,6 +149,18 @@ impl Core {
         if self.shared().doorbell.has_rung() {
             let bits = self.shared().doorbell.answer();
             self.take_in(bits);
+        } else if self.shared().pending.has_own() {
+            let slot = self.shared().pending.drain_own();
+            self.start_all(slot);
+        }
+    }
+
+    /// Starts what was drained, in order.
+    fn start_all(&mut self, mut slot: u32) {
+        while slot != NONE {
+            let after = self.shared().pending.after(slot);
+            self.start(slot);
+            slot = after;
         }
     }
 
@@ -159,13 +171,12 @@ impl Core {
         if bits & bell::CANCEL != 0 {
             cancelled = self.shared().cancels.drain();
         }
+        // This thread's own first: what it submitted after another thread is with those of the others.
+        let slot = self.shared().pending.drain_own();
+        self.start_all(slot);
         if bits & bell::PENDING != 0 {
-            let mut slot = self.shared().pending.drain();
-            while slot != NONE {
-                let after = self.shared().pending.after(slot);
-                self.start(slot);
-                slot = after;
-            }
+            let slot = self.shared().pending.drain();
+            self.start_all(slot);
         }
         while cancelled != NONE {
             let after = self.shared().cancels.after(cancelled);
@@ -455,7 +466,11 @@ impl Core {
 
     /// Whether something can be delivered, or handed over, without waiting for it.
     pub(super) fn is_ready(&self) -> bool {
-        !self.ended.is_empty() || !self.backlog.is_empty() || self.has_messages || self.unfinished.is_some()
+        !self.ended.is_empty()
+            || !self.backlog.is_empty()
+            || self.has_messages
+            || self.unfinished.is_some()
+            || self.shared().pending.has_own()
     }
 
     /// How many operations have started and not ended.

@@ -46,6 +46,7 @@ impl Proactor {
     /// Makes the calling thread the one that polls, for good. A failure of the system leaves nothing behind.
     pub fn into_poller(mut self) -> Result<Poller> {
         self.0.core_mut().backend.bind()?;
+        self.0.core().handle.0.home.bind();
         Ok(Poller { ending: self.0, progress: Progress::default(), on_message: None, thread: PhantomData })
     }
 }
@@ -214,11 +215,14 @@ impl Core {
     /// Rule 5.
     fn close(&mut self) {
         let shared = Arc::clone(self.shared());
-        let mut head = shared.pending.close();
-        while head != crate::table::NONE {
-            let after = shared.pending.after(head);
-            self.cancel_chain(head);
-            head = after;
+        shared.home.unbind();
+        let closed = shared.pending.close();
+        for mut head in [shared.pending.drain_own(), closed] {
+            while head != crate::table::NONE {
+                let after = shared.pending.after(head);
+                self.cancel_chain(head);
+                head = after;
+            }
         }
         shared.mailbox.close();
         #[cfg(target_os = "linux")]
