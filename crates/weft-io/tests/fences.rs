@@ -1,199 +1,21 @@
-//! Fences that come in and go out as descriptors.
+//! What fences do to the numbers of descriptors. The rest is in the conformance suite.
 #![cfg(target_os = "linux")]
 
 mod support;
 
-use std::fs::OpenOptions;
-use std::io::Write;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::os::unix::fs::OpenOptionsExt;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Barrier};
-use std::time::Duration;
-use support::{Subject, after_ms, every, poll_dry, poll_until, real, soon};
-use weft_io::ops::{HandlePoll, Interest, Nop, Ready};
-use weft_io::{Capabilities, Event, Handle, Operation, open_null};
-use weft_sync::{Code, Deadline, Semaphore, status};
+use std::os::fd::AsRawFd;
+use std::sync::Arc;
+use support::poll_until;
+use weft_io::ops::Nop;
+use weft_io::{Event, open_null};
+use weft_sync::Semaphore;
 
 fn timeline() -> Arc<Semaphore> {
     Arc::new(Semaphore::new(0))
 }
 
-fn imports(subject: &Subject) -> bool {
-    subject.poller.handle().capabilities().contains(Capabilities::DEVICE_FENCE)
-}
-
-/// A second descriptor of an event, to be imported.
-fn fence_of(event: &Event) -> OwnedFd {
-    event.as_fd().try_clone_to_owned().unwrap()
-}
-
-/// Whether the descriptor is readable now.
-fn is_readable(fd: &OwnedFd) -> bool {
-    // A read would block; that is seen by one that does not.
-    let mut file = std::fs::File::from(fd.try_clone().unwrap());
-    match std::io::Read::read(&mut file, &mut [0; 8]) {
-        Ok(_) => {
-            file.write_all(&1_u64.to_ne_bytes()).unwrap();
-            true
-        }
-        Err(error) => {
-            assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock);
-            false
-        }
-    }
-}
-
 fn open_descriptors() -> usize {
     std::fs::read_dir("/proc/self/fd").unwrap().count()
-}
-
-/// [async 239] [async-backends 192] A fence that is set moves its timeline, whether it was set before or after; where
-/// fences are not to be had, or what came is none, it comes back and the timeline is untouched.
-#[test]
-fn an_import_moves_its_timeline() {
-    every(|mut subject| {
-        let handle = subject.poller.handle().clone();
-        let (event, now, later) = (Event::new().unwrap(), timeline(), timeline());
-        if !imports(&subject) {
-            let refused = handle.import_fence(fence_of(&event), &now, 1).unwrap_err();
-            assert_eq!(refused.why.code(), Code::Unavailable);
-            drop(refused.fd.try_clone().expect("it is still open"));
-            assert_eq!(now.query().unwrap(), 0);
-            return;
-        }
-        event.set();
-        handle.import_fence(fence_of(&event), &now, 5).unwrap();
-        assert_eq!(now.query().unwrap(), 0, "not before a poll");
-        assert_eq!(subject.poller.poll(soon()).unwrap(), 0, "not counted");
-        assert_eq!(now.query().unwrap(), 5);
-        let other = Event::new().unwrap();
-        handle.import_fence(fence_of(&other), &later, 2).unwrap();
-        assert!(subject.poller.poll(Deadline::IMMEDIATE).is_err());
-        assert_eq!(later.query().unwrap(), 0);
-        other.set();
-        subject.poller.poll(soon()).unwrap();
-        assert_eq!(later.query().unwrap(), 2, "{}", subject.name);
-        assert!(other.reset(), "the signal was not taken");
-        for path in ["/proc/self/exe", "/"] {
-            let file = OwnedFd::from(std::fs::File::open(path).unwrap());
-            let number = file.as_raw_fd();
-            let refused = handle.import_fence(file, &later, 3).unwrap_err();
-            assert_eq!(refused.why.code(), Code::InvalidArgument);
-            assert_eq!(refused.fd.as_raw_fd(), number);
-            refused.fd.try_clone().expect("it is still open");
-        }
-        assert_eq!(poll_dry(&mut subject.poller), 0);
-        assert_eq!(later.query().unwrap(), 2);
-    });
-}
-
-/// [async 243] [async-backends 193] [async-backends 194] Whatever goes wrong with an import fails its timeline, with the
-/// cause.
-#[test]
-fn an_import_that_goes_wrong_fails_its_timeline() {
-    real(|mut subject| {
-        if !imports(&subject) {
-            return;
-        }
-        let handle = subject.poller.handle().clone();
-        let ended = |subject: &mut Subject, timeline: &Semaphore| {
-            poll_until(&mut subject.poller, || timeline.failure().is_some());
-            timeline.failure().unwrap()
-        };
-        // The value has passed.
-        let (event, passed) = (Event::new().unwrap(), timeline());
-        handle.import_fence(fence_of(&event), &passed, 3).unwrap();
-        passed.signal(4).unwrap();
-        event.set();
-        let why = ended(&mut subject, &passed);
-        assert!(why.to_string().contains("imported"), "{why}");
-        // The other side hangs up and has written nothing.
-        let (reader, writer) = std::io::pipe().unwrap();
-        let gone = timeline();
-        handle.import_fence(OwnedFd::from(reader), &gone, 1).unwrap();
-        assert!(subject.poller.poll(Deadline::IMMEDIATE).is_err());
-        drop(writer);
-        assert_eq!(ended(&mut subject, &gone).code(), Code::DataLoss, "{}", subject.name);
-        // It hangs up after it has written.
-        let (reader, mut writer) = std::io::pipe().unwrap();
-        let written = timeline();
-        handle.import_fence(OwnedFd::from(reader), &written, 1).unwrap();
-        writer.write_all(b"x").unwrap();
-        drop(writer);
-        subject.poller.poll(soon()).unwrap();
-        assert_eq!(written.query().unwrap(), 1);
-        // A descriptor by which a file is only named: the kernel does not watch it.
-        let path = OpenOptions::new().read(true).custom_flags(O_PATH).open("/dev/null").unwrap();
-        let unwatched = timeline();
-        handle.import_fence(OwnedFd::from(path), &unwatched, 1).unwrap();
-        let why = ended(&mut subject, &unwatched);
-        assert!(why.code() == Code::FailedPrecondition && why.to_string().contains("errno 9"), "{why}");
-        // The failure of an import harms no other.
-        let (event, well) = (Event::new().unwrap(), timeline());
-        event.set();
-        handle.import_fence(fence_of(&event), &well, 1).unwrap();
-        subject.poller.poll(soon()).unwrap();
-        assert_eq!(well.query().unwrap(), 1);
-    });
-}
-
-const O_PATH: i32 = 0o10_000_000;
-
-/// [async 243] [async 260] [async-backends 193] [async-backends 233] The end of the proactor fails what is imported; after
-/// it, descriptors come back. What was exported lives on.
-#[test]
-fn the_end_fails_imports_and_no_exports() {
-    real(|mut subject| {
-        if !imports(&subject) {
-            return;
-        }
-        let handle = subject.poller.handle().clone();
-        let (event, begun, queued, exported) = (Event::new().unwrap(), timeline(), timeline(), timeline());
-        handle.import_fence(fence_of(&event), &begun, 1).unwrap();
-        assert!(subject.poller.poll(Deadline::IMMEDIATE).is_err());
-        handle.import_fence(fence_of(&event), &queued, 1).unwrap();
-        let fence = handle.export_fence(&exported, 1).unwrap();
-        drop(subject);
-        for timeline in [&begun, &queued] {
-            assert_eq!(timeline.failure().expect("it was failed").code(), Code::Cancelled);
-        }
-        event.set();
-        let late = timeline();
-        let refused = handle.import_fence(fence_of(&event), &late, 1).unwrap_err();
-        assert_eq!(refused.why.code(), Code::Aborted);
-        assert_eq!(late.query().unwrap(), 0);
-        drop(handle);
-        exported.signal(1).unwrap();
-        assert!(is_readable(&fence));
-    });
-}
-
-/// [async 240] [async-backends 195] A descriptor is readable from the moment at which its value is reached, and stays so;
-/// never if the timeline fails or goes away. Each says so of its own value.
-#[test]
-fn an_export_is_readable_once_its_value_is_reached() {
-    every(|subject| {
-        let handle = subject.poller.handle();
-        let timeline = timeline();
-        let fences: Vec<OwnedFd> =
-            [1, 2, 5].iter().map(|&value| handle.export_fence(&timeline, value).unwrap()).collect();
-        let readable = || fences.iter().map(is_readable).collect::<Vec<bool>>();
-        assert_eq!(readable(), [false; 3]);
-        timeline.signal(1).unwrap();
-        assert_eq!(readable(), [true, false, false]);
-        timeline.signal(3).unwrap();
-        assert_eq!(readable(), [true, true, false]);
-        assert_eq!(readable(), [true, true, false], "it stays");
-        assert!(is_readable(&handle.export_fence(&timeline, 2).unwrap()), "at once");
-        timeline.fail(status!(DataLoss, "gone"));
-        assert_eq!(readable(), [true, true, false]);
-        assert!(!is_readable(&handle.export_fence(&timeline, 9).unwrap()), "it had failed before");
-        let short = Arc::new(Semaphore::new(0));
-        let fence = handle.export_fence(&short, 1).unwrap();
-        drop(short);
-        assert!(!is_readable(&fence));
-    });
 }
 
 /// [async-backends 196] Whoever closes an exported descriptor early gets no signal into what has its number next.
@@ -208,81 +30,6 @@ fn a_closed_export_is_not_written_to() {
     let events: Vec<Event> = (0..8).map(|_| Event::new().unwrap()).collect();
     timeline.signal(1).unwrap();
     assert!(events.iter().all(|event| !event.reset()), "a foreign write to {number}");
-}
-
-/// [async 241] [async-backends 195] From a timeline out and in again; another thread moves it.
-#[test]
-fn an_export_can_be_imported() {
-    real(|mut subject| {
-        if !imports(&subject) {
-            return;
-        }
-        let handle = subject.poller.handle().clone();
-        let (first, second) = (timeline(), timeline());
-        let fence = handle.export_fence(&first, 3).unwrap();
-        handle.import_fence(fence, &second, 30).unwrap();
-        let again = handle.export_fence(&second, 30).unwrap();
-        let mover = std::thread::spawn(move || {
-            std::thread::sleep(Duration::from_millis(3));
-            first.signal(3).unwrap();
-        });
-        poll_until(&mut subject.poller, || second.query().unwrap() == 30);
-        assert!(is_readable(&again));
-        mover.join().unwrap();
-        let poll = HandlePoll { handle: Arc::new(again), interest: Interest::IN };
-        let is_done = Arc::new(AtomicBool::new(false));
-        let mark = Arc::clone(&is_done);
-        handle
-            .submit(Operation::new(poll).on_done(move |done| {
-                assert_eq!(done.result.unwrap(), Ready::IN);
-                mark.store(true, Ordering::Relaxed);
-            }))
-            .unwrap();
-        poll_until(&mut subject.poller, || is_done.load(Ordering::Relaxed));
-    });
-}
-
-fn import_many(handle: &Handle, count: u64) -> Vec<(Event, Arc<Semaphore>)> {
-    let import = |value| {
-        let (event, timeline) = (Event::new().unwrap(), timeline());
-        handle.import_fence(fence_of(&event), &timeline, value + 1).unwrap();
-        (event, timeline)
-    };
-    (0..count).map(import).collect()
-}
-
-/// [async 242] [async-backends 192] Four threads import while the proactor waits in a poll; each is woken up to, none is
-/// lost.
-#[test]
-fn many_threads_import_during_a_poll() {
-    real(|mut subject| {
-        if !imports(&subject) {
-            return;
-        }
-        let handle = subject.poller.handle().clone();
-        let start = Arc::new(Barrier::new(5));
-        let threads: Vec<_> = (0..4)
-            .map(|_| {
-                let (handle, start) = (handle.clone(), Arc::clone(&start));
-                std::thread::spawn(move || {
-                    start.wait();
-                    let fences = import_many(&handle, 25);
-                    fences.iter().for_each(|(event, _)| event.set());
-                    for (index, (_, timeline)) in fences.iter().enumerate() {
-                        timeline.wait(index as u64 + 1, soon()).unwrap();
-                    }
-                    handle.wake();
-                })
-            })
-            .collect();
-        start.wait();
-        while threads.iter().any(|thread| !thread.is_finished()) {
-            // The last wake of all ends the last poll.
-            drop(subject.poller.poll(after_ms(100)));
-        }
-        threads.into_iter().for_each(|thread| thread.join().unwrap());
-        assert_eq!(poll_dry(&mut subject.poller), 0);
-    });
 }
 
 /// [async-backends 197] Ten thousand fences later there are as many descriptors open as before.

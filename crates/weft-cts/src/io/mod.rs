@@ -3,7 +3,9 @@
 pub mod cancellation;
 pub mod chain;
 pub mod event;
+pub mod event_source;
 pub mod exhaustion;
+pub mod fence;
 pub mod futex;
 pub mod lifecycle;
 pub mod load;
