@@ -1,6 +1,6 @@
 //! What a backend can do, and what it is allowed to.
 //!
-//! What lives here: [`Capabilities`]. What does not: finding out (`backend/uring/probe.rs`).
+//! What lives here: [`Capabilities`]. What does not: finding out (`backend/uring/mod.rs`).
 //!
 //! A capability says what the kernel accelerates. Without it the operation still works, by other means; the exception
 //! is `FUTEX_OPERATIONS`, without which futex operations are refused with `UNAVAILABLE`.

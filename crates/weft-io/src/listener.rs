@@ -5,7 +5,7 @@
 //! By which a proactor hears of a notification, and the list of what it heard.
 //!
 //! What lives here: [`Listener`], [`HeardList`]. What does not: when somebody listens (`notification.rs`), what the poll
-//! thread does about it (`proactor/listening.rs`).
+//! thread does about it (`proactor/software.rs`).
 //!
 //! 1. A signal marks the listener, and the one that found it unmarked pushes it on the list of its proactor: a listener is
 //!    on that list once.

@@ -1,7 +1,7 @@
 //! Where operations are between submission and completion: slots, and lists of slots.
 //!
 //! What lives here: [`Table`], [`IndexList`]. What does not: the operations themselves (`record.rs`), what the poll
-//! thread knows of each (`entry.rs`).
+//! thread knows of each (`proactor/core.rs`).
 //!
 //! A slot has one word: a generation and three bits. Its index and its generation are what a ticket names, so a late
 //! cancel cannot reach another operation in the same slot. What the kernel carries is the index and the lower 24 bits of

@@ -1,6 +1,6 @@
 //! Several operations as one.
 //!
-//! What lives here: [`Sequence`], [`Step`]. What does not: how the poll thread runs one (`proactor/sequences.rs`).
+//! What lives here: [`Sequence`], [`Step`]. What does not: how the poll thread runs one (`proactor/steps.rs`).
 //!
 //! Steps run one at a time, each in the sequence's own slot, so a sequence of any length needs one slot, and a cancel of
 //! the sequence is one of its current step. The function, if there is one, is asked between them. The sequence ends once,

@@ -1,7 +1,7 @@
 //! A ring as good as this kernel gives.
 //!
 //! What lives here: the ladder of flags, what is required, the trial. What does not: the ring in use (`mod.rs`), what the
-//! kernel can do beyond that (`probe.rs`).
+//! kernel can do beyond that (`mod.rs`).
 //!
 //! 1. Rungs differ by what kernels learned over the years; the next is tried only after `EINVAL`, which is how a kernel
 //!    says that it does not know a flag. Any other refusal is one of the environment and ends the ladder.
