@@ -390,6 +390,13 @@ impl InlineRecorder {
 }
 
 impl Kernel {
+    /// What was going on when a dispatch of it failed.
+    #[cold]
+    pub(crate) fn dispatching(&self) -> String {
+        let export = self.loaded().and_then(|loaded| loaded.export(self.ordinal));
+        format!("dispatching kernel `{}`", export.map_or("?", |export| &export.name))
+    }
+
     /// The loaded code behind the kernel.
     pub(crate) fn loaded(&self) -> Result<&CpuExecutable> {
         match self.executable.backend::<CpuExecutable>() {

@@ -257,7 +257,8 @@ impl Program {
         }
         let mut geometry = command.geometry;
         if let Some(source) = &command.indirect {
-            geometry.count = read_counts(bytes_of(source, slots))?;
+            let count = read_counts(bytes_of(source, slots));
+            geometry.count = count.while_doing(|| self.kernels[command.kernel as usize].dispatching())?;
             if geometry.is_empty() {
                 return Ok(());
             }

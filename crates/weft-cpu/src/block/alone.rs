@@ -9,7 +9,7 @@ use std::ffi::c_void;
 
 use weft_hal::{Pattern, fill_bytes};
 use weft_sync::atomic::{AtomicBool, Ordering};
-use weft_sync::{Result, Status};
+use weft_sync::{Result, Status, WhileDoing};
 
 use super::isa::{CopyCommand, DispatchCommand, FLAG_INDIRECT, FLAG_PREDICATED, FillCommand, Header};
 use super::operands::{Operands, too_short};
@@ -19,13 +19,25 @@ use super::watch::Watcher;
 use crate::command_buffer::Kernel;
 use crate::dispatch::{
     Geometry, KernelFailure, LocalMemory, Operands as KernelOperands, check_binding_pointers, run_grid,
+    run_tiles,
 };
 
 /// Local memory of the thread that runs, as large as any dispatch of the recording needs.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Scratch(pub(crate) *mut c_void);
 
-/// Runs all commands until the first failure, or until `stop` is set: `Ok(false)` then.
+/// Workgroups between two looks at `stop`.
+const STRETCH: u32 = 64;
+
+/// The one that runs.
+struct Thread<'a> {
+    scratch: Scratch,
+    seat: u32,
+    stop: &'a AtomicBool,
+}
+
+/// Runs all commands until the first failure, or until `stop` is set, which is looked at between stretches of workgroups:
+/// `Ok(false)` then.
 ///
 /// # Safety
 /// `operands` are those of this recording (`look_up` succeeded); `scratch` is initialised, aligned to 64, exclusive, and
@@ -38,6 +50,7 @@ pub(crate) unsafe fn run_alone<W: Watcher>(
     stop: &AtomicBool,
     watcher: &mut W,
 ) -> Result<bool> {
+    let thread = Thread { scratch, seat, stop };
     let mut region = 0;
     for (index, block) in blocks.blocks.iter().enumerate() {
         operands.load_block(blocks, index);
@@ -61,9 +74,14 @@ pub(crate) unsafe fn run_alone<W: Watcher>(
                     }
                     // SAFETY: the caller's promises, and the bindings were just checked.
                     let outcome =
-                        unsafe { run_dispatch(blocks, operands, header, dispatch, constants, scratch, seat) };
-                    watcher.end(region, header.index, None, &outcome);
-                    outcome?;
+                        unsafe { run_dispatch(blocks, operands, header, dispatch, constants, &thread) };
+                    let went_on = *outcome.as_ref().unwrap_or(&true);
+                    let ended = outcome.map(drop);
+                    watcher.end(region, header.index, None, &ended);
+                    ended?;
+                    if !went_on {
+                        return Ok(false);
+                    }
                 }
                 Command::Fill(fill) => {
                     watcher.begin();
@@ -108,6 +126,8 @@ unsafe fn run_copy(operands: &Operands, copy: &CopyCommand) -> Result<()> {
     Ok(())
 }
 
+/// `Ok(false)` if it was stopped.
+///
 /// # Safety
 /// As for `run_alone`; the bindings of the dispatch were checked.
 #[inline(always)]
@@ -117,27 +137,56 @@ unsafe fn run_dispatch(
     header: Header,
     dispatch: &DispatchCommand,
     constants: &[u32],
-    scratch: Scratch,
-    seat: u32,
-) -> Result<()> {
+    thread: &Thread<'_>,
+) -> Result<bool> {
     let mut count = dispatch.grid;
+    let mut tiles = dispatch.tiles;
     if header.flags & (FLAG_INDIRECT | FLAG_PREDICATED) != 0 {
         if header.flags & FLAG_INDIRECT != 0 {
-            count = operands.read_grid(dispatch.grid[0] as usize, dispatch.grid[1])?;
+            count = read_grid(blocks, operands, dispatch, 0)?;
+            // The grid was checked to have at most 2^32 workgroups.
+            tiles = count.iter().product();
         }
         if count.contains(&0) {
-            return Ok(());
+            return Ok(true);
         }
     }
     let geometry = Geometry { size: dispatch.size, count, local_memory_bytes: dispatch.local_memory_bytes };
     let state = geometry.state(&kernel_operands(operands, dispatch, constants, 0), 1);
-    // SAFETY: the recording retains the executable. The state points at the recording's constants and at bindings of
-    // these operands, as many as the front compared with the function's; they were checked to be aligned and not null,
-    // and facts 1 and 2 make them good for their lengths. Local memory is the caller's promise.
-    let outcome = unsafe {
-        run_grid(dispatch.function, dispatch.environment, &state, local_memory(dispatch, scratch), seat)
-    };
-    outcome.map_err(|failure| kernel_failure(&blocks.kernels[dispatch.kernel as usize], failure))
+    let local = local_memory(dispatch, thread.scratch);
+    let (function, environment) = (dispatch.function, dispatch.environment);
+    let failed = |failure: KernelFailure| kernel_failure(&blocks.kernels[dispatch.kernel as usize], failure);
+    if tiles <= STRETCH {
+        // SAFETY: the recording retains the executable. The state points at the recording's constants and at bindings
+        // of these operands, as many as the front compared with the function's; they were checked to be aligned and
+        // not null, and facts 1 and 2 make them good for their lengths. Local memory is the caller's promise.
+        let outcome = unsafe { run_grid(function, environment, &state, local, thread.seat) };
+        return outcome.map_err(failed).map(|()| true);
+    }
+    let mut begin = 0;
+    while begin < tiles {
+        // Relaxed: sooner or later.
+        if thread.stop.load(Ordering::Relaxed) {
+            return Ok(false);
+        }
+        let end = begin.saturating_add(STRETCH).min(tiles);
+        // SAFETY: as above; the tiles lie within the grid.
+        let outcome = unsafe { run_tiles(function, environment, &state, local, thread.seat, begin..end) };
+        outcome.map_err(failed)?;
+        begin = end;
+    }
+    Ok(true)
+}
+
+/// The counts of an indirect dispatch, read now and kept with the operands.
+pub(crate) fn read_grid(
+    blocks: &Blocks,
+    operands: &Operands,
+    dispatch: &DispatchCommand,
+    first: usize,
+) -> Result<[u32; 3]> {
+    let grid = operands.read_grid(first + dispatch.grid[0] as usize, dispatch.grid[1]);
+    grid.while_doing(|| blocks.kernels[dispatch.kernel as usize].dispatching())
 }
 
 /// Arrays of a dispatch whose block's bindings begin at `first`.

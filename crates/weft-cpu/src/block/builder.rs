@@ -13,7 +13,9 @@
 //!    in queue order, is a range of a *source*, which each submission looks up once. The builder notes how many bytes of
 //!    a source are used; that is all that a submission has to check.
 
-use weft_hal::{BufferRange, Dispatch, Executable, Operand, Pattern, Place, WHOLE_BUFFER, WorkgroupCount};
+use weft_hal::{
+    BufferRange, Dispatch, DispatchFlags, Executable, Operand, Pattern, Place, WHOLE_BUFFER, WorkgroupCount,
+};
 use weft_sync::{Result, bail};
 
 use super::isa::{
@@ -63,6 +65,8 @@ pub(crate) struct BlockBuilder {
     region: Option<Region>,
     /// Commands so far, barriers included.
     number: u32,
+    /// Of these, the dispatches that may run inline.
+    inline_count: u32,
     /// The operands of the last few commands in the open block, the latest first: their first binding and their number.
     recent: [(u16, u8); RECENT_RUNS],
     /// The operands of the command under way.
@@ -94,6 +98,7 @@ impl BlockBuilder {
             direct: Numbering::default(),
             region: None,
             number: 0,
+            inline_count: 0,
             recent: [(0, 0); RECENT_RUNS],
             fixups: Vec::new(),
         }
@@ -108,6 +113,7 @@ impl BlockBuilder {
         self.direct.clear();
         self.region = None;
         self.number = 0;
+        self.inline_count = 0;
         self.recent = [(0, 0); RECENT_RUNS];
     }
 
@@ -203,6 +209,10 @@ impl BlockBuilder {
         let (constant_count, binding_count) = (dispatch.constants.len() as u8, dispatch.bindings.len() as u8);
         let tail = Block::bytes_of(dispatch.constants);
         let is_dynamic = counts_at.is_some();
+        if is_dynamic {
+            // A region of its own: two of them could have more tiles together than a region can count.
+            self.end_region();
+        }
         self.append::<DispatchCommand>(tiles, is_dynamic, tail, |bindings| {
             let grid = match counts_at {
                 None => geometry.count,
@@ -231,7 +241,11 @@ impl BlockBuilder {
             (command, flags)
         })?;
         self.skip();
-        self.blocks.indirect_count += u32::from(is_dynamic);
+        if is_dynamic {
+            self.end_region();
+            self.blocks.indirect_count += 1;
+        }
+        self.inline_count += u32::from(dispatch.flags.contains(DispatchFlags::ALLOW_INLINE_EXECUTION));
         self.blocks.local_memory_bytes = self.blocks.local_memory_bytes.max(geometry.local_memory_bytes);
         Ok(())
     }
@@ -253,8 +267,10 @@ impl BlockBuilder {
             self.blocks.binding_starts.push(start);
             start += block.fixup_count() as u32;
         }
+        // Dispatches that may run inline are for one worker, however many workgroups they have.
+        let is_inline = std::mem::take(&mut self.inline_count) == self.number;
         self.blocks.is_narrow =
-            self.blocks.regions.iter().all(|region| !region.is_dynamic && region.tiles <= 1);
+            is_inline || self.blocks.regions.iter().all(|region| !region.is_dynamic && region.tiles <= 1);
         std::mem::take(&mut self.blocks)
     }
 

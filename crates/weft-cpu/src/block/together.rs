@@ -25,7 +25,9 @@ use weft_sync::atomic::{AtomicBool, Ordering};
 use weft_sync::{Instant, Result};
 use weft_task::{OpenRegion, Tiles};
 
-use super::alone::{Scratch, check_bindings, kernel_failure, kernel_operands, local_memory, pattern_of};
+use super::alone::{
+    Scratch, check_bindings, kernel_failure, kernel_operands, local_memory, pattern_of, read_grid,
+};
 use super::isa::{FLAG_INDIRECT, FLAG_PREDICATED, Header, TRANSFER_TILE_BYTES};
 use super::operands::{Operands, too_short};
 use super::recording::{Blocks, Region};
@@ -109,7 +111,7 @@ impl Share<'_> {
             if let Command::Dispatch(dispatch, _) = command
                 && header.flags & FLAG_INDIRECT != 0
             {
-                self.operands.read_grid(first + dispatch.grid[0] as usize, dispatch.grid[1])?;
+                read_grid(self.blocks, self.operands, dispatch, first)?;
             }
             let tiles = self.tiles_of(header, &command, first)?;
             let Some(sum) = total.checked_add(tiles) else {

@@ -19,6 +19,8 @@ crate::cases! { $ INDIRECT for_each_indirect_case {
     counts_are_read_at_each_submission: Caps::WORK;
     bad_counts_in_buffers_fail_the_operation: Caps::WORK;
     counts_are_read_once_a_region: Caps::WORK;
+    bad_counts_name_the_kernel: Caps::WORK;
+    counts_have_no_sum: Caps::WORK;
 } }
 
 /// A dispatch of `count_calls` whose counts are at `source`.
@@ -204,4 +206,36 @@ fn counts_are_read_once_a_region(subject: &Subject) {
 fn indirect_each<'a>(subject: &'a Subject, source: Operand<'a>, operands: &'a [Operand<'a>]) -> Dispatch<'a> {
     let workgroup_count = WorkgroupCount::IndirectDynamic(source);
     Dispatch { workgroup_count, ..subject.dispatch("count_each", [0; 3], &[], operands) }
+}
+
+/// Failures say which dispatch it was.
+fn bad_counts_name_the_kernel(subject: &Subject) {
+    let counts = subject.buffer_with(&words(&[u32::MAX; 3]));
+    let output = subject.buffer(4);
+    let operands = [whole(&output)];
+    each_way(subject, &indirect(subject, whole(&counts), false, &operands), |outcome| {
+        let status = outcome.expect_err("far too many");
+        assert_eq!(status.code(), Code::OutOfRange);
+        assert!(status.to_string().contains("count_calls"), "{status}");
+    });
+}
+
+/// Dispatches between two barriers may have more workgroups together than one may have.
+fn counts_have_no_sum(subject: &Subject) {
+    let (one, most) = (subject.buffer_with(&words(&[1; 3])), subject.buffer_with(&words(&[u32::MAX, 1, 1])));
+    let output = subject.buffer(64);
+    let operands = [whole(&output)];
+    // The first one fails, so that nothing takes long.
+    let counted = |name, source, constants, bindings| Dispatch {
+        workgroup_count: WorkgroupCount::IndirectDynamic(whole(source)),
+        ..subject.dispatch(name, [1; 3], constants, bindings)
+    };
+    let first = counted("fail_at", &one, &[0], &operands);
+    let others = counted("nothing", &most, &[], &[]);
+    let outcome = subject.run_once(|commands| {
+        commands.dispatch(&first)?;
+        commands.dispatch(&others)?;
+        commands.dispatch(&others)
+    });
+    fails_with(outcome, Code::Internal);
 }

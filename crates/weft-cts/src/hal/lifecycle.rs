@@ -6,8 +6,8 @@ use std::sync::{Arc, Condvar, Mutex, mpsc};
 use std::time::Duration;
 
 use weft_hal::{
-    AllocaFlags, Allocator, BufferParams, CommandBufferMode, Device, ExecuteFlags, ExecutionStage, File,
-    HostCallEnd, HostCallFlags, MemoryAccess, PositionalFile, Region, Submission,
+    AllocaFlags, Allocator, BufferParams, CommandBufferMode, Device, Dispatch, DispatchFlags, ExecuteFlags,
+    ExecutionStage, File, HostCallEnd, HostCallFlags, MemoryAccess, PositionalFile, Region, Submission,
 };
 use weft_sync::{Code, Point, Status};
 
@@ -17,12 +17,15 @@ use crate::hal::host_call::host_call;
 use crate::subject::{Chain, NOW, Subject, bytes_of, eventually, fails_with, point, semaphore, soon, whole};
 
 const ASYNC_WORK: Caps = Caps::ASYNC.union(Caps::WORK);
+/// The plain device, which is there to be compared with, has no pools, and runs what it has begun to its end.
+const ASYNC_POOLS: Caps = ASYNC_WORK.union(Caps::POOLS);
 
 crate::cases! { $ LIFECYCLE for_each_lifecycle_case {
     idle_devices_end: Caps::WORK;
     ends_with_waits_that_never_come: ASYNC_WORK;
     ends_with_ready_operations: ASYNC_WORK;
     ends_with_kernels_running: ASYNC_WORK;
+    ends_in_the_middle_of_a_dispatch: ASYNC_POOLS;
     ends_with_recordings_queued_up: ASYNC_WORK;
     ends_with_transients_alive: ASYNC_WORK;
     ends_with_files_being_read: ASYNC_WORK;
@@ -188,6 +191,24 @@ fn ends_with_kernels_running(subject: &Subject) {
     }
     drop(buffer);
     nothing_is_lent(&allocator);
+}
+
+/// [hal 143] a grid that would take half a minute.
+fn ends_in_the_middle_of_a_dispatch(subject: &Subject) {
+    const WORKGROUPS: u32 = 150_000;
+    for flags in [DispatchFlags::empty(), DispatchFlags::ALLOW_INLINE_EXECUTION] {
+        let doomed = subject.separate();
+        let gate = Gate::closed_after(WORKGROUPS);
+        let constants = [gate.number()];
+        let signal = [point(&semaphore(0), 1)];
+        let visit = doomed.dispatch("visit", [WORKGROUPS, 1, 1], &constants, &[]);
+        let at = Submission { signal: &signal, ..NOW };
+        doomed.device.queue_dispatch(&at, &Dispatch { flags, ..visit }).unwrap();
+        eventually("it runs", || !gate.visits().is_empty());
+        end(doomed);
+        assert!(gate.visits().len() < WORKGROUPS as usize, "it ran to its end");
+        fails_with(signal[0].semaphore.wait(1, soon()), Code::Cancelled);
+    }
 }
 
 /// [hal 143] one runs, the others wait for it in the device.

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 
 use weft_hal::{
-    CommandBuffer, CommandBufferMode, Device, ExecuteFlags, ExecutionStage, Fence, HostCallEnd,
-    HostCallFlags, Operand, QueueAffinity, Region, Submission,
+    CommandBuffer, CommandBufferMode, Device, Dispatch, DispatchFlags, ExecuteFlags, ExecutionStage, Fence,
+    HostCallEnd, HostCallFlags, Operand, QueueAffinity, Region, Submission,
 };
 use weft_sync::{Code, Point};
 
@@ -16,6 +16,8 @@ use crate::hal::host_call::host_call;
 use crate::subject::{NOW, Subject, bytes_of, eventually, fails_with, point, region, semaphore, whole};
 
 const ASYNC_WORK: Caps = Caps::ASYNC.union(Caps::WORK);
+/// The plain device, which is there to be compared with, has neither pools nor manners.
+const ASYNC_POOLS: Caps = ASYNC_WORK.union(Caps::POOLS);
 
 crate::cases! { $ SCHEDULING for_each_scheduling_case {
     a_hundred_recordings_are_held_and_all_run: ASYNC_WORK;
@@ -31,7 +33,8 @@ crate::cases! { $ SCHEDULING for_each_scheduling_case {
     old_work_gets_its_turn: ASYNC_WORK;
     threads_submit_at_the_same_time: Caps::WORK;
     waiting_threads_may_submit_too: Caps::WORK;
-    callbacks_that_panic_keep_nobody_waiting: ASYNC_WORK.union(Caps::FRONTIERS);
+    inline_dispatches_are_for_one_worker: Caps::WORK;
+    callbacks_that_panic_keep_nobody_waiting: ASYNC_POOLS;
 } }
 
 const REUSABLE: CommandBufferMode = CommandBufferMode::empty();
@@ -450,4 +453,14 @@ fn callbacks_that_panic_keep_nobody_waiting(subject: &Subject) {
         assert_eq!(outcome.is_ok(), kind != 4, "kind {kind}: {outcome:?}");
     }
     doomed.device.wait_idle(crate::subject::soon()).unwrap();
+}
+
+/// [hal 110]
+fn inline_dispatches_are_for_one_worker(subject: &Subject) {
+    let gate = Gate::closed_after(64);
+    let constants = [gate.number()];
+    let visit = subject.dispatch("visit", [64, 1, 1], &constants, &[]);
+    let visit = Dispatch { flags: DispatchFlags::ALLOW_INLINE_EXECUTION, ..visit };
+    subject.run(|at| subject.device.queue_dispatch(at, &visit)).unwrap();
+    assert_eq!((gate.visits().len(), gate.inside_max()), (64, 1));
 }
