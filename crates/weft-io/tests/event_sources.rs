@@ -117,3 +117,28 @@ fn the_null_backend_tells_nothing() {
     assert_eq!(of(&count), 0);
     drop(source);
 }
+
+/// [async 111] A callback that panics is not called again; the panic comes out of the poll, and others are told as ever.
+#[test]
+fn a_callback_that_panics_is_not_called_again() {
+    let _alone = alone();
+    real(|mut subject| {
+        let handle = subject.poller.handle().clone();
+        let (bad, good, told) = (Event::new().unwrap(), Event::new().unwrap(), Arc::new(AtomicU32::new(0)));
+        let counted = Arc::clone(&told);
+        let callback = move |_| {
+            counted.fetch_add(1, Ordering::Relaxed);
+            panic!("on purpose");
+        };
+        let source = EventSource::register(&handle, bad.clone(), callback).unwrap();
+        let (other, count) = counting(&handle, &good);
+        bad.set();
+        let poll = || poll_until(&mut subject.poller, || false);
+        assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(poll)).is_err());
+        good.set();
+        poll_until(&mut subject.poller, || of(&count) == 1);
+        settle(&mut subject);
+        assert_eq!(of(&told), 1, "{}", subject.name);
+        drop((source, other));
+    });
+}

@@ -321,7 +321,8 @@ fn play(role: &str) -> ExitStatus {
 #[test]
 fn the_default_action_comes_back() {
     let _alone = alone();
-    if open("uring", &Config::new()).is_err() {
+    // The race detector keeps a signal back until the thread calls the C library, which one that polls does not.
+    if cfg!(tsan) || open("uring", &Config::new()).is_err() {
         return;
     }
     for signal in ["INTERRUPT", "TERMINATE", "HANGUP", "USER1", "USER2"] {
@@ -364,6 +365,9 @@ fn a_process_of_its_own() {
         }
         name => {
             let signal = Signal::ALL.into_iter().find(|signal| signal.name() == name).unwrap();
+            // A shell may have started all of this with signals ignored.
+            // SAFETY: the default runs no code.
+            unsafe { libc::signal(NUMBERS[signal.id() as usize - 1], libc::SIG_DFL) };
             tell_and_end(signal);
             send(signal);
             std::thread::sleep(std::time::Duration::from_secs(10));
