@@ -95,6 +95,7 @@ macro_rules! every_io_family {
             poll: weft_cts::io::poll::POLL, for_each_io_poll_case;
             race: weft_cts::io::race::RACE, for_each_io_race_case;
             random: weft_cts::io::random::RANDOM, for_each_io_random_case;
+            relay: weft_cts::io::relay::RELAY, for_each_io_relay_case;
             semaphore: weft_cts::io::semaphore::SEMAPHORE, for_each_io_semaphore_case;
             sequence: weft_cts::io::sequence::SEQUENCE, for_each_io_sequence_case;
             shutdown: weft_cts::io::shutdown::SHUTDOWN, for_each_io_shutdown_case;

@@ -118,38 +118,6 @@ fn sensitive_relays_do_not_fire_for_errors() {
     });
 }
 
-/// [async 145] [async-backends 182] Dropped before it fires, it never does, whatever is ready already.
-#[test]
-fn a_dropped_relay_does_not_fire() {
-    let _alone = alone();
-    every(|mut subject| {
-        let handle = subject.poller.handle().clone();
-        for is_polled in [false, true] {
-            let (input, changed, output) = (counter(), notification(), counter());
-            for is_persistent in [false, true] {
-                let kind = |plan: RelayPlan| if is_persistent { plan.persistent() } else { plan };
-                let relays = [
-                    register(&handle, kind(RelayPlan::new(from(&input), to(&output)))),
-                    register(
-                        &handle,
-                        kind(RelayPlan::new(RelaySource::notification(Arc::clone(&changed)), to(&output))),
-                    ),
-                ];
-                if is_polled {
-                    settle(&mut subject);
-                }
-                raise(&input, 1);
-                changed.signal(1);
-                drop(relays);
-                settle(&mut subject);
-                assert_eq!(take(&output), 0, "{}", subject.name);
-                assert!(!changed.signal(1), "nobody observes");
-                take(&input);
-            }
-        }
-    });
-}
-
 /// [async 148] [async-backends 185] A sink that fails faults the relay: told once, no more firing, everything let go.
 #[test]
 fn a_sink_that_fails_is_told_once() {

@@ -14,6 +14,7 @@ pub mod notification;
 pub mod poll;
 pub mod race;
 pub mod random;
+pub mod relay;
 pub mod semaphore;
 pub mod sequence;
 pub mod shutdown;
