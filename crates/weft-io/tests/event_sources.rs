@@ -4,7 +4,7 @@ mod support;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
-use support::{Subject, after_ms, alone, every, handles, poll_until, real_with};
+use support::{Subject, after_ms, alone, every, handles, poll_until, real, real_with};
 use weft_io::ops::Ready;
 use weft_io::{Config, Event, EventSource, Handle, open_null};
 use weft_sync::{Code, Deadline};
