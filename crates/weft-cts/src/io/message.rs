@@ -25,6 +25,8 @@ crate::cases! { $ MESSAGE for_each_io_message_case of IoSubject {
     a_target_that_is_not_polled_yet: IoCaps::NONE;
     a_target_that_goes_away: IoCaps::NONE;
     a_message_to_another_backend: IoCaps::NONE;
+    a_batch_of_messages_keeps_its_order: IoCaps::NONE;
+    a_message_without_a_callback_is_silent: IoCaps::NONE;
 } }
 
 /// What has arrived.
@@ -261,4 +263,54 @@ fn a_message_to_another_backend(subject: &IoSubject) {
     assert_eq!(source.poll(soon()).unwrap(), 1);
     poll_until(&mut target, || !inbox.borrow().is_empty());
     assert_eq!(inbox.take(), [5]);
+}
+
+/// [async 229] [async-backends 110] Without a callback there is no word of a message, well or not; its slot is free again at
+/// once, and what is behind it in a chain starts.
+fn a_message_without_a_callback_is_silent(subject: &IoSubject) {
+    let mut poller = subject.open_with(|config| (config.operations_max, config.messages_max) = (2, 1));
+    let handle = poller.handle().clone();
+    let (sender, inbox) = std::sync::mpsc::channel();
+    poller.on_message(move |payload| sender.send(payload).unwrap());
+    let message = |payload| Message { target: handle.clone(), payload };
+    for round in 0..3 {
+        let mut batch = handle.batch();
+        batch.add(timer(Deadline::IMMEDIATE)).unwrap();
+        batch.then(message(round)).unwrap();
+        batch.submit().unwrap();
+        let mut count = 0;
+        poll_until(&mut poller, || {
+            count += inbox.try_iter().inspect(|&payload| assert_eq!(payload, round)).count();
+            count == 1
+        });
+        assert_eq!(poller.under_way(), 0, "{}", subject.name);
+    }
+    // The second one does not fit into the mailbox, and nobody hears of it.
+    handle.submit(message(7)).unwrap();
+    handle.submit(message(8)).unwrap();
+    assert_eq!(poller.poll(soon()).unwrap(), 2);
+    poll_dry(&mut poller);
+    assert_eq!(inbox.try_iter().collect::<Vec<u64>>(), [7]);
+    assert_eq!(poller.under_way(), 0);
+}
+
+/// [async 230] [async-backends 111] What one thread sends, by operation and without, in the order of its polls.
+fn a_batch_of_messages_keeps_its_order(subject: &IoSubject) {
+    let mut poller = subject.open();
+    let mut target = weft_io::open_null(&subject.config()).into_poller().unwrap();
+    let there = target.handle().clone();
+    let (sender, inbox) = std::sync::mpsc::channel();
+    target.on_message(move |payload| sender.send(payload).unwrap());
+    for round in 0..4 {
+        let mut batch = poller.handle().batch();
+        for payload in 0..20 {
+            batch.add(Message { target: there.clone(), payload: round * 100 + payload }).unwrap();
+        }
+        batch.submit().unwrap();
+        assert_eq!(poll_dry(&mut poller), 20);
+        there.send_message(round * 100 + 99).unwrap();
+    }
+    poll_dry(&mut target);
+    let expected = (0..4).flat_map(|round| (0..20).chain([99]).map(move |payload| round * 100 + payload));
+    assert!(inbox.try_iter().eq(expected), "{}", subject.name);
 }
