@@ -51,6 +51,9 @@
 //!
 //! The last line matters: between the release and the advance somebody may look, find memory whose epoch is not reached,
 //! and wait for a release that has already happened.
+//!
+//! [`HostBlock`]: crate::HostBlock
+//! [`HostBlock::set_death`]: crate::HostBlock::set_death
 
 mod backend;
 mod block;
