@@ -221,7 +221,7 @@ impl DeviceBackend for TaskDevice {
             submission,
             record,
             |record| queue.commit(&buffer, allocator, &alloca.params, alloca.size, record),
-            || {
+            |_| {
                 let request = job::Request::new(&buffer, allocator, alloca);
                 Ok(Job::Alloca(request))
             },
@@ -241,14 +241,14 @@ impl DeviceBackend for TaskDevice {
             return self.submit_recorded(submission, record, |to| to.fill(&Place::Direct(target), pattern));
         }
         let now = |_: Option<&Record>| job::fill(&target, pattern);
-        let later = || Ok(Job::Fill(OwnedRange::new(&target), pattern));
+        let later = |_: &mut _| Ok(Job::Fill(OwnedRange::new(&target), pattern));
         self.queue(submission).submit_short(submission, record, now, later)
     }
 
     fn update(&self, submission: &Submission<'_>, source: &[u8], target: BufferRange<'_>) -> Result<()> {
         let record = self.record(submission, OperationKind::Update, target.length);
         let now = |_: Option<&Record>| job::update(source, &target);
-        let later = || Ok(Job::Update(source.into(), OwnedRange::new(&target)));
+        let later = |room: &mut _| Ok(Job::update(room, source, OwnedRange::new(&target)));
         self.queue(submission).submit_short(submission, record, now, later)
     }
 
@@ -264,7 +264,7 @@ impl DeviceBackend for TaskDevice {
             return self.submit_recorded(submission, record, |to| to.copy(&source, &target));
         }
         let now = |_: Option<&Record>| job::copy(&source, &target);
-        let later = || Ok(Job::Copy(OwnedRange::new(&source), OwnedRange::new(&target)));
+        let later = |_: &mut _| Ok(Job::Copy(OwnedRange::new(&source), OwnedRange::new(&target)));
         self.queue(submission).submit_short(submission, record, now, later)
     }
 
@@ -312,7 +312,7 @@ impl DeviceBackend for TaskDevice {
         if let Some(program) = any.downcast_ref::<Program>() {
             // It ran while it was recorded.
             let record = self.record_of(submission, program.recorded_count, &program.id);
-            return self.queue(submission).submit_short(submission, record, |_| Ok(()), || Ok(Job::Barrier));
+            return self.queue(submission).submit_short(submission, record, |_| Ok(()), |_| Ok(Job::Barrier));
         }
         let Some(BlockRecording(blocks)) = any.downcast_ref::<BlockRecording>() else {
             bail!(InvalidArgument, "the command buffer was recorded for another kind of device");
@@ -323,7 +323,7 @@ impl DeviceBackend for TaskDevice {
 
     fn barrier(&self, submission: &Submission<'_>) -> Result<()> {
         let record = self.record(submission, OperationKind::Barrier, 0);
-        self.queue(submission).submit_short(submission, record, |_| Ok(()), || Ok(Job::Barrier))
+        self.queue(submission).submit_short(submission, record, |_| Ok(()), |_| Ok(Job::Barrier))
     }
 
     fn host_call(&self, submission: &Submission<'_>, device: DeviceId, call: HostCall) -> Result<()> {

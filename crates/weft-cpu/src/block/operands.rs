@@ -49,7 +49,22 @@ pub(crate) struct Operands {
     grids: Vec<[AtomicU32; 3]>,
 }
 
+/// Operands that there is room for from the beginning.
+const ROOM: usize = 32;
+
 impl Operands {
+    /// With room for those of most recordings: what is used again mostly never grows.
+    #[cold]
+    pub(crate) fn roomy() -> Operands {
+        Operands {
+            sources: Vec::with_capacity(ROOM),
+            pins: Vec::with_capacity(ROOM),
+            pointers: Vec::with_capacity(ROOM),
+            lengths: Vec::with_capacity(ROOM),
+            grids: Vec::new(),
+        }
+    }
+
     /// Looks up every source of a recording in a table that the front checked, and pins it.
     pub(crate) fn look_up(&mut self, blocks: &Blocks, table: &[BindingEntry<'_>]) -> Result<()> {
         for source in &blocks.sources {

@@ -68,7 +68,7 @@ impl Pace {
 
 thread_local! {
     /// Room for operands, between two recordings of this thread.
-    static ROOM: Cell<Option<Box<Operands>>> = const { Cell::new(None) };
+    static ROOM: Cell<Option<Operands>> = const { Cell::new(None) };
 }
 
 impl Queue {
@@ -86,7 +86,7 @@ impl Queue {
         {
             return None;
         }
-        let mut operands = ROOM.take().unwrap_or_default();
+        let mut operands = ROOM.take().unwrap_or_else(|| self.spare_operands());
         let outcome = match record {
             None => self.run_here(blocks, table, &mut operands, &mut Nobody),
             Some(record) => self.run_watched(blocks, table, &mut operands, record),

@@ -28,6 +28,9 @@ use crate::block::{Blocks, Nobody, Operands, Scratch, Share, ShareEnd, Watch, ru
 /// Processes that are looked at for a spare one before a new one is made.
 const SPARES_LOOKED_AT: usize = 4;
 
+/// Operands that a queue keeps for later.
+const OPERANDS_MAX: usize = 1024;
+
 /// Local memory of one seat is a multiple of this.
 const SCRATCH_ALIGNMENT: usize = 64;
 
@@ -168,6 +171,11 @@ impl Queue {
         Ok(())
     }
 
+    /// Operands that nobody uses.
+    pub(super) fn spare_operands(&self) -> Operands {
+        lock(&self.operands).pop().unwrap_or_else(Operands::roomy)
+    }
+
     pub(super) fn scratch(&self, blocks: &Blocks, seats: u32) -> Result<Option<HostBlock>> {
         if blocks.local_memory_bytes == 0 {
             return Ok(None);
@@ -200,6 +208,7 @@ impl Execution {
         task.queue = Some(queue.retain());
         let Task { blocks: place, operands, scratch, .. } = task;
         let blocks = place.insert(blocks);
+        *operands = queue.spare_operands();
         operands.look_up(blocks, table)?;
         // Before the first workgroup: a lack of memory must not show half-way.
         *scratch = queue.scratch(blocks, workers)?;
@@ -378,6 +387,12 @@ impl Task {
         self.operands.release();
         self.scratch = None;
         if let (Some(blocks), Some(queue)) = (self.blocks.take(), &self.queue) {
+            // Those used last are used next: room that has grown is found again, however many processes there are.
+            let mut spare = lock(&queue.operands);
+            if spare.len() < OPERANDS_MAX {
+                spare.push(std::mem::take(&mut self.operands));
+            }
+            drop(spare);
             queue.recycle(blocks);
         }
     }

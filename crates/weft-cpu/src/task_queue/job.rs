@@ -20,6 +20,7 @@ use weft_sync::{Result, WhileDoing, bail};
 use weft_task::{Drained, Process, ProcessOptions, Work, WorkerContext};
 
 use super::pooled::PoolRequest;
+use super::room::{Room, emptied, emptied_table};
 use super::{Caller, Queue, Record, Ticket, TicketRef};
 use crate::block::Blocks;
 
@@ -50,6 +51,12 @@ pub(crate) struct OwnedEntry {
     length: u64,
 }
 
+impl OwnedEntry {
+    fn borrow(&self) -> BindingEntry<'_> {
+        BindingEntry { buffer: self.buffer.as_deref(), offset: self.offset, length: self.length }
+    }
+}
+
 /// An allocation that is done later.
 pub(crate) struct Request {
     buffer: Arc<Buffer>,
@@ -72,22 +79,30 @@ pub(crate) enum Job {
     Pool(PoolRequest),
     Dealloca(Arc<Buffer>),
     Fill(OwnedRange, Pattern),
-    Update(Box<[u8]>, OwnedRange),
+    Update(Vec<u8>, OwnedRange),
     Copy(OwnedRange, OwnedRange),
     Read(Arc<File>, u64, OwnedRange),
     Write(OwnedRange, Arc<File>, u64),
-    Recording(Arc<Blocks>, Box<[OwnedEntry]>),
+    Recording(Arc<Blocks>, Vec<OwnedEntry>),
     HostCall(HostCall, Caller),
 }
 
 impl Job {
-    pub(crate) fn recording(blocks: Arc<Blocks>, table: &[BindingEntry<'_>]) -> Job {
-        let entries = table.iter().map(|entry| OwnedEntry {
+    /// An update keeps what it is to write.
+    pub(crate) fn update(room: &mut Room, source: &[u8], target: OwnedRange) -> Job {
+        let mut bytes = std::mem::take(&mut room.bytes);
+        bytes.extend_from_slice(source);
+        Job::Update(bytes, target)
+    }
+
+    pub(crate) fn recording(room: &mut Room, blocks: Arc<Blocks>, table: &[BindingEntry<'_>]) -> Job {
+        let mut entries = std::mem::take(&mut room.entries);
+        entries.extend(table.iter().map(|entry| OwnedEntry {
             buffer: entry.buffer.map(Buffer::retain),
             offset: entry.offset,
             length: entry.length,
-        });
-        Job::Recording(blocks, entries.collect())
+        }));
+        Job::Recording(blocks, entries)
     }
 
     /// It takes no longer than handing it to another thread: moves few bytes, or only starts something.
@@ -109,8 +124,8 @@ impl Job {
         }
     }
 
-    /// Does it and says so.
-    pub(super) fn run(self, queue: &Queue, mut ticket: Ticket) {
+    /// Does it and says so. Leaves its own room in `room`; what it has no time for takes the content of the ticket along.
+    pub(super) fn run(self, queue: &Queue, ticket: &mut Ticket, room: &mut Room) {
         if let Some(record) = &mut ticket.record
             && self.is_done_here()
         {
@@ -123,30 +138,28 @@ impl Job {
             }
             Job::Dealloca(buffer) => return queue.deallocate(&buffer, ticket.take_ref()),
             Job::Fill(target, pattern) => fill(&target.borrow(), pattern),
-            Job::Update(bytes, target) => update(&bytes, &target.borrow()),
+            Job::Update(mut bytes, target) => {
+                let outcome = update(&bytes, &target.borrow());
+                bytes.clear();
+                room.bytes = bytes;
+                outcome
+            }
             Job::Copy(source, target) => copy(&source.borrow(), &target.borrow()),
             Job::Recording(blocks, entries) => {
-                let table: Vec<_> = entries
-                    .iter()
-                    .map(|entry| BindingEntry {
-                        buffer: entry.buffer.as_deref(),
-                        offset: entry.offset,
-                        length: entry.length,
-                    })
-                    .collect();
-                if let Some(outcome) = queue.run_at_once(&blocks, &table, &mut ticket.record) {
-                    queue.recycle(blocks);
-                    outcome
-                } else {
-                    let mut to = ticket.take_ref();
-                    if let Err(status) = queue.start(blocks, &table, &mut to) {
-                        queue.end(to, Some(status));
-                    }
-                    return;
+                let mut table: Vec<BindingEntry<'_>> = std::mem::take(&mut room.table);
+                table.extend(entries.iter().map(OwnedEntry::borrow));
+                let outcome = queue.run_or_start(blocks, &table, ticket);
+                room.table = emptied_table(table);
+                room.entries = emptied(entries);
+                match outcome {
+                    Some(outcome) => outcome,
+                    None => return,
                 }
             }
-            Job::Pool(request) => return queue.allocate(request, ticket),
-            Job::Read(..) | Job::Write(..) | Job::HostCall(..) => return queue.start_long(self, ticket),
+            Job::Pool(request) => return queue.allocate(request, ticket.take()),
+            Job::Read(..) | Job::Write(..) | Job::HostCall(..) => {
+                return queue.start_long(self, ticket.take());
+            }
         };
         queue.end(ticket.take_ref(), outcome.err());
     }
@@ -214,6 +227,24 @@ impl Queue {
             self.tell_allocated(record, buffer);
         }
         Ok(())
+    }
+
+    /// Runs a recording if that may be done here; `None` if it was started, and says itself when it is over.
+    fn run_or_start(
+        &self,
+        blocks: Arc<Blocks>,
+        table: &[BindingEntry<'_>],
+        ticket: &mut Ticket,
+    ) -> Option<Result<()>> {
+        if let Some(outcome) = self.run_at_once(&blocks, table, &mut ticket.record) {
+            self.recycle(blocks);
+            return Some(outcome);
+        }
+        let mut to = ticket.take_ref();
+        if let Err(status) = self.start(blocks, table, &mut to) {
+            self.end(to, Some(status));
+        }
+        None
     }
 
     fn start_long(&self, job: Job, ticket: Ticket) {

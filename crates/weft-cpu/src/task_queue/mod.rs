@@ -4,6 +4,8 @@
 //! |-----------------|-------------------------------------------------------------------------|
 //! | `mod.rs`        | the queue: submission, the control process, closing                     |
 //! | `operation.rs`  | an operation that waits for semaphores                                  |
+//! | `waiting.rs`    | those that wait, and those that rest until they are used again          |
+//! | `room.rs`       | storage of operations that are over                                     |
 //! | `job.rs`        | what operations do when their time has come, the short ones all of it   |
 //! | `at_once.rs`    | recordings that are run by whoever submits them                         |
 //! | `execution.rs`  | recordings that run: one process each                                   |
@@ -32,8 +34,10 @@ mod operation;
 mod past;
 mod pooled;
 mod record;
+mod room;
+mod waiting;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::{Arc, OnceLock, Weak};
 
 use weft_hal::profile::Profiler;
@@ -42,15 +46,17 @@ use weft_sync::atomic::{AtomicBool, Mutex, Ordering, lock};
 use weft_sync::{Axis, Code, CompletionCounter, Deadline, FrontierBuf, Point, Result, Status, Tracker};
 use weft_task::{Drained, Executor, Process, ProcessOptions, Scope, ScopeOptions, Work, WorkerContext};
 
-use crate::block::{BlockBuilder, Blocks};
+use crate::block::{BlockBuilder, Blocks, Operands};
 use crate::host_memory::HostMemory;
 use crate::panics::contain;
 pub(crate) use at_once::Pace;
 pub(crate) use job::{Job, OwnedRange};
-use operation::Operation;
+use operation::{Handle, Operation};
 use past::Past;
 pub(crate) use pooled::{ParkedPools, PoolRequest};
 pub(crate) use record::{PoolsOfBuffers, Record};
+use room::Room;
+use waiting::Waiting;
 
 /// What all queues of a device share.
 pub(crate) struct QueueOptions {
@@ -77,14 +83,15 @@ pub(crate) struct Queue {
     parked: Arc<ParkedPools>,
     origins: Arc<PoolsOfBuffers>,
     /// Operations whose waits are over.
-    ready: Mutex<VecDeque<Arc<Operation>>>,
-    /// Operations that wait, by number: for closing.
-    waiting: Mutex<HashMap<u64, Arc<Operation>>>,
+    ready: Mutex<VecDeque<Handle>>,
+    /// Operations that wait, for closing; and those that rest.
+    waiting: Waiting,
     control: OnceLock<Arc<Process>>,
     /// Builders, and recordings that served one submission: to be used again.
     builders: Mutex<Vec<BlockBuilder>>,
     spare_blocks: Mutex<Vec<Arc<Blocks>>>,
-    /// Processes for recordings: for one thread, and for several.
+    /// For recordings: operands, and processes for one thread and for several.
+    operands: Mutex<Vec<Operands>>,
     narrow: execution::Spares,
     wide: execution::Spares,
     scope: Arc<Scope>,
@@ -99,6 +106,11 @@ pub(crate) struct Ticket {
 }
 
 impl Ticket {
+    /// All of it.
+    fn take(&mut self) -> Ticket {
+        Ticket { signals: std::mem::take(&mut self.signals), past: self.past, record: self.record.take() }
+    }
+
     /// All of it, by reference, but for the record.
     fn take_ref(&mut self) -> TicketRef<'_> {
         TicketRef { signals: &self.signals, past: &self.past, record: self.record.take() }
@@ -119,10 +131,11 @@ impl Queue {
             parked,
             origins,
             ready: Mutex::new(VecDeque::new()),
-            waiting: Mutex::new(HashMap::new()),
+            waiting: Waiting::default(),
             control: OnceLock::new(),
             builders: Mutex::new(Vec::new()),
             spare_blocks: Mutex::new(Vec::new()),
+            operands: Mutex::new(Vec::new()),
             narrow: execution::Spares::new(false),
             wide: execution::Spares::new(true),
             scope: Arc::new(Scope::new("queue", ScopeOptions::default())),
@@ -162,7 +175,7 @@ impl Queue {
         submission: &Submission<'_>,
         mut record: Option<Box<Record>>,
         now: impl FnOnce(Option<&Record>) -> Result<()>,
-        later: impl FnOnce() -> Result<Job>,
+        later: impl FnOnce(&mut Room) -> Result<Job>,
     ) -> Result<()> {
         match self.look(submission) {
             Look::Failed(status) => self.refuse(submission, record, status),
@@ -176,7 +189,7 @@ impl Queue {
                 self.end(ticket, outcome.as_ref().err().cloned());
                 outcome
             }
-            Look::Pending => self.defer(submission, record, later()?),
+            Look::Pending => self.defer(submission, record, later),
         }
     }
 
@@ -190,12 +203,12 @@ impl Queue {
         match self.look(submission) {
             Look::Failed(status) => self.refuse(submission, record, status),
             Look::Reached => {
-                let operation = Operation::new(self, submission, record, job);
+                let operation = Operation::begin(self, submission, record, |_| Ok(job))?;
                 self.scope.begin();
                 self.push_ready(operation);
                 Ok(())
             }
-            Look::Pending => self.defer(submission, record, job),
+            Look::Pending => self.defer(submission, record, |_| Ok(job)),
         }
     }
 
@@ -223,7 +236,7 @@ impl Queue {
                 }
                 Ok(())
             }
-            Look::Pending => self.defer(submission, record, Job::recording(blocks, table)),
+            Look::Pending => self.defer(submission, record, |room| Ok(Job::recording(room, blocks, table))),
         }
     }
 
@@ -277,7 +290,7 @@ impl Queue {
                 self.deallocate(buffer, TicketRef { signals: submission.signal, past: &past, record });
                 Ok(())
             }
-            Look::Pending => self.defer(submission, record, Job::Dealloca(buffer.retain())),
+            Look::Pending => self.defer(submission, record, |_| Ok(Job::Dealloca(buffer.retain()))),
         }
     }
 
@@ -301,10 +314,15 @@ impl Queue {
         Ok(())
     }
 
-    fn defer(&self, submission: &Submission<'_>, record: Option<Box<Record>>, job: Job) -> Result<()> {
+    fn defer(
+        &self,
+        submission: &Submission<'_>,
+        record: Option<Box<Record>>,
+        job: impl FnOnce(&mut Room) -> Result<Job>,
+    ) -> Result<()> {
+        let operation = Operation::begin(self, submission, record, job)?;
         self.scope.begin();
-        let operation = Operation::new(self, submission, record, job);
-        lock(&self.waiting).insert(operation.number(), Arc::clone(&operation));
+        operation.list();
         operation.wait_for(submission.wait);
         // Closing may have looked before this one was listed.
         if self.is_closing() {
@@ -314,7 +332,7 @@ impl Queue {
     }
 
     /// An operation has nothing to wait for any more.
-    fn push_ready(&self, operation: Arc<Operation>) {
+    fn push_ready(&self, operation: Handle) {
         lock(&self.ready).push_back(operation);
         self.executor.schedule_soon(self.control());
     }
@@ -374,8 +392,7 @@ impl Queue {
     pub(crate) fn close(&self) {
         // Relaxed: whoever is listed after the look below came by the same lock, and sees it.
         self.closing.store(true, Ordering::Relaxed);
-        let waiting: Vec<_> = lock(&self.waiting).drain().map(|(_, operation)| operation).collect();
-        for operation in waiting {
+        for operation in self.waiting.drain(&self.retain()) {
             operation.fail(closed());
         }
         self.executor.schedule(self.control());

@@ -1,35 +1,51 @@
 //! An operation that waits for semaphores.
 //!
+//! What lives here: [`Operation`] and [`Handle`]. What does not: where operations rest between two uses, and the list of
+//! those that wait (`waiting.rs`); what they do (`job.rs`).
+//!
 //! 1. `pending` counts its unreached waits, and one more while they are being registered: so nothing becomes ready, and
 //!    nothing is freed, half-way through the registration.
 //! 2. The first failure takes the job out and ends the operation at once; whoever comes later finds none.
 //! 3. Whoever takes the job decides what becomes of it. It is taken once.
+//! 4. **Operations are used again.** Whoever may still come to one, late or in vain, holds a [`Handle`]: whoever submits,
+//!    each callback, the ready list. The last handle to go lays the operation aside, with the room of its lists; so a
+//!    callback that lost a race never meets the next use.
 
+use std::ops::Deref;
 use std::sync::Arc;
 
-use crate::panics::contain;
-use weft_hal::{Submission, fail_all};
-use weft_sync::atomic::{AtomicU64, AtomicUsize, Mutex, Ordering, lock};
+use weft_hal::Submission;
+use weft_sync::atomic::{AtomicUsize, Mutex, Ordering, lock};
 use weft_sync::{Point, Status, Timepoint};
 
 use super::job::Job;
 use super::past::Past;
 use super::pooled::Parked;
-use super::{Queue, Record, Ticket, TicketRef, closed};
+use super::room::{KeptBytes, Room, emptied};
+use super::waiting::Place;
+use super::{Queue, Record, Ticket, closed};
 
-/// A submitted operation.
+/// A submitted operation, or one that rests.
+///
+/// * `users` – handles; 0 while it rests.
+/// * `place` – where it is listed as waiting; under the lock of that list.
+#[derive(Default)]
 pub(crate) struct Operation {
-    queue: Arc<Queue>,
-    number: u64,
+    users: AtomicUsize,
     pending: AtomicUsize,
+    pub(super) place: Place,
     state: Mutex<State>,
 }
 
 /// What is left of it.
+#[derive(Default)]
 struct State {
     content: Option<Content>,
     timepoints: Vec<Timepoint>,
     parked: Option<Parked>,
+    /// Of earlier uses, and empty.
+    points: [Vec<Point>; 2],
+    room: Room,
 }
 
 struct Content {
@@ -38,40 +54,117 @@ struct Content {
     ticket: Ticket,
 }
 
+/// An operation that is being done or failed. What this drops is dropped outside of the lock: the last owner of a
+/// semaphore may call anybody.
+struct Taken {
+    content: Content,
+    timepoints: Vec<Timepoint>,
+    parked: Option<Parked>,
+    room: Room,
+}
+
+/// Somebody who may still come to an operation (rule 4), and the queue that it belongs to.
+pub(crate) struct Handle {
+    queue: Arc<Queue>,
+    operation: Arc<Operation>,
+}
+
+impl Handle {
+    /// The first one, of an operation that rested, or one more. Whoever asks for one more knows that there is another.
+    pub(super) fn new(queue: Arc<Queue>, operation: Arc<Operation>) -> Handle {
+        // Relaxed: as with any count of owners, one that exists is what makes another.
+        operation.users.fetch_add(1, Ordering::Relaxed);
+        Handle { queue, operation }
+    }
+}
+
+impl Clone for Handle {
+    fn clone(&self) -> Handle {
+        Handle::new(Arc::clone(&self.queue), Arc::clone(&self.operation))
+    }
+}
+
+impl Deref for Handle {
+    type Target = Operation;
+
+    fn deref(&self) -> &Operation {
+        &self.operation
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        // AcqRel: the last one has seen all that the others did, and so does the next use.
+        if self.operation.users.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.queue.waiting.lay_aside(&self.operation);
+        }
+    }
+}
+
 impl Operation {
-    pub(crate) fn new(
+    /// `job` makes the job, with the room of an earlier one.
+    pub(crate) fn begin(
         queue: &Queue,
         submission: &Submission<'_>,
         record: Option<Box<Record>>,
-        job: Job,
-    ) -> Arc<Operation> {
-        let ticket = Ticket { signals: submission.signal.to_vec(), past: Past::nothing(), record };
+        job: impl FnOnce(&mut Room) -> weft_sync::Result<Job>,
+    ) -> weft_sync::Result<Handle> {
+        let handle = Operation::any(queue);
+        let mut state = lock(&handle.state);
+        let job = job(&mut state.room)?;
+        let [mut signals, mut waits] = std::mem::take(&mut state.points);
+        signals.extend_from_slice(submission.signal);
         // Needed again for the past, and only if somebody wants to know it.
         let wants_past = matches!(job, Job::Pool(_))
             || submission.signal.iter().any(|point| point.semaphore.carries_frontier());
-        let waits = if wants_past { submission.wait.to_vec() } else { Vec::new() };
-        Operation::over(queue, Content { job, waits, ticket })
+        if wants_past {
+            waits.extend_from_slice(submission.wait);
+        }
+        let ticket = Ticket { signals, past: Past::nothing(), record };
+        state.content = Some(Content { job, waits, ticket });
+        drop(state);
+        Ok(handle)
     }
 
-    fn over(queue: &Queue, content: Content) -> Arc<Operation> {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        Arc::new(Operation {
-            queue: queue.retain(),
-            number: NEXT.fetch_add(1, Ordering::Relaxed),
-            pending: AtomicUsize::new(1),
-            state: Mutex::new(State { content: Some(content), timepoints: Vec::new(), parked: None }),
-        })
+    /// One that rested, or a new one.
+    fn any(queue: &Queue) -> Handle {
+        let operation = queue.waiting.take_spare().unwrap_or_else(|made| {
+            // All of them may become ready at once: whether the list has room then does not depend on chance.
+            let mut ready = lock(&queue.ready);
+            let more = made.saturating_sub(ready.len());
+            ready.reserve(more);
+            drop(ready);
+            Arc::default()
+        });
+        // Relaxed: nobody else has it.
+        operation.pending.store(1, Ordering::Relaxed);
+        Handle::new(queue.retain(), operation)
     }
 
-    /// One that waits for something else than semaphores: for one call of [`Operation::one_less`] or
-    /// [`Operation::fail`].
-    pub(super) fn parked(queue: &Queue, job: Job, ticket: Ticket) -> Arc<Operation> {
-        let operation = Operation::over(queue, Content { job, waits: Vec::new(), ticket });
+    /// One that waits for something else than semaphores: for one call of [`Handle::one_less`] or [`Handle::fail`].
+    pub(super) fn parked(queue: &Queue, job: Job, ticket: Ticket) -> Handle {
+        let handle = Operation::any(queue);
+        lock(&handle.state).content = Some(Content { job, waits: Vec::new(), ticket });
         queue.scope.begin();
-        lock(&queue.waiting).insert(operation.number, Arc::clone(&operation));
-        operation
+        queue.waiting.list(&handle.operation);
+        handle
     }
 
+    /// Everything, to do it or to fail it. Once.
+    fn take(&self) -> Option<Taken> {
+        let mut state = lock(&self.state);
+        let content = state.content.take()?;
+        let (timepoints, room) = (std::mem::take(&mut state.timepoints), std::mem::take(&mut state.room));
+        Some(Taken { content, timepoints, parked: state.parked.take(), room })
+    }
+
+    /// Gives the bytes back that are kept for later updates: it will not be used again.
+    pub(super) fn drop_room(&self, kept: &KeptBytes) {
+        kept.release(&mut lock(&self.state).room);
+    }
+}
+
+impl Handle {
     /// Where it is parked; unless it went on already.
     pub(super) fn is_parked(&self, parked: Parked) {
         let mut state = lock(&self.state);
@@ -85,15 +178,19 @@ impl Operation {
         }
     }
 
-    pub(crate) fn number(&self) -> u64 {
-        self.number
+    /// Lists it for closing.
+    pub(super) fn list(&self) {
+        self.queue.waiting.list(&self.operation);
     }
 
     /// Registers with all points that are not reached.
-    pub(crate) fn wait_for(self: &Arc<Operation>, points: &[Point]) {
+    pub(crate) fn wait_for(&self, points: &[Point]) {
         for point in points {
+            if matches!(point.semaphore.is_reached(point.value), Ok(true)) {
+                continue;
+            }
             self.pending.fetch_add(1, Ordering::Relaxed);
-            let operation = Arc::clone(self);
+            let operation = self.clone();
             let timepoint = point.semaphore.on_reached(point.value, move |outcome| match outcome {
                 Ok(()) => operation.one_less(),
                 Err(status) => operation.fail(status),
@@ -110,69 +207,77 @@ impl Operation {
         self.one_less();
     }
 
-    pub(super) fn one_less(self: &Arc<Operation>) {
+    pub(super) fn one_less(&self) {
         // AcqRel: the last one has seen what all the others did before.
         if self.pending.fetch_sub(1, Ordering::AcqRel) > 1 {
             return;
         }
         let is_short = lock(&self.state).content.as_ref().map(|content| content.job.is_short());
         let Some(is_short) = is_short else { return };
-        lock(&self.queue.waiting).remove(&self.number);
+        self.queue.waiting.unlist(&self.operation);
         // Whoever works for the executor does what is short at once; a hand-over would take longer. Others, such as a
         // thread of the program that signals, are not kept.
         if is_short && self.queue.executor.is_inside() {
             self.run();
         } else {
-            self.queue.push_ready(Arc::clone(self));
+            self.queue.push_ready(self.clone());
         }
-    }
-
-    fn take(&self) -> Option<Content> {
-        let (content, timepoints, parked) = {
-            let mut state = lock(&self.state);
-            (state.content.take(), std::mem::take(&mut state.timepoints), state.parked.take())
-        };
-        content.as_ref()?;
-        if let Some(parked) = parked {
-            parked.cancel();
-        }
-        for timepoint in timepoints {
-            timepoint.cancel();
-        }
-        content
     }
 
     /// Ends it without doing it, unless somebody was faster. Deallocations are done when the device closes: memory has
     /// to go back.
     pub(crate) fn fail(&self, status: Status) {
-        let Some(Content { job, mut ticket, .. }) = self.take() else { return };
+        let Some(mut taken) = self.take() else { return };
+        if let Some(parked) = taken.parked.take() {
+            parked.cancel();
+        }
+        for timepoint in taken.timepoints.drain(..) {
+            timepoint.cancel();
+        }
+        self.queue.waiting.unlist(&self.operation);
+        let Content { job, ticket, .. } = &mut taken.content;
         if let Some(record) = &mut ticket.record {
             record.ready();
         }
-        lock(&self.queue.waiting).remove(&self.number);
-        job.abandon(self.queue.is_closing());
-        let ticket = TicketRef { signals: &ticket.signals, past: &ticket.past, record: ticket.record };
-        self.queue.end(ticket, Some(status));
+        std::mem::replace(job, Job::Barrier).abandon(self.queue.is_closing());
+        self.queue.end(ticket.take_ref(), Some(status));
+        self.clear(taken);
         self.queue.scope.end();
+    }
+
+    /// It is over: what it refers to goes, and the room stays for the next use.
+    fn clear(&self, taken: Taken) {
+        let Taken { content, timepoints, mut room, .. } = taken;
+        let timepoints = emptied(timepoints);
+        let Content { waits, ticket: Ticket { signals, .. }, .. } = content;
+        let points = [emptied(signals), emptied(waits)];
+        self.queue.waiting.kept.keep(&mut room);
+        let mut state = lock(&self.state);
+        state.points = points;
+        state.timepoints = timepoints;
+        state.room = room;
     }
 
     /// Does it. Its waits are over.
     pub(crate) fn run(&self) {
-        let Some(Content { job, waits, mut ticket }) = self.take() else { return };
+        let Some(mut taken) = self.take() else { return };
+        // All of them have fired, or the job would have been taken.
+        taken.timepoints.clear();
+        let Taken { content: Content { job, waits, ticket }, room, .. } = &mut taken;
+        let job = std::mem::replace(job, Job::Barrier);
         if self.queue.is_closing() {
             job.abandon(true);
-            self.queue.tell(ticket.record, Some(closed().code()));
-            contain(|| fail_all(&ticket.signals, closed()));
-            self.queue.scope.end();
-            return;
+            self.queue.end(ticket.take_ref(), Some(closed()));
+        } else {
+            if !waits.is_empty() {
+                ticket.past.gather(waits);
+            }
+            if let Some(record) = &mut ticket.record {
+                record.ready();
+            }
+            job.run(&self.queue, ticket, room);
         }
-        if !waits.is_empty() {
-            ticket.past.gather(&waits);
-        }
-        if let Some(record) = &mut ticket.record {
-            record.ready();
-        }
-        job.run(&self.queue, ticket);
+        self.clear(taken);
         self.queue.scope.end();
     }
 }

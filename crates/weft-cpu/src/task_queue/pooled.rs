@@ -139,7 +139,7 @@ impl Queue {
     ) -> Result<()> {
         match self.look(submission) {
             super::Look::Failed(status) => self.refuse(submission, record, status),
-            super::Look::Pending => self.defer(submission, record, Job::Pool(request)),
+            super::Look::Pending => self.defer(submission, record, |_| Ok(Job::Pool(request))),
             super::Look::Reached => {
                 let mut past = Past::nothing();
                 past.gather(submission.wait);
@@ -186,12 +186,12 @@ impl Queue {
         let parked = match look {
             Look::Committed => return,
             Look::AfterRelease(token) => {
-                let again = Arc::clone(&operation);
+                let again = operation.clone();
                 let wait = pool.on_release(token, move || again.one_less());
                 Parked::Release(pool, wait)
             }
             Look::AfterFrontier(frontier) => {
-                let again = Arc::clone(&operation);
+                let again = operation.clone();
                 let wait = self.tracker.wait(frontier.as_frontier(), move |outcome| match outcome {
                     Ok(()) => again.one_less(),
                     Err(status) => again.fail(status),
