@@ -6,6 +6,8 @@ use crate::{Outcome, source};
 
 /// Repetitions after which it is enough.
 const REPETITIONS_MAX: u32 = 1000;
+/// A year: what a clock can be advanced by.
+const SECONDS_MAX: u64 = 365 * 24 * 60 * 60;
 
 /// `stress [minutes]`: the whole device suite on local-task up to 1,000 times, or as often as fits (30 minutes unless
 /// told). Says how often it ran.
@@ -14,9 +16,12 @@ pub fn run(arguments: &[String]) -> Outcome {
     let minutes: u64 = minutes.parse().map_err(|_| format!("expected minutes, found `{minutes}`"))?;
     let suite =
         ["test", "--release", "--package", "weft-cts", "--test", "local_task", "--test", "random_recordings"];
+    if minutes == 0 {
+        return Err("in 0 minutes nothing is repeated, and nothing shown".to_owned());
+    }
     // Built before the clock starts.
     source::command("cargo", &[&suite[..], &["--no-run"]].concat(), &[])?;
-    let end = Instant::now() + Duration::from_secs(60 * minutes);
+    let end = Instant::now() + Duration::from_secs(minutes.saturating_mul(60).min(SECONDS_MAX));
     let mut count = 0;
     while count < REPETITIONS_MAX && Instant::now() < end {
         source::command("cargo", &[&suite[..], &["--quiet"]].concat(), &[])
@@ -32,6 +37,9 @@ pub fn run(arguments: &[String]) -> Outcome {
 pub fn io(arguments: &[String]) -> Outcome {
     let count = arguments.first().map_or("100", String::as_str);
     let count: u32 = count.parse().map_err(|_| format!("expected a count, found `{count}`"))?;
+    if count == 0 {
+        return Err("0 repetitions show nothing".to_owned());
+    }
     let suite = ["test", "--release", "--package", "weft-cts", "--test", "io", "--test", "io_leaks"];
     let suite = [&suite[..], &["--test", "io_system"]].concat();
     source::command("cargo", &[&suite[..], &["--no-run"]].concat(), &[])?;

@@ -152,7 +152,7 @@ pub const WORKERS: Group = Group {
         flag(
             "task_topology_group_count",
             Kind::Count(0),
-            "So many workers, which run where the system likes. 0: as --task_topology_mode says.",
+            "So many workers, at most 1024, which run where the system likes. 0: as --task_topology_mode says.",
         ),
         flag(
             "task_topology_cpu_ids",

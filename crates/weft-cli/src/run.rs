@@ -23,6 +23,7 @@ pub fn run(flags: &Flags) -> Outcome {
         return Ok(());
     }
     setup::mention_ignored(flags, "weft run");
+    Trace::check(flags)?;
     let session = setup::session(flags)?;
     let mut out = BufWriter::new(std::io::stdout().lock());
     let outcome = call(flags, &session, &mut out);
@@ -53,9 +54,10 @@ fn call(flags: &Flags, session: &weft::Session, out: &mut dyn Write) -> Outcome<
     let trace = Trace::begin(session, flags, used_devices)?;
     let outcome = function.invoke(arguments, &mut results);
     let traced = trace.map_or(Ok(()), |trace| trace.finish(function.name(), &outcome));
-    // Of two failures the call's is the one to know about.
-    outcome.and(traced)?;
+    // Of two failures the call's is the one to know about, and results do not depend on a trace.
+    outcome?;
     show(out, flags, &function, results, &mut reader)?;
+    traced?;
     Ok(used_devices)
 }
 

@@ -5,9 +5,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use weft::sync::{Result, Status, WhileDoing, status};
+use weft::sync::{Result, Status, WhileDoing, bail, status};
 use weft::task::{
-    Distribution, Favor, NodeChoice, PerformanceLevel, TaskOptions, TopologyRequest, WorkerChoice, parse_id,
+    Distribution, Favor, NodeChoice, PerformanceLevel, STACK_BYTES_MIN, TaskOptions, TopologyRequest,
+    WORKERS_MAX, WorkerChoice, parse_id,
 };
 
 use crate::failure::{Failure, Outcome};
@@ -20,10 +21,17 @@ pub fn task_options(flags: &Flags) -> Outcome<TaskOptions> {
 
 fn read(flags: &Flags) -> Result<TaskOptions> {
     let size = |name| usize::try_from(flags.count(name)).map_err(|_| too_large(name));
+    let stack_bytes = size("task_worker_stack_size")?;
+    if stack_bytes < STACK_BYTES_MIN {
+        bail!(
+            InvalidArgument,
+            "--task_worker_stack_size={stack_bytes} is too little, the least is {STACK_BYTES_MIN}"
+        );
+    }
     Ok(TaskOptions {
         topology: topology(flags)?,
         spin: Duration::from_micros(flags.count("task_worker_spin_us")),
-        stack_bytes: size("task_worker_stack_size")?,
+        stack_bytes,
         local_memory_bytes: size("task_worker_local_memory")?,
         abort_on_failure: flags.switch("task_abort_on_failure"),
     })
@@ -43,7 +51,7 @@ fn topology(flags: &Flags) -> Result<TopologyRequest> {
         workers: match (processors(flags)?, flags.count("task_topology_group_count")) {
             (Some(lists), _) => WorkerChoice::Processors(lists),
             (None, 0) => WorkerChoice::PhysicalCores,
-            (None, count) => WorkerChoice::Count(saturated(count)),
+            (None, count) => WorkerChoice::Count(worker_count(count)?),
         },
         nodes: nodes(flags.text("task_topology_nodes"))?,
         count_max: count_max.then(|| saturated(flags.count("task_topology_max_group_count"))),
@@ -51,6 +59,17 @@ fn topology(flags: &Flags) -> Result<TopologyRequest> {
         distribution,
         snapshot: (!snapshot.is_empty()).then(|| PathBuf::from(snapshot)),
     })
+}
+
+/// A number of workers that there can be: fewer than were asked for would be no answer.
+fn worker_count(count: u64) -> Result<usize> {
+    match usize::try_from(count) {
+        Ok(count) if count <= WORKERS_MAX => Ok(count),
+        _ => bail!(
+            InvalidArgument,
+            "--task_topology_group_count={count} is too many workers, the most are {WORKERS_MAX}"
+        ),
+    }
 }
 
 /// The lists of processors; none if the flag is not given.

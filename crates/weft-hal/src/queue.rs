@@ -181,6 +181,10 @@ pub enum HostCallEnd {
 pub type HostFunction = dyn FnOnce(&HostCallContext<'_>, [u64; 4]) -> Result<HostCallEnd> + Send;
 
 /// A function to be called in queue order.
+///
+/// While it runs it holds the thread that runs it: on local-task a worker. A function that waits for other operations of
+/// the device needs another worker, or a thread that lends itself, to run those; as many such calls at once as there are
+/// workers never end. Such a function returns [`HostCallEnd::Deferred`] and signals later, or waits on a thread of its own.
 pub struct HostCall {
     /// What to call.
     pub function: Box<HostFunction>,

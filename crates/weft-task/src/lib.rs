@@ -85,4 +85,4 @@ pub use topology::{
     Caches, CoreSelection, Distribution, Favor, Group, Machine, Node, NodeChoice, PerformanceLevel,
     ProcessorSet, Quota, Topology, TopologyRequest, WorkerChoice, parse_bytes, parse_id,
 };
-pub use tuning::{GUESTS_MAX, WORKERS_MAX};
+pub use tuning::{GUESTS_MAX, STACK_BYTES_MIN, WORKERS_MAX};

@@ -37,7 +37,7 @@ pub(crate) const POSTS_MAX: u32 = 4;
 pub(crate) const POSTS_MAX: u32 = 1;
 
 /// Worker stacks are at least this large, whatever is asked for.
-pub(crate) const STACK_BYTES_MIN: usize = 32 * 1024;
+pub const STACK_BYTES_MIN: usize = 32 * 1024;
 
 /// Worker stacks are at most this large: more is a slip of the pen, and the system's own bounds are no errors but panics.
 pub(crate) const STACK_BYTES_MAX: usize = 1 << 30;

@@ -22,7 +22,7 @@ use weft::hal::profile::{Profile, ProfileFamilies, ProfileLog, ProfileOptions, Q
 use weft::sync::{Code, Result, WhileDoing};
 use weft::{Device, Session};
 
-use crate::failure::{complain, file_status};
+use crate::failure::{Failure, Outcome, complain, file_status};
 use crate::flags::Flags;
 use events::{Args, Events, Track};
 use timelines::Timelines;
@@ -61,6 +61,16 @@ struct Traced {
 }
 
 impl Trace {
+    /// Refuses what would write a file of a name that means standard output elsewhere: results go there.
+    pub fn check(flags: &Flags) -> Outcome {
+        if flags.text("trace") == "-" {
+            return Err(Failure::usage(
+                "--trace= needs a file, results go to standard output; ./- is a file",
+            ));
+        }
+        Ok(())
+    }
+
     /// Begins to trace if the flags ask for it. A program without devices has only its call to show.
     pub fn begin(session: &Session, flags: &Flags, uses_devices: bool) -> Result<Option<Trace>> {
         let path = flags.text("trace");

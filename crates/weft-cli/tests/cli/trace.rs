@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 use crate::json::Json;
-use crate::program::{Folder, command, finish, run, weft};
+use crate::program::{Folder, command, finish, programs, run, weft};
 
 /// A trace that was read back.
 struct Trace(Vec<Json>);
@@ -251,6 +251,22 @@ fn long_and_wide_work_is_traced() {
         weft(&[&wide[..], &["--input=512x512xf32=2"], &flags].concat()).success();
         assert_eq!(Trace::read(&path).check_dispatches(workers).len(), 1);
     }
+}
+
+/// A trace that cannot be written costs no results; standard output is not for traces.
+#[cfg(target_os = "linux")]
+#[test]
+fn results_come_before_a_failing_trace() {
+    let folder = Folder::new();
+    let plain = weft(&DIGITS).success();
+    let done = weft(&[&DIGITS[..], &["--trace=/dev/full"]].concat()).failure(1, "writing a trace");
+    assert_eq!(done.out, plain);
+    let written = folder.path("result.bin");
+    let output = format!("--output=@{written}");
+    weft(&[&DIGITS[..], &["--trace=/dev/full", &output, "--output="]].concat()).failure(1, "writing a trace");
+    assert!(fs::metadata(written).unwrap().len() > 0);
+    let done = weft(&[&DIGITS[..], &["--trace=-"]].concat()).failure(2, "--trace=");
+    assert!(done.out.is_empty() && !programs().join("-").exists());
 }
 
 /// What failed is what a trace is wanted for: it is written, and says so.

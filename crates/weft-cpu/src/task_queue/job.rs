@@ -3,8 +3,9 @@
 //! What lives here: [`Job`], everything that an operation needs later, retained; and the bodies of the short ones, which
 //! the device also calls directly. What does not: recordings (`execution.rs`), validation (`weft-hal`).
 //!
-//! Host calls and file transfers may take long, and they may wait for other operations of this queue. So each is a
-//! process of its own, and the control process goes on.
+//! Host calls and file transfers may take long. So each is a process of its own, and the control process goes on; it
+//! holds the worker that runs it until it returns. A host call that waits for other operations needs another worker, or a
+//! thread that lends itself, to run those: see [`HostCall`].
 
 #![allow(unsafe_code, reason = "moves bytes between checked, pinned ranges")]
 
