@@ -90,6 +90,11 @@ pub fn task_8_tiled() -> Subject {
     local_task(TaskShape { name: "task_8_tiled", workers: 8, inline_transfer_bytes: 0, ..TaskShape::PLAIN })
 }
 
+/// As many workers as a dispatch can have, on however few processors.
+pub fn task_64() -> Subject {
+    local_task(TaskShape { name: "task_64", workers: 64, ..TaskShape::PLAIN })
+}
+
 /// Two workers for each of two queues.
 pub fn task_2_queues() -> Subject {
     local_task(TaskShape { name: "task_2_queues", workers: 2, queues: 2, ..TaskShape::PLAIN })

@@ -408,6 +408,13 @@ impl Queue {
     }
 }
 
+impl Drop for Queue {
+    /// Closing did so, unless the last handle was dropped by a worker, which could not wait for what was in flight.
+    fn drop(&mut self) {
+        contain(|| self.tracker.retire_axis(self.axis, closed()));
+    }
+}
+
 /// What an operation says when it is over, by reference.
 pub(crate) struct TicketRef<'a> {
     pub(crate) signals: &'a [Point],

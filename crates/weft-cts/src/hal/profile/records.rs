@@ -81,10 +81,11 @@ pub(super) fn dispatches_are_described(subject: &Subject) {
 
 /// [hal 165]
 pub(super) fn filters_exclude(subject: &Subject) {
-    let buffer = subject.buffer(64);
+    // Nothing orders the two commands, so each has a buffer of its own.
+    let (buffer, filled) = (subject.buffer(64), subject.buffer(64));
     let operands = [whole(&buffer)];
     let record = |commands: &CommandBuffer| {
-        commands.fill(&Operand::direct(&buffer, 0, 4), 1, 4).unwrap();
+        commands.fill(&Operand::direct(&filled, 0, 4), 1, 4).unwrap();
         commands.dispatch(&subject.dispatch("add_one", [1; 3], &[], &operands)).unwrap();
         commands.dispatch(&subject.dispatch("nothing", [1; 3], &[], &[])).unwrap();
         commands.end().unwrap();
