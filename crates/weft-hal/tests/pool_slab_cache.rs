@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use pool_subject::{Slabs, take};
+use pool_subject::{Slabs, growing, take};
 use weft_hal::HostBlock;
 use weft_hal::pool::{
-    Pool, PoolSource, SlabCache, SlabCacheOptions, SlabCacheStatistics, SlabProperties, SlabProvider,
+    Acquired, Pool, PoolSource, Remedy, Requester, SlabCache, SlabCacheOptions, SlabCacheStatistics,
+    SlabProperties, SlabProvider, TlsfOptions,
 };
 use weft_sync::atomic::{AtomicU64, Condvar, Mutex, Ordering, lock};
 use weft_sync::{Code, Result, Status};
@@ -242,4 +243,24 @@ fn pools_over_a_cache() {
     drop(pool);
     cache.trim();
     assert_eq!(provider.slabs.out(), 0);
+}
+
+/// While somebody takes the last slab that there may be, others are told to wait: they neither take another one nor fail.
+#[test]
+fn the_last_slab_is_taken_once() {
+    let provider = Gated::new(0);
+    let options = TlsfOptions { slab_bytes: 4096, granularity: 16, slabs_max: 1, ..TlsfOptions::default() };
+    let source = PoolSource::new(Arc::clone(&provider) as Arc<dyn SlabProvider>);
+    let pool = Pool::tlsf(source, &options).unwrap();
+    thread::scope(|scope| {
+        let first = scope.spawn(|| take(&pool, 4096));
+        soon(|| provider.asked.load(Ordering::SeqCst) == 1);
+        let answer = pool.acquire(&growing(4096), &Requester::unknown()).unwrap();
+        let waits = matches!(answer, Acquired::Exhausted { growth_required: false, remedy: Remedy::Release });
+        assert!(waits, "{answer:?}");
+        provider.open(1);
+        drop(first.join().unwrap());
+    });
+    assert_eq!(take(&pool, 4096).length(), 4096);
+    assert_eq!(provider.asked.load(Ordering::SeqCst), 1);
 }

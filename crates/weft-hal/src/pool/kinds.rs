@@ -119,7 +119,12 @@ impl Pool {
         check_alignment(alignment_max, &properties)?;
         let slab_bytes = slab_bytes - slab_bytes % granularity;
         let algebra = RangePool::new(RangeOptions { granularity, slab_bytes, slabs_max, budget: u64::MAX })?;
-        let shape = SlabShape { bytes: slab_bytes, alignment: alignment_max, granularity };
+        let shape = SlabShape {
+            bytes: slab_bytes,
+            alignment: alignment_max,
+            granularity,
+            count_max: u64::from(slabs_max),
+        };
         let backend = Slabbed::<RangePool<RANGE_DEATH_ENTRIES>, RANGE_DEATH_ENTRIES>::growing(
             algebra,
             shape,
@@ -152,7 +157,7 @@ impl Pool {
         let properties = source.slabs.properties();
         let alignment = (1 << block_bytes.trailing_zeros()).min(TlsfOptions::default().alignment_max);
         let alignment = alignment.min(properties.alignment_max);
-        let shape = SlabShape { bytes, alignment, granularity: block_bytes };
+        let shape = SlabShape { bytes, alignment, granularity: block_bytes, count_max: 1 };
         let backend = Slabbed::<_, BLOCK_DEATH_ENTRIES>::fixed(algebra, shape, Arc::clone(&source.slabs))?;
         let capabilities = capabilities(&properties, [block_bytes, block_bytes], alignment);
         Ok(Pool::over(source, capabilities, Box::new(backend)))
@@ -165,7 +170,7 @@ impl Pool {
         }
         let properties = source.slabs.properties();
         let alignment = TlsfOptions::default().alignment_max.min(properties.alignment_max);
-        let shape = SlabShape { bytes, alignment, granularity: 1 };
+        let shape = SlabShape { bytes, alignment, granularity: 1, count_max: 1 };
         let algebra = Arena::<ARENA_DEATH_ENTRIES>::new(bytes);
         let backend = Slabbed::<_, ARENA_DEATH_ENTRIES>::fixed(algebra, shape, Arc::clone(&source.slabs))?;
         let capabilities = capabilities(&properties, [0, bytes], alignment);

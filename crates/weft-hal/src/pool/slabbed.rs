@@ -58,6 +58,8 @@ pub(super) struct SlabShape {
     pub alignment: u64,
     /// Requests are rounded up to multiples of this, of which a slab is one.
     pub granularity: u64,
+    /// The most that there may be.
+    pub count_max: u64,
 }
 
 pub(super) struct Slabbed<A, const DEATH: usize> {
@@ -169,7 +171,10 @@ impl<A: Algebra<DEATH>, const DEATH: usize> Slabbed<A, DEATH> {
             }
             Acquired::Exhausted { could_grow, .. } => {
                 let remedy = Self::remedy(book, before);
-                return Ok(Answer::Exhausted { growth_required: could_grow, remedy });
+                // Slabs that others are taking now count: the algebra does not know of them.
+                let coming = book.algebra.statistics().slabs + u64::from(book.growing);
+                let growth_required = could_grow && coming < self.shape.count_max;
+                return Ok(Answer::Exhausted { growth_required, remedy });
             }
             Acquired::OverBudget => unreachable!("the algebra is made without a budget"),
         };
