@@ -6,7 +6,7 @@ use crate::event_pool::{self, Home};
 use rustix::event::{EventfdFlags, eventfd};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
-use weft_sync::atomic::{AtomicU32, Ordering};
+use weft_sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use weft_sync::{Result, WhileDoing};
 
 /// A signal that is taken by one waiter: by [`EventWait`](crate::ops::EventWait), or by [`Event::reset`].
@@ -34,6 +34,8 @@ pub(crate) struct Inner {
     /// What was written before a set is visible to whoever takes it: the kernel orders that too, but neither the memory
     /// model nor a race detector knows what passes through it.
     sets: AtomicU32,
+    /// Whether a wait was cancelled: nobody knows who was to take the signal, so its pool looks.
+    pub(crate) is_unsure: AtomicBool,
     /// The pool that it belongs to.
     pub(crate) home: Option<Home>,
 }
@@ -51,7 +53,12 @@ impl Event {
 
     fn make(home: Option<Home>) -> Result<Event> {
         let fd = new_eventfd().while_doing(|| "making an event")?;
-        Ok(Event::from_inner(Arc::new(Inner { fd, sets: AtomicU32::new(0), home })))
+        Ok(Event::from_inner(Arc::new(Inner {
+            fd,
+            sets: AtomicU32::new(0),
+            is_unsure: AtomicBool::new(false),
+            home,
+        })))
     }
 
     pub(crate) fn from_inner(inner: Arc<Inner>) -> Event {
@@ -74,6 +81,12 @@ impl Event {
         let was_set = lower(&self.inner().fd);
         self.taken();
         was_set
+    }
+
+    /// A wait for it ended without the signal, which may come yet.
+    pub(crate) fn leave_unsure(&self) {
+        // Relaxed: whoever looks has the last reference, which orders more than this.
+        self.inner().is_unsure.store(true, Ordering::Relaxed);
     }
 
     /// Whoever has taken the signal calls this before it goes on.

@@ -11,7 +11,8 @@
 //! 1. An event of a pool is an [`Event`] as any other. It goes back when its last clone is dropped, so never while an
 //!    operation waits for it.
 //! 2. It comes out as it went in, without a call to the system: whoever lets it go has taken its signal, by one wait or
-//!    by [`Event::reset`]. A debug build checks that.
+//!    by [`Event::reset`]. A debug build checks that. If a wait of it was cancelled, a signal may have come too late for
+//!    that: then it is taken on the way back.
 //! 3. A dropped pool closes its free events at once, and those that are out when they are let go.
 //!
 //! # Safety
@@ -23,6 +24,7 @@ use crate::event::{Event, Inner, lower};
 use crate::free_stack::FreeStack;
 use std::ptr;
 use std::sync::Arc;
+use weft_sync::atomic::{Ordering, fence};
 use weft_sync::{Result, WhileDoing, bail};
 
 /// Where an event goes when nobody holds it.
@@ -115,7 +117,11 @@ fn take(stock: &Stock, index: u32) -> Option<Arc<Inner>> {
 /// Puts an event whose only reference this is back.
 pub(crate) fn give_back(inner: Arc<Inner>) {
     let Some(home) = &inner.home else { return };
-    if cfg!(debug_assertions) {
+    // Pairs with the Release of the other references' drops: this was found to be the last by a look alone.
+    fence(Ordering::Acquire);
+    if inner.is_unsure.swap(false, Ordering::Relaxed) {
+        lower(&inner.fd);
+    } else if cfg!(debug_assertions) {
         let was_set = lower(&inner.fd);
         assert!(!was_set || std::thread::panicking(), "an event went back to its pool while it was set");
     }

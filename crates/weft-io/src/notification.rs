@@ -290,6 +290,13 @@ impl Drop for Observation<'_> {
 #[derive(Debug)]
 pub(crate) struct Announcement(Arc<Notification>);
 
+impl Announcement {
+    /// Whether it is this notification that is observed.
+    pub(crate) fn is_of(&self, notification: &Arc<Notification>) -> bool {
+        Arc::ptr_eq(&self.0, notification)
+    }
+}
+
 impl Drop for Announcement {
     fn drop(&mut self) {
         self.0.retire();

@@ -33,6 +33,8 @@ pub(crate) mod sealed {
         const KIND: Kind;
 
         /// Whether this may be submitted at all; called by `submit` before anything happens.
+        ///
+        /// A step is prepared once more when it starts, if it may have been changed: what was taken stays, if it fits.
         fn prepare(&mut self, _capabilities: Capabilities) -> Result<()> {
             Ok(())
         }
@@ -43,6 +45,9 @@ pub(crate) mod sealed {
 
         /// What is to be done.
         fn body(&mut self) -> Body<'_>;
+
+        /// It has ended without a value.
+        fn miss(&mut self) {}
 
         /// What the number that it ended with stands for.
         fn output(&mut self, value: i64) -> Self::Output

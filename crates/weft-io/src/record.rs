@@ -62,6 +62,7 @@ struct VTable {
     type_id: fn() -> TypeId,
     prepare: unsafe fn(NonNull<Header>, Capabilities) -> Result<()>,
     release: unsafe fn(NonNull<Header>),
+    miss: unsafe fn(NonNull<Header>),
     body: for<'a> unsafe fn(NonNull<Header>, PhantomData<&'a mut ()>) -> Body<'a>,
     finish: unsafe fn(NonNull<Header>, Result<i64>),
     drop: unsafe fn(NonNull<Header>),
@@ -83,6 +84,7 @@ impl<P: Params> Record<P> {
         type_id: TypeId::of::<P>,
         prepare: Self::prepare,
         release: Self::release,
+        miss: Self::miss,
         body: Self::body,
         finish: Self::finish,
         drop: Self::drop,
@@ -117,6 +119,15 @@ impl<P: Params> Record<P> {
     }
 
     /// # Safety
+    /// `header` is that of a record of this type, to which the caller has exclusive access.
+    unsafe fn miss(header: NonNull<Header>) {
+        let record = header.cast::<Record<P>>().as_ptr();
+        // SAFETY: the caller's promise.
+        let params = unsafe { &mut (*record).params };
+        params.miss();
+    }
+
+    /// # Safety
     /// `header` is that of a record of this type, to which the caller has exclusive access for `'a`.
     unsafe fn body<'a>(header: NonNull<Header>, _: PhantomData<&'a mut ()>) -> Body<'a> {
         let record = header.cast::<Record<P>>().as_ptr();
@@ -141,7 +152,7 @@ impl<P: Params> Record<P> {
         }
         // SAFETY: the caller's promise: it came from a box of this type, and rule 4: it has one end.
         let mut record = unsafe { Box::from_raw(record) };
-        let result = outcome.map(|value| record.params.output(value));
+        let result = result_of(&mut record.params, outcome);
         record.params.release();
         record.header.next.set(NONE);
         let callback = record.callback.take();
@@ -159,7 +170,7 @@ impl<P: Params> Record<P> {
         let record = header.cast::<Record<P>>().as_ptr();
         // SAFETY: the caller's promise; rule 1: the parameters are this end's.
         let params = unsafe { &mut (*record).params };
-        let result = outcome.map(|value| params.output(value));
+        let result = result_of(params, outcome);
         params.release();
         // SAFETY: rule 1: and so is the result, until `finish` below.
         unsafe { (*record).result = Some(result) };
@@ -204,6 +215,17 @@ impl<P: Params> Record<P> {
         }
         // SAFETY: the caller's promise: it came from a box of this type, and rule 4: it has one end.
         drop(unsafe { Box::from_raw(record) });
+    }
+}
+
+#[inline]
+fn result_of<P: Params>(params: &mut P, outcome: Result<i64>) -> Result<P::Output> {
+    match outcome {
+        Ok(value) => Ok(params.output(value)),
+        Err(status) => {
+            params.miss();
+            Err(status)
+        }
     }
 }
 
@@ -339,6 +361,13 @@ impl Erased {
         let release = self.header().table.release;
         // SAFETY: rule 2; exclusive access comes with `&mut self`.
         unsafe { release(self.0) }
+    }
+
+    /// See [`Lower::miss`](crate::operation::sealed::Lower::miss).
+    pub(crate) fn miss(&mut self) {
+        let miss = self.header().table.miss;
+        // SAFETY: rule 2; exclusive access comes with `&mut self`.
+        unsafe { miss(self.0) }
     }
 
     /// What is to be done. Not to be asked while the kernel has the operation, unless only what the kernel does not

@@ -5,9 +5,10 @@ mod support;
 use std::collections::HashSet;
 use std::os::fd::{AsFd, AsRawFd};
 use std::sync::{Arc, Barrier, Mutex};
-use support::{Log, alone, every, handles, poll_dry, poll_until, real};
-use weft_io::ops::EventWait;
+use support::{Log, Subject, alone, every, handles, poll_dry, poll_until, real};
+use weft_io::ops::{EventWait, Sequence, Step};
 use weft_io::{Event, EventPool, Operation};
+use weft_sync::Deadline;
 
 fn numbers(events: &[Event]) -> HashSet<i32> {
     events.iter().map(|event| event.as_fd().as_raw_fd()).collect()
@@ -196,6 +197,38 @@ fn a_pool_goes_while_its_events_come_back() {
         other.join().unwrap();
     }
     assert_eq!(handles(), before);
+}
+
+/// A signal that came too late for a cancelled wait, or in time, is not the next owner's, whoever let the event go last.
+#[test]
+fn an_event_that_is_set_while_its_wait_is_cancelled_comes_back_unset() {
+    let _alone = alone();
+    real(|Subject { name, mut poller, .. }| {
+        let handle = poller.handle().clone();
+        let pool = EventPool::new(1).unwrap();
+        for round in 0..8 {
+            let (is_step, is_late, is_started) = (round & 1 != 0, round & 2 != 0, round & 4 != 0);
+            let event = pool.acquire().unwrap();
+            let wait = EventWait { event: event.clone() };
+            let ticket = match is_step {
+                true => handle.submit(Sequence::new(vec![Step::new(wait)])).unwrap(),
+                false => handle.submit(wait).unwrap(),
+            };
+            if is_started {
+                assert!(poller.poll(Deadline::IMMEDIATE).is_err());
+            }
+            handle.cancel(ticket).unwrap();
+            if is_late {
+                while poller.poll(Deadline::IMMEDIATE).is_ok() || poller.under_way() > 0 {}
+            }
+            event.set();
+            drop(event);
+            while poller.poll(Deadline::IMMEDIATE).is_ok() || poller.under_way() > 0 {}
+            let again = pool.acquire().unwrap();
+            assert!(!again.reset(), "{name}, round {round}: it was set");
+            assert_eq!(pool.made(), 1, "the same one");
+        }
+    });
 }
 
 /// [async 107] A debug build says so when an event goes back while it is set.

@@ -27,6 +27,10 @@ impl Lower for EventWait {
         Body::EventWait(self.event.as_fd())
     }
 
+    fn miss(&mut self) {
+        self.event.leave_unsure();
+    }
+
     fn output(&mut self, _value: i64) {
         self.event.taken();
     }

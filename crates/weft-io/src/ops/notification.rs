@@ -17,7 +17,8 @@ pub struct NotificationWait {
     pub token: Option<u32>,
     /// The token of the submission under way.
     captured: u32,
-    announcement: Option<Announcement>,
+    /// Taken with the epoch at which this was submitted.
+    announcement: Option<(Announcement, u32)>,
 }
 
 impl NotificationWait {
@@ -45,8 +46,14 @@ impl Lower for NotificationWait {
 
     fn prepare(&mut self, _capabilities: Capabilities) -> Result<()> {
         self.notification.check_waits()?;
-        let (announcement, epoch) = Notification::announce(&self.notification);
-        self.announcement = Some(announcement);
+        let epoch = match &self.announcement {
+            Some((announcement, epoch)) if announcement.is_of(&self.notification) => *epoch,
+            _ => {
+                let (announcement, epoch) = Notification::announce(&self.notification);
+                self.announcement = Some((announcement, epoch));
+                epoch
+            }
+        };
         self.captured = self.token.unwrap_or(epoch);
         Ok(())
     }

@@ -228,12 +228,18 @@ impl SemaphoreSignal {
         SemaphoreSignal { points: points.into(), frontier: None }
     }
 
-    pub(crate) fn run(&self) -> Result<i64> {
+    /// Each point by `call`, which gives `None` if a callback panicked that waited for it: the timeline was moved then, and
+    /// the next one is.
+    pub(crate) fn run(
+        &self,
+        mut call: impl FnMut(&mut dyn FnMut() -> Result<()>) -> Option<Result<()>>,
+    ) -> Result<i64> {
         for point in &self.points {
-            match &self.frontier {
-                Some(frontier) => point.semaphore.signal_with(point.value, frontier)?,
-                None => point.semaphore.signal(point.value)?,
-            }
+            let moved = call(&mut || match &self.frontier {
+                Some(frontier) => point.semaphore.signal_with(point.value, frontier),
+                None => point.semaphore.signal(point.value),
+            });
+            moved.unwrap_or(Ok(()))?;
         }
         Ok(0)
     }

@@ -7,6 +7,7 @@
 //! after the step that was under way, and all of its steps come back inside it.
 //!
 //! A notification's epoch is taken when the sequence is submitted, not when the step starts: a signal in between counts.
+//! That of a step which the function put in is taken when it starts.
 
 use super::{Body, Kind};
 use crate::Capabilities;
@@ -26,6 +27,17 @@ impl Step {
     /// A step that does this.
     pub fn new<P: Params>(operation: impl Into<Operation<P>>) -> Step {
         Step { operation: Some(operation.into().erase()), value: None }
+    }
+
+    fn prepare(&mut self, capabilities: Capabilities) -> Result<()> {
+        let Some(operation) = &mut self.operation else {
+            bail!(InvalidArgument, "a step without an operation")
+        };
+        if operation.kind() == Kind::Sequence {
+            bail!(InvalidArgument, "a sequence cannot be a step of another");
+        }
+        self.value = None;
+        operation.prepare(capabilities)
     }
 
     pub(crate) fn from_erased(operation: Erased) -> Step {
@@ -65,7 +77,8 @@ impl fmt::Debug for Step {
     }
 }
 
-/// Called after each step that succeeded, with it and the next one, which it may change; an error ends the sequence.
+/// Called after each step that succeeded, with it and the next one, which it may change or replace; an error ends the
+/// sequence, and so does a panic (`INTERNAL`) and a next step that cannot be submitted.
 pub type Advance = Box<dyn FnMut(&mut Step, Option<&mut Step>) -> Result<()> + Send>;
 
 /// Runs steps in order until one fails. Ends with the first failure; with `CANCELLED` if it was cancelled. A sequence is
@@ -117,13 +130,21 @@ impl Sequence {
         self.ended
     }
 
+    /// Checks the next step, if there is one, which the function may have changed.
+    pub(crate) fn prepare_next(&mut self, capabilities: Capabilities) -> Result<()> {
+        self.steps.get_mut(self.ended).map_or(Ok(()), |step| step.prepare(capabilities))
+    }
+
     /// Takes the operation of the next step out, to be run; `None` after the last.
     pub(crate) fn take_step(&mut self) -> Option<Erased> {
         self.steps.get_mut(self.ended)?.operation.take()
     }
 
     /// Puts the operation of the step that has ended back.
-    pub(crate) fn put_step(&mut self, operation: Erased, value: Option<i64>) {
+    pub(crate) fn put_step(&mut self, mut operation: Erased, value: Option<i64>) {
+        if value.is_none() {
+            operation.miss();
+        }
         if let Some(step) = self.steps.get_mut(self.ended) {
             *step = Step { operation: Some(operation), value };
         }
@@ -149,16 +170,7 @@ impl Lower for Sequence {
     const KIND: Kind = Kind::Sequence;
 
     fn prepare(&mut self, capabilities: Capabilities) -> Result<()> {
-        for step in &mut self.steps {
-            let Some(operation) = &mut step.operation else {
-                bail!(InvalidArgument, "a step without an operation")
-            };
-            if operation.kind() == Kind::Sequence {
-                bail!(InvalidArgument, "a sequence cannot be a step of another");
-            }
-            operation.prepare(capabilities)?;
-            step.value = None;
-        }
+        self.steps.iter_mut().try_for_each(|step| step.prepare(capabilities))?;
         self.ended = 0;
         Ok(())
     }
@@ -166,6 +178,11 @@ impl Lower for Sequence {
     fn release(&mut self) {
         // Steps that were not reached too.
         self.steps.iter_mut().filter_map(|step| step.operation.as_mut()).for_each(Erased::release);
+    }
+
+    fn miss(&mut self) {
+        // Those that were not reached; the others know it, and it does them no harm.
+        self.steps.iter_mut().filter_map(|step| step.operation.as_mut()).for_each(Erased::miss);
     }
 
     fn body(&mut self) -> Body<'_> {

@@ -12,8 +12,9 @@
 //! 4. **What does not fit waits here**, in order, and goes to the backend when that has room. Nothing is ever refused
 //!    after it was accepted.
 //! 5. Callbacks run from `end` and `cancel_chain` alone, with nothing borrowed that they could reach. One that panics
-//!    leaves the rest of its chain in `unfinished`, where the next turn finds it.
+//!    changes nothing for what comes after it, see `panics.rs`.
 
+use super::panics::Panics;
 use super::timers::Timers;
 #[cfg(target_os = "linux")]
 use super::watch::Watches;
@@ -99,8 +100,7 @@ pub(crate) struct Core {
     pub(super) tally: Tally,
     /// Slots that are free, and not yet to be had.
     pub(super) kept: Kept,
-    /// A chain whose trigger's callback panicked, and whether the trigger succeeded.
-    unfinished: Option<(u32, bool)>,
+    pub(super) panics: Panics,
 }
 
 impl Core {
@@ -129,7 +129,7 @@ impl Core {
             },
             tally: Tally::default(),
             kept: Kept::default(),
-            unfinished: None,
+            panics: Panics::default(),
         }
     }
 
@@ -240,7 +240,8 @@ impl Core {
                 true => Ok(0),
                 false => return self.keep(slot, operation, Place::Listening),
             },
-            Body::SemaphoreSignal(signal) => signal.run(),
+            // Whoever waits for the timeline may be called from here.
+            Body::SemaphoreSignal(signal) => signal.run(|signal| self.contain(signal)),
             Body::NotificationSignal(signal) => Ok(i64::from(signal.notification.signal(signal.count))),
             Body::Message(message) => message.target.send_message(message.payload).map(|()| 0),
             _ => unreachable!("the kernel carries it out"),
@@ -379,23 +380,15 @@ impl Core {
         // The kernel starts or cancels a linked successor itself.
         let next = std::mem::replace(&mut entry.next, NONE);
         let next = if std::mem::take(&mut entry.is_linked) { NONE } else { next };
-        if next != NONE {
-            self.unfinished = Some((next, outcome.is_ok()));
-        }
+        let is_ok = outcome.is_ok();
         self.live -= 1;
         self.handle.0.table.release_to(&mut self.kept, slot);
-        operation.finish(outcome);
+        self.contain(|| operation.finish(outcome));
         if next != NONE {
-            self.continue_chain();
-        }
-    }
-
-    /// Starts or cancels what follows a trigger whose callback has been called.
-    pub(super) fn continue_chain(&mut self) {
-        match self.unfinished.take() {
-            Some((next, true)) => self.start(next),
-            Some((next, false)) => self.cancel_chain(next),
-            None => {}
+            match is_ok {
+                true => self.start(next),
+                false => self.cancel_chain(next),
+            }
         }
     }
 
@@ -404,11 +397,10 @@ impl Core {
         while slot != NONE {
             let operation = self.shared().table.take(slot).expect("not started");
             let next = operation.next().replace(NONE);
-            self.unfinished = (next != NONE).then_some((next, false));
             self.tally.completions += 1;
             self.handle.0.table.release_to(&mut self.kept, slot);
-            operation.finish(Err(self.bare.cancelled.clone()));
-            self.unfinished = None;
+            let cancelled = Err(self.bare.cancelled.clone());
+            self.contain(|| operation.finish(cancelled));
             slot = next;
         }
     }
@@ -469,7 +461,6 @@ impl Core {
         !self.ended.is_empty()
             || !self.backlog.is_empty()
             || self.has_messages
-            || self.unfinished.is_some()
             || self.shared().pending.has_own()
     }
 
@@ -480,6 +471,6 @@ impl Core {
 
     /// Whether nothing that has started is left.
     pub(super) fn is_idle(&self) -> bool {
-        self.live == 0 && self.unfinished.is_none()
+        self.live == 0
     }
 }

@@ -8,9 +8,11 @@
 //! | `steps.rs`     | sequences                                                             |
 //! | `timers.rs`    | which timer ends next                                                 |
 //! | `watch.rs`     | handles that are watched for something else than an operation         |
+//! | `panics.rs`    | what becomes of panics of callbacks                                   |
 //! | `progress.rs`  | callbacks that are run by every poll                                  |
 
 mod core;
+mod panics;
 mod poll;
 mod progress;
 mod software;

@@ -12,7 +12,8 @@
 //!    fail, and whatever comes after it wakes. See `doorbell.rs`.
 //! 4. **What callbacks submit to the kernel goes with the next poll's system call**, not with one of its own.
 //! 5. **The end drains.** Nothing is accepted any more, everything is cancelled, and every operation is called back
-//!    before the poller is gone.
+//!    before the poller is gone, whatever callbacks do.
+//! 6. **A panic** of what users gave leaves the poll when that is over, see `panics.rs`.
 
 use super::Core;
 use super::core::Tally;
@@ -115,12 +116,21 @@ impl Poller {
     /// `Ok`: so many completions were delivered, those of sequence steps and progress callbacks included; zero after a
     /// wake, a message, or a watch. `DEADLINE_EXCEEDED`: nothing of that came before the deadline. Others: the system
     /// refused to wait.
+    ///
+    /// A callback that panics interrupts nothing: the others are called, then the first panic leaves the poll. Polling
+    /// again is as good as ever.
     pub fn poll(&mut self, deadline: Deadline) -> Result<usize> {
+        let outcome = self.poll_contained(deadline);
+        self.ending.core_mut().let_panic_out();
+        outcome
+    }
+
+    #[inline]
+    fn poll_contained(&mut self, deadline: Deadline) -> Result<usize> {
         let core = self.ending.core_mut();
         core.tally = Tally::default();
-        core.continue_chain();
         core.look();
-        let has_progress = match self.progress.run() {
+        let has_progress = match self.progress.run(core) {
             Some(found) => {
                 core.tally.completions += found;
                 true
@@ -190,7 +200,6 @@ impl Core {
                 return;
             }
             self.feed();
-            self.continue_chain();
             self.deliver_software();
             self.deliver_messages(on_message);
         }
@@ -206,7 +215,7 @@ impl Core {
         self.shared().mailbox.swap(&mut inbox);
         for payload in inbox.drain(..) {
             if let Some(callback) = on_message {
-                callback(payload);
+                self.contain(|| callback(payload));
             }
         }
         self.inbox = inbox;
@@ -226,10 +235,9 @@ impl Core {
         }
         shared.mailbox.close();
         #[cfg(target_os = "linux")]
-        shared.relays.close();
+        self.contain(|| shared.relays.close());
         #[cfg(target_os = "linux")]
         self.end_watches();
-        self.continue_chain();
         for slot in 0..shared.table.count() {
             shared.table.cancel_here(slot);
             self.cancel(slot);
@@ -246,6 +254,7 @@ impl Core {
         }
         shared.cancels.close();
         shared.fired.close();
+        self.forget_panics();
     }
 
     fn has_ended(&self) -> bool {

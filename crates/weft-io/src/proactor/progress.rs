@@ -3,8 +3,9 @@
 //! What lives here: [`Progress`], the register of a poll thread. What does not: when they run (`poll.rs`).
 //!
 //! For rings in shared memory that are looked at in some ten nanoseconds, where waiting for a wake takes microseconds.
-//! While one is registered, polls do not wait.
+//! While one is registered, polls do not wait. One that panics is removed.
 
+use super::Core;
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::rc::Rc;
@@ -81,7 +82,7 @@ impl Progress {
     }
 
     /// Runs each once, also those that another one registers. `None`: there are none.
-    pub(super) fn run(&self) -> Option<usize> {
+    pub(super) fn run(&self, core: &mut Core) -> Option<usize> {
         if self.0.entries.borrow().is_empty() {
             return None;
         }
@@ -94,7 +95,7 @@ impl Progress {
                 break;
             };
             if let Some(callback) = callback {
-                found += self.run_one(index, callback);
+                found += self.run_one(core, index, callback);
             }
             index += 1;
         }
@@ -102,8 +103,8 @@ impl Progress {
         Some(found)
     }
 
-    fn run_one(&self, index: usize, mut callback: Callback) -> usize {
-        let progressed = callback();
+    fn run_one(&self, core: &mut Core, index: usize, mut callback: Callback) -> usize {
+        let progressed = core.contain(&mut callback).unwrap_or(Progressed::Remove(0));
         // Entries are only added behind while this runs, so the index is still its own.
         let mut entries = self.0.entries.borrow_mut();
         let entry = &mut entries[index];
@@ -122,7 +123,7 @@ impl Progress {
             }
         };
         drop(entries);
-        drop(dropped);
+        core.contain(|| drop(dropped));
         found
     }
 }

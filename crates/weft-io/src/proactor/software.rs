@@ -8,7 +8,6 @@ use crate::listener::{Listener, Waiter};
 use crate::ops::{Body, NotificationWait};
 use crate::shared::Shared;
 use crate::table::NONE;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use weft_sync::Result;
 use weft_sync::atomic::lock;
@@ -78,7 +77,6 @@ impl Core {
     /// Notifications that were signalled.
     pub(super) fn take_heard(&mut self) {
         let shared = Arc::clone(self.shared());
-        let mut panic = None;
         shared.heard.drain(|listener| {
             // Before the look: a signal after it comes here again.
             listener.hear();
@@ -95,16 +93,10 @@ impl Core {
             }
             let hearers = Arc::clone(&lock(&listener.hearers));
             for hearer in hearers.iter() {
-                // What one of them has to tell its user may panic: the others are still told.
-                match catch_unwind(AssertUnwindSafe(|| hearer.hear())) {
-                    Ok(is_news) => self.tally.is_done |= is_news,
-                    Err(payload) => panic = Some(payload),
-                }
+                let is_news = self.contain(|| hearer.hear());
+                self.tally.is_done |= is_news.unwrap_or(true);
             }
         });
-        if let Some(payload) = panic {
-            resume_unwind(payload);
-        }
     }
 
     /// How this waiter ends, if it does.

@@ -5,13 +5,16 @@
 //! 2. The mark of a cancel stays in the slot's word: it is looked at before a step starts, which is before and after the
 //!    function was asked. So a cancel that finds no step to end still ends the sequence.
 //! 3. A step that does nothing needs no kernel to do it: it ends when its turn comes.
-//! 4. Each step counts as a completion; the end of the sequence does not, unless it has no steps.
+//! 4. The function may have changed the next step, or put another in its place: it is checked, and prepared, like one that
+//!    is submitted. One that is refused ends the sequence with the reason, and stays in it.
+//! 5. The function's panic is a failure of the sequence, as an error of it would be; it does not leave the poll.
+//! 6. Each step counts as a completion; the end of the sequence does not, unless it has no steps.
 
 use super::core::Core;
 use crate::ops::{Kind, Sequence};
 use crate::record::Erased;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use weft_sync::{Result, bail};
+use weft_sync::{Result, Status, bail};
 
 impl Core {
     pub(super) fn begin_sequence(&mut self, slot: u32, mut operation: Erased) {
@@ -47,10 +50,20 @@ impl Core {
         if let Err(status) = result {
             return self.complete(slot, operation, Err(status));
         }
-        match Core::sequence(&mut operation).take_step() {
-            Some(step) => self.begin_step(slot, operation, step),
-            None => self.complete(slot, operation, Ok(0)),
+        match self.next_step(&mut operation) {
+            Ok(Some(step)) => self.begin_step(slot, operation, step),
+            Ok(None) => self.complete(slot, operation, Ok(0)),
+            Err(status) => self.complete(slot, operation, Err(status)),
         }
+    }
+
+    /// Rule 4. `None` after the last.
+    fn next_step(&self, operation: &mut Erased) -> std::result::Result<Option<Erased>, Status> {
+        let sequence = Core::sequence(operation);
+        if sequence.advance.is_some() {
+            sequence.prepare_next(self.handle.capabilities())?;
+        }
+        Ok(sequence.take_step())
     }
 
     /// Rule 2, around the function.
@@ -58,7 +71,7 @@ impl Core {
         if self.shared().table.is_cancelled(slot) {
             return Err(self.bare.cancelled.clone());
         }
-        // A panic would take the sequence along.
+        // Rule 5.
         let asked = catch_unwind(AssertUnwindSafe(|| Core::sequence(operation).ask()));
         asked.unwrap_or_else(|_| bail!(Internal, "the function of a sequence panicked"))?;
         if self.shared().table.is_cancelled(slot) {

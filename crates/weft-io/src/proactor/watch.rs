@@ -98,7 +98,9 @@ impl Core {
     pub(super) fn tell_watch(&mut self, number: u64, result: i32) {
         let Some(mut watch) = self.watches.by_number.remove(&number) else { return };
         if watch.is_leaving {
-            return watch.watching.end(self.bare.cancelled.clone());
+            let why = self.bare.cancelled.clone();
+            self.contain(|| watch.watching.end(why));
+            return;
         }
         self.tally.is_done = true;
         let ready = match u32::try_from(result) {
@@ -109,8 +111,10 @@ impl Core {
             }
         };
         let can_go_on = ready.is_ok();
-        if watch.watching.ready(ready) == Verdict::Again && can_go_on {
-            self.begin_watch(number, watch.watching);
+        match self.contain(|| watch.watching.ready(ready)) {
+            Some(Verdict::Again) if can_go_on => self.begin_watch(number, watch.watching),
+            // Whoever panicked is not told again.
+            _ => _ = self.contain(|| drop(watch)),
         }
     }
 
@@ -119,7 +123,10 @@ impl Core {
         let commands = lock(&self.shared().commands).take().unwrap_or_default();
         for command in commands {
             match command {
-                Command::Watch(_, watching) => watching.end(self.bare.cancelled.clone()),
+                Command::Watch(_, watching) => {
+                    let why = self.bare.cancelled.clone();
+                    self.contain(|| watching.end(why));
+                }
                 Command::Unwatch(number) => self.end_watch(number),
             }
         }

@@ -157,8 +157,8 @@ impl Uring {
             }
         }
         let has_room = self.make_room()?;
-        // Whoever could not be woken does not sleep.
-        let wait = if has_room { wait } else { None };
+        // Whoever could not be woken does not sleep, nor who has answers already.
+        let wait = if has_room && !self.ring.has_copies() { wait } else { None };
         let outcome = self.ring.enter(wait);
         self.ring.look();
         outcome.map_err(|errno| crate::errno::failure(errno, "io_uring_enter"))

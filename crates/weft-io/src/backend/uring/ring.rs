@@ -174,13 +174,19 @@ impl Ring {
     pub(super) fn is_due(&self) -> bool {
         // SAFETY: rule 3.
         let completions = unsafe { self.ring.completion_shared() };
-        !completions.is_empty() || self.needs_call()
+        !completions.is_empty() || self.has_copies() || self.needs_call()
     }
 
     /// Whether the next call comes back at once, also one that waits.
     #[inline]
     pub(super) fn is_brief(&self) -> bool {
         self.instant > 0
+    }
+
+    /// Whether answers that were taken from the queue have not been given out. Whoever is interrupted leaves some.
+    #[inline]
+    pub(super) fn has_copies(&self) -> bool {
+        self.next < self.end
     }
 
     /// Whether the kernel has to be asked: it has not taken everything, or holds completions back.

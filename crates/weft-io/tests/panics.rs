@@ -1,0 +1,187 @@
+//! What users gave to a proactor panics: the panic leaves the poll, and nothing else goes amiss.
+
+mod support;
+
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+use support::{CANCELLED, Log, Subject, after_ms, every, poll_until, real};
+use weft_io::ops::{Nop, SemaphoreSignal, SemaphoreWait, Timer};
+use weft_io::{Event, EventSource, Operation, Progressed};
+use weft_sync::{Code, Deadline, Point, Semaphore};
+
+/// Panics with this, without what the hook would print.
+fn panic_with(payload: &'static str) {
+    resume_unwind(Box::new(payload));
+}
+
+/// Polls, and says what it panicked with.
+fn poll_panics(subject: &mut Subject) -> Option<&'static str> {
+    let polled = catch_unwind(AssertUnwindSafe(|| subject.poller.poll(after_ms(5_000))));
+    polled.err().map(|payload| payload.downcast_ref::<&'static str>().copied().expect("the test's own"))
+}
+
+fn bad_nop(log: &Log, payload: &'static str) -> Operation<Nop> {
+    let line = log.line(payload);
+    Operation::new(Nop).on_done(move |done| {
+        line(done);
+        panic_with(payload);
+    })
+}
+
+/// What came with the one whose callback panicked is called back too, and the next poll waits for nothing that has been
+/// there.
+#[test]
+fn a_callback_that_panics_leaves_nothing_behind() {
+    every(|mut subject| {
+        let handle = subject.poller.handle().clone();
+        let log = Log::default();
+        let mut batch = handle.batch();
+        batch.add(bad_nop(&log, "first")).unwrap();
+        batch.then(bad_nop(&log, "second")).unwrap();
+        batch.then(Operation::new(Nop).on_done(log.line("behind"))).unwrap();
+        for _ in 0..40 {
+            batch.add(Operation::new(Nop).on_done(log.line("beside"))).unwrap();
+        }
+        batch.submit().unwrap();
+        assert_eq!(poll_panics(&mut subject), Some("first"), "{}", subject.name);
+        let start = Instant::now();
+        while log.len() < 43 {
+            // A small ring takes more than one poll, and the second panic may be in another one.
+            drop(catch_unwind(AssertUnwindSafe(|| subject.poller.poll(after_ms(5_000)))));
+        }
+        assert!(start.elapsed() < Duration::from_secs(4), "{}", subject.name);
+        assert_eq!(subject.poller.under_way(), 0);
+        assert!(subject.poller.poll(Deadline::IMMEDIATE).is_err(), "the panic came out once");
+    });
+}
+
+/// A timepoint that panics in the poll thread's turn costs neither the signal its end nor the timelines behind it theirs.
+#[test]
+fn a_timepoint_that_panics_does_not_take_the_signal_along() {
+    every(|mut subject| {
+        let handle = subject.poller.handle().clone();
+        let log = Log::default();
+        let timelines: Vec<_> = (0..3).map(|_| Arc::new(Semaphore::new(0))).collect();
+        let points: Vec<_> =
+            timelines.iter().map(|semaphore| Point { semaphore: Arc::clone(semaphore), value: 1 }).collect();
+        let timepoint = timelines[1].on_reached(1, |_| panic_with("timepoint"));
+        let wait = SemaphoreWait::all(points.clone());
+        handle.submit(Operation::new(wait).on_done(log.line("wait"))).unwrap();
+        handle.submit(Operation::new(SemaphoreSignal::new(points)).on_done(log.line("signal"))).unwrap();
+        for _ in 0..3 {
+            handle.submit(Operation::new(Nop).on_done(log.line("behind"))).unwrap();
+        }
+        assert_eq!(poll_panics(&mut subject), Some("timepoint"), "{}", subject.name);
+        poll_until(&mut subject.poller, || log.len() == 5);
+        assert!(log.take().iter().all(|(_, code)| code.is_none()), "{}", subject.name);
+        assert_eq!(subject.poller.under_way(), 0);
+        drop(timepoint);
+    });
+}
+
+/// Whoever drops a poller is told of no panic, and everything is called back, started or not.
+#[test]
+fn a_poller_that_is_dropped_calls_everything_back_whatever_panics() {
+    for polls in [false, true] {
+        every(|Subject { name, mut poller, .. }| {
+            let handle = poller.handle().clone();
+            let log = Log::default();
+            let mut batch = handle.batch();
+            for place in 0..8 {
+                let line = log.line("timer");
+                let timer = Operation::new(Timer { deadline: Deadline::NEVER }).on_done(move |done| {
+                    line(done);
+                    panic_with("on the way out");
+                });
+                let added = if place % 2 == 0 { batch.add(timer) } else { batch.then(timer) };
+                added.unwrap();
+            }
+            batch.submit().unwrap();
+            if polls {
+                assert!(poller.poll(Deadline::IMMEDIATE).is_err());
+            }
+            drop(poller);
+            assert_eq!(log.take(), [("timer", CANCELLED); 8], "{name}");
+            assert_eq!(handle.send_message(1).unwrap_err().code(), Code::Aborted);
+            let source = EventSource::register(&handle, Event::new().unwrap(), |_| {});
+            assert_eq!(source.unwrap_err().why.code(), Code::Aborted);
+        });
+    }
+}
+
+/// A message callback that panics is called with the rest of the mailbox.
+#[test]
+fn a_message_callback_that_panics_loses_no_message() {
+    every(|mut subject| {
+        let handle = subject.poller.handle().clone();
+        let seen = Arc::new(AtomicU32::new(0));
+        let count = Arc::clone(&seen);
+        subject.poller.on_message(move |payload| {
+            count.fetch_add(1, Ordering::Relaxed);
+            if payload % 2 == 0 {
+                panic_with(if payload == 0 { "first" } else { "later" });
+            }
+        });
+        (0..5).for_each(|payload| handle.send_message(payload).unwrap());
+        assert_eq!(poll_panics(&mut subject), Some("first"), "{}", subject.name);
+        assert_eq!(seen.load(Ordering::Relaxed), 5, "{}", subject.name);
+        handle.send_message(7).unwrap();
+        assert_eq!(subject.poller.poll(Deadline::NEVER).unwrap(), 0);
+        assert_eq!(seen.load(Ordering::Relaxed), 6);
+    });
+}
+
+/// A progress callback that panics is removed: polls wait again. The others run.
+#[test]
+fn a_progress_callback_that_panics_is_removed() {
+    every(|mut subject| {
+        let runs = Arc::new(AtomicU32::new(0));
+        let count = Arc::clone(&runs);
+        let progress = subject.poller.progress().clone();
+        progress.register(|| {
+            panic_with("progress");
+            Progressed::Keep(0)
+        });
+        progress.register(move || {
+            count.fetch_add(1, Ordering::Relaxed);
+            Progressed::Remove(0)
+        });
+        assert_eq!(poll_panics(&mut subject), Some("progress"), "{}", subject.name);
+        assert_eq!((progress.count(), runs.load(Ordering::Relaxed)), (0, 1), "{}", subject.name);
+        let start = Instant::now();
+        assert!(subject.poller.poll(after_ms(20)).is_err());
+        assert!(start.elapsed() >= Duration::from_millis(20), "nothing keeps it from waiting");
+    });
+}
+
+/// What a panicking watch was told with is told too: messages, other sources, other operations.
+#[test]
+fn a_source_that_panics_takes_no_other_news_along() {
+    real(|mut subject| {
+        let handle = subject.poller.handle().clone();
+        let log = Log::default();
+        let (bad, good) = (Event::new().unwrap(), Event::new().unwrap());
+        let (taken, told) = (good.clone(), log.clone());
+        let first = EventSource::register(&handle, bad.clone(), |_| panic_with("source")).unwrap();
+        let other = EventSource::register(&handle, good.clone(), move |_| {
+            taken.reset();
+            told.write("told", None);
+        });
+        let message = log.clone();
+        subject.poller.on_message(move |_| message.write("message", None));
+        drop(subject.poller.poll(Deadline::IMMEDIATE));
+        bad.set();
+        good.set();
+        handle.send_message(1).unwrap();
+        handle.submit(Operation::new(Nop).on_done(log.line("nop"))).unwrap();
+        let limit = Instant::now() + Duration::from_secs(10);
+        let mut panics = 0;
+        while (log.len() < 3 || panics == 0) && Instant::now() < limit {
+            panics += u32::from(poll_panics(&mut subject).is_some());
+        }
+        assert_eq!((log.len(), panics), (3, 1), "{}", subject.name);
+        drop((first, other));
+    });
+}
