@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use weft_cts::subject::{self, Subject, point, semaphore, soon};
 use weft_hal::{
-    BindingEntry, CommandBufferMode, ExecuteFlags, ExecutionStage, HostCall, HostCallContext, HostCallEnd,
-    HostCallFlags, Operand, QueueAffinity, Region, Submission, WHOLE_BUFFER,
+    BindingEntry, Buffer, CommandBufferMode, ExecuteFlags, ExecutionStage, HostCall, HostCallContext,
+    HostCallEnd, HostCallFlags, Operand, QueueAffinity, Region, Submission, WHOLE_BUFFER,
 };
 use weft_sync::{Deadline, Point, Semaphore};
 
@@ -87,7 +87,7 @@ impl Round<'_> {
     }
 
     /// Submits so many, lets them go, and waits for them.
-    fn run(&mut self, waits: Waits, count: usize, submit: &mut dyn FnMut(&Submission<'_>)) {
+    fn run(&mut self, waits: Waits, count: usize, submit: &mut dyn FnMut(usize, &Submission<'_>)) {
         self.round += 1;
         let (gate, barrier) = (point(&self.gate, self.round), point(&self.barrier, self.round));
         let affinity = QueueAffinity::ANY;
@@ -104,20 +104,22 @@ impl Round<'_> {
             self.value += 1;
             let next = [point(&self.timeline, self.value)];
             match waits {
-                Waits::Host => submit(&Submission { affinity, wait: slice::from_ref(&gate), signal: &own }),
+                Waits::Host => {
+                    submit(index, &Submission { affinity, wait: slice::from_ref(&gate), signal: &own })
+                }
                 Waits::Operation => {
-                    submit(&Submission { affinity, wait: slice::from_ref(&barrier), signal: &own })
+                    submit(index, &Submission { affinity, wait: slice::from_ref(&barrier), signal: &own })
                 }
                 Waits::Several => {
                     let wait = [gate.clone(), barrier.clone(), before];
-                    submit(&Submission { affinity, wait: &wait, signal: &next });
+                    submit(index, &Submission { affinity, wait: &wait, signal: &next });
                 }
                 Waits::Chain if index == 0 => {
-                    submit(&Submission { affinity, wait: slice::from_ref(&gate), signal: &next });
+                    submit(index, &Submission { affinity, wait: slice::from_ref(&gate), signal: &next });
                 }
-                Waits::Chain => submit(&Submission { affinity, wait: &[before], signal: &next }),
+                Waits::Chain => submit(index, &Submission { affinity, wait: &[before], signal: &next }),
                 Waits::Reached => {
-                    submit(&Submission { affinity, wait: &[before], signal: &next });
+                    submit(index, &Submission { affinity, wait: &[before], signal: &next });
                     self.wait(&next);
                 }
             }
@@ -150,7 +152,7 @@ fn warm_semaphore() -> Arc<Semaphore> {
 
 /// Keeps every worker busy while so many are submitted that wait for nothing: as many are under way at the same time as
 /// ever can be. And every worker fires that many callbacks.
-fn warm_up(subject: &Subject, submit: &mut dyn FnMut(&Submission<'_>)) {
+fn warm_up(subject: &Subject, submit: &mut dyn FnMut(usize, &Submission<'_>)) {
     let workers = subject.workers as usize * if subject.name.contains("queues") { 2 } else { 1 };
     let is_released = Arc::new(AtomicBool::new(false));
     let entered = Arc::new(AtomicU64::new(0));
@@ -182,8 +184,8 @@ fn warm_up(subject: &Subject, submit: &mut dyn FnMut(&Submission<'_>)) {
         std::thread::yield_now();
     }
     let own: Vec<_> = (0..IN_FLIGHT + WARM_UP_EXTRA).map(|_| [point(&semaphore(0), 1)]).collect();
-    for signal in &own {
-        submit(&Submission { affinity: QueueAffinity::ANY, wait: &[], signal });
+    for (index, signal) in own.iter().enumerate() {
+        submit(index, &Submission { affinity: QueueAffinity::ANY, wait: &[], signal });
     }
     is_released.store(true, Ordering::Relaxed);
     subject.device.wait_all(&ended, Deadline::NEVER).unwrap();
@@ -191,7 +193,7 @@ fn warm_up(subject: &Subject, submit: &mut dyn FnMut(&Submission<'_>)) {
 }
 
 /// Counts what submissions allocate in steady state, all of them together, whatever they wait for.
-fn check(subject: &Subject, what: &str, mut submit: impl FnMut(&Submission<'_>)) {
+fn check(subject: &Subject, what: &str, mut submit: impl FnMut(usize, &Submission<'_>)) {
     warm_up(subject, &mut submit);
     for waits in WAITS {
         let mut round = Round::new(subject);
@@ -211,32 +213,37 @@ fn check(subject: &Subject, what: &str, mut submit: impl FnMut(&Submission<'_>))
     }
 }
 
+/// Memory of its own for every submission that may be under way: most of them are unordered among each other.
+fn buffers(subject: &Subject) -> Vec<Arc<Buffer>> {
+    (0..IN_FLIGHT + WARM_UP_EXTRA).map(|_| subject.buffer(300_000)).collect()
+}
+
 fn check_transfers(subject: &Subject) {
-    let [source, target] = [0, 1].map(|_| subject.buffer(300_000));
+    let (source, targets) = (subject.buffer(300_000), buffers(subject));
     let device = &subject.device;
     let region = |buffer, length| Region { buffer, offset: 0, length };
-    check(subject, "a barrier", |at| device.queue_barrier(at).unwrap());
+    check(subject, "a barrier", |_, at| device.queue_barrier(at).unwrap());
     for length in [1000, 300_000] {
-        check(subject, &format!("a fill of {length} bytes"), |at| {
-            device.queue_fill(at, &region(&target, length), 7, 4).unwrap();
+        check(subject, &format!("a fill of {length} bytes"), |index, at| {
+            device.queue_fill(at, &region(&targets[index], length), 7, 4).unwrap();
         });
-        check(subject, &format!("a copy of {length} bytes"), |at| {
-            device.queue_copy(at, &region(&source, length), &region(&target, length)).unwrap();
+        check(subject, &format!("a copy of {length} bytes"), |index, at| {
+            device.queue_copy(at, &region(&source, length), &region(&targets[index], length)).unwrap();
         });
     }
     for bytes in [&[1; 100][..], &[2; 65_536]] {
-        check(subject, &format!("an update of {} bytes", bytes.len()), |at| {
-            device.queue_update(at, bytes, &target, 8).unwrap();
+        check(subject, &format!("an update of {} bytes", bytes.len()), |index, at| {
+            device.queue_update(at, bytes, &targets[index], 8).unwrap();
         });
     }
 }
 
 fn check_dispatches(subject: &Subject) {
-    let [source, target] = [0, 1].map(|_| subject.buffer(300_000));
+    let (source, targets) = (subject.buffer(300_000), buffers(subject));
     let device = &subject.device;
     for tiles in [1, 64] {
-        let bindings = [Operand::direct(&target, 0, WHOLE_BUFFER)];
-        check(subject, &format!("a dispatch of {tiles} workgroups"), |at| {
+        check(subject, &format!("a dispatch of {tiles} workgroups"), |index, at| {
+            let bindings = [Operand::direct(&targets[index], 0, WHOLE_BUFFER)];
             device
                 .queue_dispatch(at, &subject.dispatch("count_each", [tiles, 1, 1], &[], &bindings))
                 .unwrap();
@@ -250,9 +257,10 @@ fn check_dispatches(subject: &Subject) {
         commands.copy(&Operand::slot(0, 0, 64), &Operand::slot(1, 64, 64)).unwrap();
     }
     commands.end().unwrap();
-    let table = [BindingEntry::whole(&source), BindingEntry::whole(&target)];
-    check(subject, "a command buffer", |at| {
-        device.queue_execute(at, Some(&commands), Some(&table), ExecuteFlags::empty()).unwrap();
+    let tables: Vec<_> =
+        targets.iter().map(|target| [BindingEntry::whole(&source), BindingEntry::whole(target)]).collect();
+    check(subject, "a command buffer", |index, at| {
+        device.queue_execute(at, Some(&commands), Some(&tables[index]), ExecuteFlags::empty()).unwrap();
     });
 }
 
