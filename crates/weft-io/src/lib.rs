@@ -62,6 +62,8 @@ mod event_pool;
 mod event_source;
 #[cfg(target_os = "linux")]
 mod fence;
+#[cfg(unix)]
+mod frame;
 mod free_stack;
 mod future;
 #[cfg(target_os = "linux")]
@@ -88,6 +90,7 @@ mod shared_memory;
 mod shared_notification;
 #[cfg(all(target_os = "linux", not(loom)))]
 mod signal;
+mod span;
 mod table;
 
 pub use backend::open::{BACKEND_VARIABLE, open, open_any, open_null};
@@ -119,6 +122,7 @@ pub use shared_memory::{SharedMemory, SharedWord};
 pub use shared_notification::SharedEnds;
 #[cfg(all(target_os = "linux", not(loom)))]
 pub use signal::{Signal, SignalSubscription, block_default_signals, ignore_broken_pipe};
+pub use span::{Measured, Part, Pieces, Registered, SPANS_MAX, Source, Span, Target};
 
 /// The parts whose protocols the models of `tests/loom` explore, under the model checker's own primitives.
 #[cfg(loom)]

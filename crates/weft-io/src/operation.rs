@@ -27,7 +27,7 @@ pub trait Params: sealed::Lower + Sized + Send + 'static {
 
 /// What the proactor asks of parameters.
 pub(crate) mod sealed {
-    use super::{Body, Capabilities, Kind, Result};
+    use super::{Body, Capabilities, Kind, Result, Status};
 
     pub trait Lower {
         const KIND: Kind;
@@ -47,7 +47,7 @@ pub(crate) mod sealed {
         fn body(&mut self) -> Body<'_>;
 
         /// It has ended without a value.
-        fn miss(&mut self) {}
+        fn miss(&mut self, _why: &Status) {}
 
         /// What the number that it ended with stands for.
         fn output(&mut self, value: i64) -> Self::Output

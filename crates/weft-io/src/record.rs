@@ -37,7 +37,7 @@ use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
 use std::task::Waker;
-use weft_sync::{Result, status};
+use weft_sync::{Result, Status, status};
 
 /// What the kernel reads and writes beside the operation's own parameters.
 #[derive(Debug, Default)]
@@ -62,7 +62,7 @@ struct VTable {
     type_id: fn() -> TypeId,
     prepare: unsafe fn(NonNull<Header>, Capabilities) -> Result<()>,
     release: unsafe fn(NonNull<Header>),
-    miss: unsafe fn(NonNull<Header>),
+    miss: unsafe fn(NonNull<Header>, &Status),
     body: for<'a> unsafe fn(NonNull<Header>, PhantomData<&'a mut ()>) -> Body<'a>,
     finish: unsafe fn(NonNull<Header>, Result<i64>),
     drop: unsafe fn(NonNull<Header>),
@@ -120,11 +120,11 @@ impl<P: Params> Record<P> {
 
     /// # Safety
     /// `header` is that of a record of this type, to which the caller has exclusive access.
-    unsafe fn miss(header: NonNull<Header>) {
+    unsafe fn miss(header: NonNull<Header>, why: &Status) {
         let record = header.cast::<Record<P>>().as_ptr();
         // SAFETY: the caller's promise.
         let params = unsafe { &mut (*record).params };
-        params.miss();
+        params.miss(why);
     }
 
     /// # Safety
@@ -223,7 +223,7 @@ fn result_of<P: Params>(params: &mut P, outcome: Result<i64>) -> Result<P::Outpu
     match outcome {
         Ok(value) => Ok(params.output(value)),
         Err(status) => {
-            params.miss();
+            params.miss(&status);
             Err(status)
         }
     }
@@ -364,10 +364,10 @@ impl Erased {
     }
 
     /// See [`Lower::miss`](crate::operation::sealed::Lower::miss).
-    pub(crate) fn miss(&mut self) {
+    pub(crate) fn miss(&mut self, why: &Status) {
         let miss = self.header().table.miss;
         // SAFETY: rule 2; exclusive access comes with `&mut self`.
-        unsafe { miss(self.0) }
+        unsafe { miss(self.0, why) }
     }
 
     /// What is to be done. Not to be asked while the kernel has the operation, unless only what the kernel does not

@@ -7,7 +7,7 @@ use crate::Event;
 use crate::operation::{Params, sealed::Lower};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
-use weft_sync::{Result, bail};
+use weft_sync::{Result, Status, bail};
 
 /// Ends when the event is set, and takes the signal: of several waits one ends. One that was set before ends at once.
 #[derive(Clone, Debug)]
@@ -27,7 +27,7 @@ impl Lower for EventWait {
         Body::EventWait(self.event.as_fd())
     }
 
-    fn miss(&mut self) {
+    fn miss(&mut self, _why: &Status) {
         self.event.leave_unsure();
     }
 

@@ -43,6 +43,30 @@ pub enum Kind {
     SemaphoreSignal = 4,
     /// [`Sequence`].
     Sequence = 5,
+    /// Accepting connections.
+    SocketAccept = 6,
+    /// Connecting.
+    SocketConnect = 7,
+    /// Receiving into memory of the caller's.
+    SocketRecv = 8,
+    /// Receiving into buffers of a pool.
+    SocketRecvPool = 9,
+    /// Sending to the peer.
+    SocketSend = 10,
+    /// Sending to an address.
+    SocketSendTo = 11,
+    /// Receiving with the sender's address.
+    SocketRecvFrom = 12,
+    /// Closing a socket.
+    SocketClose = 13,
+    /// Opening a file.
+    FileOpen = 14,
+    /// Reading from a place in a file.
+    FileRead = 15,
+    /// Writing to a place in a file.
+    FileWrite = 16,
+    /// Closing a file.
+    FileClose = 17,
     /// [`FutexWait`].
     FutexWait = 18,
     /// [`FutexWake`].
@@ -55,12 +79,26 @@ pub enum Kind {
     HandlePoll = 22,
     /// [`Message`].
     Message = 23,
+    /// Waiting until a file is on its device.
+    FileSync = 24,
 }
 
 impl Kind {
     /// Whether the kernel carries it out.
     pub(crate) fn is_kernel(self) -> bool {
         matches!(self, Kind::Nop | Kind::EventWait | Kind::FutexWait | Kind::FutexWake | Kind::HandlePoll)
+            || self.is_socket()
+            || self.is_file()
+    }
+
+    /// Whether it works on a socket.
+    pub(crate) fn is_socket(self) -> bool {
+        (Kind::SocketAccept as u8..=Kind::SocketClose as u8).contains(&(self as u8))
+    }
+
+    /// Whether it works on a file.
+    pub(crate) fn is_file(self) -> bool {
+        (Kind::FileOpen as u8..=Kind::FileClose as u8).contains(&(self as u8)) || self == Kind::FileSync
     }
 
     /// Whether the kernel carries it out without waiting for anything, and fails exactly if the operation does. Only

@@ -14,7 +14,7 @@ use crate::Capabilities;
 use crate::operation::{Operation, Params, sealed::Lower};
 use crate::record::Erased;
 use std::fmt;
-use weft_sync::{Result, bail};
+use weft_sync::{Code, Result, Status, bail};
 
 /// One operation of a sequence: of any kind but a sequence. A callback that it had is not called, and stays.
 pub struct Step {
@@ -141,10 +141,14 @@ impl Sequence {
     }
 
     /// Puts the operation of the step that has ended back.
-    pub(crate) fn put_step(&mut self, mut operation: Erased, value: Option<i64>) {
-        if value.is_none() {
-            operation.miss();
-        }
+    pub(crate) fn put_step(&mut self, mut operation: Erased, outcome: &Result<i64>) {
+        let value = match outcome {
+            Ok(value) => Some(*value),
+            Err(why) => {
+                operation.miss(why);
+                None
+            }
+        };
         if let Some(step) = self.steps.get_mut(self.ended) {
             *step = Step { operation: Some(operation), value };
         }
@@ -180,9 +184,10 @@ impl Lower for Sequence {
         self.steps.iter_mut().filter_map(|step| step.operation.as_mut()).for_each(Erased::release);
     }
 
-    fn miss(&mut self) {
-        // Those that were not reached; the others know it, and it does them no harm.
-        self.steps.iter_mut().filter_map(|step| step.operation.as_mut()).for_each(Erased::miss);
+    fn miss(&mut self, _why: &Status) {
+        // Those that were not reached, which is not their failure; the others know theirs, and it does them no harm.
+        let why = &Status::new(Code::Cancelled, "the sequence ended before this step");
+        self.steps.iter_mut().filter_map(|step| step.operation.as_mut()).for_each(|step| step.miss(why));
     }
 
     fn body(&mut self) -> Body<'_> {

@@ -41,8 +41,7 @@ impl Core {
     pub(super) fn end_step(&mut self, slot: u32, step: Erased, outcome: Result<i64>) {
         self.tally.completions += 1;
         let mut operation = self.entry(slot).sequence.take().expect("a step belongs to a sequence");
-        let value = outcome.as_ref().ok().copied();
-        Core::sequence(&mut operation).put_step(step, value);
+        Core::sequence(&mut operation).put_step(step, &outcome);
         let result = match outcome {
             Err(status) => Err(status),
             Ok(_) => self.ask_sequence(slot, &mut operation),
