@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use weft_cts::case::Tested;
 use weft_cts::io::subject::{self, poll_dry};
 use weft_io::ops::{Nop, Timer};
-use weft_io::{BACKEND_VARIABLE, Config, Operation, Poller, Proactor, open, open_any};
+use weft_io::{BACKEND_VARIABLE, Capabilities, Config, Operation, Poller, Proactor, open, open_any};
 use weft_sync::{Code, Deadline, Result, Status};
 
 /// Says to a child which test it is.
@@ -207,6 +207,33 @@ fn a_filter_refuses_to_register() {
             });
         }
         assert_eq!(handles(), before);
+    });
+}
+
+/// [async-backends 2] [async-backends 6] What a filter keeps from being done is not told of as a capability, and nothing
+/// else is missing: capabilities are found by trying.
+#[test]
+fn what_is_refused_is_no_capability() {
+    in_child("what_is_refused_is_no_capability", &[], || {
+        if !has_uring() {
+            return;
+        }
+        let of = |opened: Result<Proactor>| opened.map(|proactor| proactor.handle().capabilities());
+        let all = of(open("uring", &Config::new())).expect("it was there before");
+        let of_groups = Capabilities::MULTISHOT
+            | Capabilities::PROVIDED_BUFFERS
+            | Capabilities::INCREMENTAL_BUFFERS
+            | Capabilities::BUNDLES;
+        let of_sends = Capabilities::ZERO_COPY_SEND | Capabilities::ZERO_COPY_REPORT;
+        // The number of the registration is its second argument.
+        for (call, argument, missing) in [
+            (libc::SYS_io_uring_register, Some((1, 0)), Capabilities::REGISTERED_BUFFERS),
+            (libc::SYS_io_uring_register, Some((1, 22)), of_groups),
+            (libc::SYS_socketpair, None, of_groups | of_sends),
+        ] {
+            let found = refused(call, argument, libc::EPERM, move || of(open("uring", &Config::new())));
+            assert_eq!(found.expect("the ring works without"), all - missing);
+        }
     });
 }
 

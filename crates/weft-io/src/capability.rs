@@ -1,6 +1,6 @@
 //! What a backend can do, and what it is allowed to.
 //!
-//! What lives here: [`Capabilities`]. What does not: finding out (`backend/uring/mod.rs`).
+//! What lives here: [`Capabilities`]. What does not: finding out (`backend/uring/detect.rs`).
 //!
 //! A capability says what the kernel accelerates. Without it the operation still works, by other means; the exception
 //! is `FUTEX_OPERATIONS`, without which futex operations are refused with `UNAVAILABLE`.
@@ -16,17 +16,38 @@ bitflags::bitflags! {
     /// ```
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
     pub struct Capabilities: u32 {
-        /// One submission delivers many completions.
+        /// One submission delivers many completions: accepting, and receiving into provided buffers.
         const MULTISHOT = 1 << 0;
+        /// Handles are used by their number in a table that the kernel keeps. Set by no backend: nothing uses it yet.
+        const FIXED_FILES = 1 << 1;
+        /// Memory can be pinned beforehand, once for many operations.
+        const REGISTERED_BUFFERS = 1 << 2;
         /// Chains run inside the kernel where its rules are ours.
         const LINKED_OPERATIONS = 1 << 3;
+        /// Sends that copy nothing, where protocol and device can.
+        const ZERO_COPY_SEND = 1 << 4;
+        /// Memory of devices can be registered. Set by no backend: nothing uses it yet.
+        const DMABUF = 1 << 5;
         /// Fences of other parties come in and go out as file descriptors.
         const DEVICE_FENCE = 1 << 6;
         /// Timers do not drift.
         const ABSOLUTE_TIMEOUT = 1 << 7;
         /// Futexes are waited for and woken by operations.
         const FUTEX_OPERATIONS = 1 << 8;
-        /// The kernel carries messages from ring to ring.
+        /// The kernel carries messages from ring to ring. Set by no backend: it was measured and gains nothing.
         const PROACTOR_MESSAGING = 1 << 9;
+        /// Handles of events are delivered straight to the port of completions, on Windows. Set by no backend yet.
+        const WAIT_COMPLETION_PACKET = 1 << 10;
+
+        // From here on weft's own, each a finer part of one above that kernels learned later.
+
+        /// The kernel picks a buffer out of a ring of them when data is there.
+        const PROVIDED_BUFFERS = 1 << 16;
+        /// It uses them up piece by piece, so that small messages share a buffer.
+        const INCREMENTAL_BUFFERS = 1 << 17;
+        /// One completion tells of many of them.
+        const BUNDLES = 1 << 18;
+        /// A send without a copy tells whether there was a copy after all.
+        const ZERO_COPY_REPORT = 1 << 19;
     }
 }

@@ -10,9 +10,9 @@ use std::os::fd::AsRawFd;
 use weft_sync::atomic::AtomicU32;
 
 /// Size and scope of futexes: 32 bits, of this process.
-const FUTEX_FLAGS: u32 = 2 | 128;
+pub(super) const FUTEX_FLAGS: u32 = 2 | 128;
 /// Whoever waits, whatever for.
-const FUTEX_ANY: u64 = u32::MAX as u64;
+pub(super) const FUTEX_ANY: u64 = u32::MAX as u64;
 
 /// The entry of an operation of a kernel kind.
 #[inline]

@@ -3,6 +3,7 @@
 //! | file       | what lives there                                                          |
 //! |------------|---------------------------------------------------------------------------|
 //! | `setup.rs` | the ladder of ring set-ups, what is required, the trial                     |
+//! | `detect.rs`| what the kernel has beyond that: tries of single capabilities; unsafe       |
 //! | `ring.rs`  | the ring itself, and what the kernel may still use; unsafe                  |
 //! | `tag.rs`   | what a completion is about, in 64 bits                                      |
 //! | `lower.rs` | operation → entry, answer → outcome                                         |
@@ -18,6 +19,7 @@
 //!    exchange enter, and that refills the queue. No request of this backend stays for more than one completion, so none
 //!    can end unseen.
 
+mod detect;
 mod lower;
 mod ring;
 mod setup;
@@ -25,7 +27,6 @@ mod tag;
 
 use super::open::Opened;
 use super::{Backend, Ended, Waker};
-use crate::capability::Capabilities;
 use crate::config::Config;
 use crate::event::{new_eventfd, raise};
 use crate::ops::Interest;
@@ -53,9 +54,8 @@ pub(crate) struct Uring {
 
 /// Opens the backend, or says why it cannot be had here.
 pub(super) fn open(config: &Config) -> Result<Opened> {
-    let (ring, rung) = setup::ring(config)?;
+    let setup::Made { ring, rung, detected } = setup::ring(config)?;
     let wake = Arc::new(new_eventfd().map_err(unavailable)?);
-    let detected = detect(&ring);
     let details = format!(
         "{}; {} entries, {} completions",
         rung.name,
@@ -74,22 +74,6 @@ pub(super) fn open(config: &Config) -> Result<Opened> {
 
 fn unavailable(status: Status) -> Status {
     Status::new(weft_sync::Code::Unavailable, status.to_string())
-}
-
-/// What this kernel has of what can be done without.
-fn detect(ring: &io_uring::IoUring) -> Capabilities {
-    let mut detected = Capabilities::LINKED_OPERATIONS
-        | Capabilities::ABSOLUTE_TIMEOUT
-        | Capabilities::MULTISHOT
-        | Capabilities::DEVICE_FENCE;
-    let mut probe = io_uring::register::Probe::new();
-    // A kernel that does not answer has nothing that is optional.
-    if ring.submitter().register_probe(&mut probe).is_ok() {
-        let has_futex =
-            probe.is_supported(opcode::FutexWait::CODE) && probe.is_supported(opcode::FutexWake::CODE);
-        detected.set(Capabilities::FUTEX_OPERATIONS, has_futex);
-    }
-    detected
 }
 
 impl Uring {

@@ -293,7 +293,7 @@ impl Drop for Ring {
 
 /// Pushes an entry of a trial ring, which has room for it.
 pub(super) fn push_trial(ring: &mut IoUring, entry: &squeue::Entry) {
-    // SAFETY: the trial names no memory but what it has leaked.
+    // SAFETY: a trial names no memory but what it has leaked, and frees that after the answer.
     let pushed = unsafe { ring.submission().push(entry) };
     assert!(pushed.is_ok(), "a trial ring has room");
 }

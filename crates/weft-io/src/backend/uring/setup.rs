@@ -1,7 +1,7 @@
 //! A ring as good as this kernel gives.
 //!
 //! What lives here: the ladder of flags, what is required, the trial. What does not: the ring in use (`mod.rs`), what the
-//! kernel can do beyond that (`mod.rs`).
+//! kernel can do beyond that (`detect.rs`).
 //!
 //! 1. Rungs differ by what kernels learned over the years; the next is tried only after `EINVAL`, which is how a kernel
 //!    says that it does not know a flag. Any other refusal is one of the environment and ends the ladder.
@@ -12,6 +12,7 @@
 //!    on a second ring, on the spot, while there is still another rung or backend to choose.
 //! 4. Every refusal is `UNAVAILABLE`, with the number of the system.
 
+use crate::capability::Capabilities;
 use crate::config::Config;
 use crate::errno::failure;
 use crate::event::{new_eventfd, raise};
@@ -79,8 +80,15 @@ pub(super) const RUNGS: &[Rung] = &[
     Rung { name: "plain", apply: |_| {}, is_single: false, tells_of_work: false },
 ];
 
-/// The best ring to be had, and its rung.
-pub(super) fn ring(config: &Config) -> Result<(IoUring, &'static Rung)> {
+/// A ring, and what is known about it.
+pub(super) struct Made {
+    pub(super) ring: IoUring,
+    pub(super) rung: &'static Rung,
+    pub(super) detected: Capabilities,
+}
+
+/// The best ring to be had.
+pub(super) fn ring(config: &Config) -> Result<Made> {
     let entries = if config.ring_entries == 0 { ENTRIES } else { config.ring_entries };
     // Neither more than the kernel takes: it would round down anyway, but the queue for completions is four times that.
     let entries = entries.min(32_768).next_power_of_two();
@@ -104,7 +112,8 @@ pub(super) fn ring(config: &Config) -> Result<(IoUring, &'static Rung)> {
             continue;
         }
         try_out(&mut trial)?;
-        return Ok((ring, rung));
+        let detected = super::detect::detect(&mut trial);
+        return Ok(Made { ring, rung, detected });
     }
     Err(why)
 }
