@@ -361,7 +361,7 @@ fn ends_beside_signals(subject: &Subject) {
 
 /// [hal 144] ten thousand times on all subjects together.
 fn ends_right_after_the_last_recording(subject: &Subject) {
-    for round in 0..if cfg!(tsan) { 60 } else { 1500 } {
+    for round in 0..if cfg!(tsan) { 20 } else { 1500 } {
         let doomed = subject.separate();
         let counter = doomed.buffer(4);
         let commands = doomed.commands(CommandBufferMode::empty(), 0);
