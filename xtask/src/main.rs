@@ -5,6 +5,7 @@
 
 mod ci;
 mod coverage;
+mod kernels;
 mod layers;
 mod sanitize;
 mod source;
@@ -64,6 +65,11 @@ const TASKS: &[Task] = &[
         name: "stress-io",
         help: "the proactor suite on every configuration 100 times: `stress-io [count]`",
         run: stress::io,
+    },
+    Task {
+        name: "kernels",
+        help: "the proactor suite on Linux 6.1 and on aarch64, emulated: `kernels [guest|aarch64] [filter]`",
+        run: kernels::run,
     },
     Task {
         name: "fuzz",
