@@ -46,6 +46,9 @@
 
 #![cfg_attr(loom, allow(dead_code, reason = "what only kernels need is not modelled"))]
 
+#[cfg(unix)]
+#[cfg_attr(not(loom), allow(dead_code, reason = "the operations on sockets use the rest"))]
+mod address;
 mod backend;
 mod callback;
 mod capability;
@@ -90,9 +93,14 @@ mod shared_memory;
 mod shared_notification;
 #[cfg(all(target_os = "linux", not(loom)))]
 mod signal;
+#[cfg(unix)]
+#[cfg_attr(not(loom), allow(dead_code, reason = "the operations on sockets use the rest"))]
+mod socket;
 mod span;
 mod table;
 
+#[cfg(unix)]
+pub use address::Address;
 pub use backend::open::{BACKEND_VARIABLE, open, open_any, open_null};
 pub use capability::Capabilities;
 pub use config::Config;
@@ -122,6 +130,8 @@ pub use shared_memory::{SharedMemory, SharedWord};
 pub use shared_notification::SharedEnds;
 #[cfg(all(target_os = "linux", not(loom)))]
 pub use signal::{Signal, SignalSubscription, block_default_signals, ignore_broken_pipe};
+#[cfg(unix)]
+pub use socket::{RefusedImport, Shutdown, Socket, SocketKind, SocketOptions, SocketState};
 pub use span::{Measured, Part, Pieces, Registered, SPANS_MAX, Source, Span, Target};
 
 /// The parts whose protocols the models of `tests/loom` explore, under the model checker's own primitives.

@@ -1,0 +1,27 @@
+#![allow(unsafe_code, reason = "the request for what is not sent yet has no safe interface")]
+//! How much can be sent without waiting.
+#![cfg(unix)]
+
+use std::os::fd::BorrowedFd;
+
+/// Half of the buffer, less what it holds. The kernel doubles what was asked for, to have room for its own; so half of it
+/// is what surely is there for bytes.
+#[cfg(target_os = "linux")]
+pub(super) fn send_space(fd: BorrowedFd<'_>) -> rustix::io::Result<usize> {
+    use std::os::fd::AsRawFd;
+    let room = rustix::net::sockopt::socket_send_buffer_size(fd)? / 2;
+    let mut unsent: libc::c_int = 0;
+    // SAFETY: the handle is borrowed for the call; TIOCOUTQ writes one int, to a local of that type.
+    let outcome = unsafe { libc::ioctl(fd.as_raw_fd(), libc::TIOCOUTQ, &raw mut unsent) };
+    if outcome < 0 {
+        let errno = std::io::Error::last_os_error();
+        return Err(rustix::io::Errno::from_io_error(&errno).unwrap_or(rustix::io::Errno::IO));
+    }
+    Ok(room.saturating_sub(usize::try_from(unsent).unwrap_or(0)))
+}
+
+/// Nobody says.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn send_space(_: BorrowedFd<'_>) -> rustix::io::Result<usize> {
+    Ok(usize::MAX)
+}
