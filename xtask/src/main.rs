@@ -63,7 +63,7 @@ const TASKS: &[Task] = &[
     },
     Task {
         name: "stress-io",
-        help: "the proactor suite on every configuration 100 times: `stress-io [count]`",
+        help: "the proactor suite on every configuration 100 times: `stress-io [count] [--full]`",
         run: stress::io,
     },
     Task {

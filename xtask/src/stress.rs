@@ -32,11 +32,16 @@ pub fn run(arguments: &[String]) -> Outcome {
     Ok(())
 }
 
-/// `stress-io [count]`: the whole proactor suite, on every configuration, so many times (100 unless told), the races in
-/// each of them a tenth as long.
+/// `stress-io [count] [--full]`: the whole proactor suite, on every configuration, so many times (100 unless told). The
+/// races in each of them are a tenth as long, unless they are to run in full.
 pub fn io(arguments: &[String]) -> Outcome {
-    let count = arguments.first().map_or("100", String::as_str);
-    let count: u32 = count.parse().map_err(|_| format!("expected a count, found `{count}`"))?;
+    let is_full = arguments.iter().any(|argument| argument == "--full");
+    let mut numbers = arguments.iter().filter(|argument| *argument != "--full");
+    let count = numbers.next().map_or("100", String::as_str);
+    let count: u32 = count.parse().map_err(|_| format!("expected a count or --full, found `{count}`"))?;
+    if let Some(more) = numbers.next() {
+        return Err(format!("`{more}` is one argument too many"));
+    }
     if count == 0 {
         return Err("0 repetitions show nothing".to_owned());
     }
@@ -44,10 +49,15 @@ pub fn io(arguments: &[String]) -> Outcome {
     let suite = [&suite[..], &["--test", "io_system"]].concat();
     source::command("cargo", &[&suite[..], &["--no-run"]].concat(), &[])?;
     let start = Instant::now();
+    let fewer = ("WEFT_CTS_FEWER_ROUNDS", if is_full { "1" } else { "10" });
     for repetition in 1..=count {
-        source::command("cargo", &[&suite[..], &["--quiet"]].concat(), &[("WEFT_CTS_FEWER_ROUNDS", "10")])
+        source::command("cargo", &[&suite[..], &["--quiet"]].concat(), &[fewer])
             .map_err(|why| format!("repetition {repetition}: {why}"))?;
     }
-    println!("the proactor suite passed {count} times in {:.0} s", start.elapsed().as_secs_f64());
+    let races = if is_full { "in full" } else { "a tenth as long as alone" };
+    println!(
+        "the proactor suite passed {count} times, races {races}, in {:.0} s",
+        start.elapsed().as_secs_f64()
+    );
     Ok(())
 }

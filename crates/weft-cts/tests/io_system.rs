@@ -6,6 +6,8 @@
 #![cfg(target_os = "linux")]
 #![allow(unsafe_code, reason = "filters and limits are set by system calls that std does not have")]
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::process::Command;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
@@ -20,7 +22,7 @@ use weft_sync::{Code, Deadline, Result, Status};
 const CHILD: &str = "WEFT_CTS_CHILD";
 
 /// Runs `body` in a process of its own: this test program again, told to run this test alone.
-fn in_child(test: &str, environment: &[(&str, &str)], body: impl FnOnce()) {
+fn in_child(test: &str, environment: &[(&str, &OsStr)], body: impl FnOnce()) {
     if std::env::var(CHILD).is_ok_and(|name| name == test) {
         return body();
     }
@@ -383,28 +385,43 @@ fn what_the_kernel_has_is_found() {
 /// [async-backends 16] The variable names one backend and no other is tried; a name that means nothing says what there is.
 #[test]
 fn a_variable_names_the_backend() {
-    in_child("a_variable_names_the_backend", &[(BACKEND_VARIABLE, "null")], || {
+    in_child("a_variable_names_the_backend", &[(BACKEND_VARIABLE, OsStr::new("null"))], || {
         let proactor = open_any(&Config::new()).expect("it needs nothing");
         assert_eq!(proactor.handle().describe().backend, "null");
     });
 }
 
+/// The variable is refused in a line that names it, and what it says.
+fn names_nothing(what: &str) {
+    let status = open_any(&Config::new()).expect_err("there is none");
+    println!("told: {status}");
+    assert_eq!(status.code(), Code::InvalidArgument);
+    let text = status.to_string();
+    assert!(text.contains(what) && text.contains(BACKEND_VARIABLE) && !text.contains('\n'), "{text}");
+}
+
 /// [async-backends 16]
 #[test]
 fn a_variable_that_names_nothing_is_refused() {
-    in_child("a_variable_that_names_nothing_is_refused", &[(BACKEND_VARIABLE, "pigeons")], || {
-        let status = open_any(&Config::new()).expect_err("there are none");
-        println!("told: {status}");
-        assert_eq!(status.code(), Code::InvalidArgument);
-        let text = status.to_string();
-        assert!(text.contains("pigeons") && text.contains(BACKEND_VARIABLE), "{text}");
+    let name = OsStr::new("pigeons");
+    in_child("a_variable_that_names_nothing_is_refused", &[(BACKEND_VARIABLE, name)], || {
+        names_nothing("pigeons");
+    });
+}
+
+/// [async-backends 16] Nor does what is no text pass for a variable that is not set.
+#[test]
+fn a_variable_that_is_no_text_is_refused() {
+    let name = OsStr::from_bytes(b"uring\xff\n");
+    in_child("a_variable_that_is_no_text_is_refused", &[(BACKEND_VARIABLE, name)], || {
+        names_nothing("uring\\xFF\\n");
     });
 }
 
 /// [async-backends 4] The variable asks for what is refused: nothing else is opened instead.
 #[test]
 fn a_variable_that_names_what_is_refused() {
-    in_child("a_variable_that_names_what_is_refused", &[(BACKEND_VARIABLE, "uring")], || {
+    in_child("a_variable_that_names_what_is_refused", &[(BACKEND_VARIABLE, OsStr::new("uring"))], || {
         refused(libc::SYS_io_uring_setup, None, libc::EPERM, || {
             let status = open_any(&Config::new()).expect_err("it is refused");
             assert_eq!(status.code(), Code::Unavailable);

@@ -15,8 +15,7 @@
 use crate::errno::failure;
 use rustix::fs::{MemfdFlags, SealFlags};
 use rustix::io::Errno;
-use rustix::mm::{MapFlags, ProtFlags};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
 use weft_sync::atomic::{AtomicU32, Ordering};
@@ -83,10 +82,16 @@ impl SharedMemory {
     }
 
     fn map(fd: OwnedFd, bytes: usize) -> Result<SharedMemory> {
-        let access = ProtFlags::READ | ProtFlags::WRITE;
+        let access = libc::PROT_READ | libc::PROT_WRITE;
+        // By the C library and not by a raw call: a race detector watches the library, and else takes words of one mapping
+        // for those of another that was at the same address before.
         // SAFETY: a new mapping at an address of the kernel's choice touches no memory of this process.
-        let start = unsafe { rustix::mm::mmap(ptr::null_mut(), bytes, access, MapFlags::SHARED, &fd, 0) };
-        let start = start.map_err(|errno| failure(errno, "mmap")).while_doing(|| "mapping shared memory")?;
+        let start =
+            unsafe { libc::mmap(ptr::null_mut(), bytes, access, libc::MAP_SHARED, fd.as_raw_fd(), 0) };
+        if start == libc::MAP_FAILED {
+            let errno = Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::NOMEM);
+            return Err(failure(errno, "mmap")).while_doing(|| "mapping shared memory");
+        }
         let Some(start) = NonNull::new(start.cast()) else { bail!(Internal, "memory was mapped at zero") };
         Ok(SharedMemory(Arc::new(Mapping { fd, start, bytes })))
     }
@@ -117,8 +122,8 @@ impl AsFd for SharedMemory {
 impl Drop for Mapping {
     fn drop(&mut self) {
         // SAFETY: made by `map`, in this size, and no word of it is left: each keeps the mapping.
-        let unmapped = unsafe { rustix::mm::munmap(self.start.as_ptr().cast(), self.bytes) };
-        debug_assert!(unmapped.is_ok(), "a mapping of its own is unmapped");
+        let outcome = unsafe { libc::munmap(self.start.as_ptr().cast(), self.bytes) };
+        debug_assert_eq!(outcome, 0, "a mapping of its own is unmapped");
     }
 }
 

@@ -13,6 +13,7 @@ use crate::config::Config;
 use crate::describe::{Description, short_name};
 use crate::proactor::Proactor;
 use crate::shared::Shared;
+use std::ffi::OsStr;
 use weft_sync::{Result, Status, bail, status};
 
 /// Names the one backend that [`open_any`] may use: `uring`, or `null`.
@@ -60,10 +61,18 @@ pub fn open(name: &str, config: &Config) -> Result<Proactor> {
 
 /// Opens the best backend that this system lets run; or the one that `WEFT_IO_BACKEND` names, and no other.
 pub fn open_any(config: &Config) -> Result<Proactor> {
-    match std::env::var(BACKEND_VARIABLE) {
-        Ok(name) if !name.is_empty() => open(&name, config)
+    match std::env::var_os(BACKEND_VARIABLE) {
+        Some(name) if !name.is_empty() => open_named(&name, config)
             .map_err(|status| status.while_doing(format!("opening what {BACKEND_VARIABLE} names"))),
         _ => open_in_order(OPEN_ORDER, config),
+    }
+}
+
+/// What is no text names nothing, and must not pass for nothing.
+fn open_named(name: &OsStr, config: &Config) -> Result<Proactor> {
+    match name.to_str() {
+        Some(name) => open(name, config),
+        None => bail!(InvalidArgument, "no backend is called {name:?}, which is not even text"),
     }
 }
 

@@ -63,6 +63,8 @@ pub(super) struct Ring {
     next: usize,
     end: usize,
     tells_of_work: bool,
+    /// The thread that has bound it knows it by a number, and holds it by that.
+    is_registered: bool,
 }
 
 // SAFETY: rule 3. Until it is bound a ring is only moved and dropped; the queues' pointers are into mappings of the
@@ -89,6 +91,7 @@ impl Ring {
             next: 0,
             end: 0,
             tells_of_work,
+            is_registered: false,
         }
     }
 
@@ -97,8 +100,9 @@ impl Ring {
         if is_disabled {
             self.submitter.register_enable_rings().map_err(|error| number(&error))?;
         }
-        // Saves the look-up of the handle in each call. A kernel that does not know it goes without.
-        drop(self.submitter.register_ring_fd());
+        // Saves the look-up of the handle in each call. A kernel that does not know it goes without, and so does a thread
+        // that has as many rings as the kernel registers for one.
+        self.is_registered = self.submitter.register_ring_fd().is_ok();
         Ok(())
     }
 
@@ -280,6 +284,11 @@ impl Ring {
 
 impl Drop for Ring {
     fn drop(&mut self) {
+        if self.is_registered {
+            // Or else the ring would live as long as the thread. This is the thread that has registered it: by rule 3 a
+            // bound ring stays where it is. Should it fail, that is all that happens.
+            drop(self.submitter.unregister_ring_fd());
+        }
         if self.count > 0 {
             // Rule 2.
             std::mem::forget(std::mem::take(&mut self.in_flight));
@@ -302,4 +311,41 @@ pub(super) fn push_trial(ring: &mut IoUring, entry: &squeue::Entry) {
 pub(super) fn unleak(word: &'static mut u64) {
     // SAFETY: `try_out` leaked it from a box, and passes it on once.
     drop(unsafe { Box::from_raw(word) });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::setup;
+    use super::*;
+    use crate::config::Config;
+
+    fn bound() -> Option<Ring> {
+        let made = setup::ring(&Config::new()).inspect_err(|why| println!("skipped: {why}")).ok()?;
+        let mut ring = Ring::new(made.ring, 1, made.rung.tells_of_work);
+        ring.enable(made.rung.is_single).expect("nobody else has enabled it");
+        Some(ring)
+    }
+
+    /// [async-backends 3] A ring that is gone leaves its place to the next: a thread registers sixteen at a time, and any
+    /// number one after another; what it cannot register works all the same.
+    #[test]
+    fn rings_come_and_go() {
+        let Some(first) = bound() else { return };
+        if !first.is_registered {
+            return println!("skipped: this kernel registers none");
+        }
+        for round in 0..40 {
+            assert!(bound().is_some_and(|ring| ring.is_registered), "round {round}");
+        }
+        let many: Vec<Ring> = (0..20).filter_map(|_| bound()).collect();
+        assert!(many.iter().any(|ring| !ring.is_registered));
+        for mut ring in many {
+            ring.arm_wake(|_| io_uring::opcode::Nop::new().build().user_data(1));
+            ring.enter(Some(Deadline::NEVER)).expect("it is entered by its handle, too");
+            ring.look();
+            assert_eq!(ring.next().map(|answer| answer.user_data), Some(1));
+            ring.disarm_wake();
+        }
+        assert!(bound().is_some_and(|ring| ring.is_registered));
+    }
 }
