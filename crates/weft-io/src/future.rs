@@ -11,7 +11,9 @@
 //! 4. It starts when `run` is called, not when it is first awaited: several that are started together are under way
 //!    together, in this order.
 
+use crate::alarm::{self, Alarm, Run};
 use crate::handle::Handle;
+use crate::handoff::Where;
 use crate::operation::{Done, Operation, Params, Refused, Ticket};
 use crate::proactor::Poller;
 use crate::record::Awaited;
@@ -20,8 +22,7 @@ use std::fmt;
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker};
-use weft_sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Waker};
 use weft_sync::{Deadline, Result};
 
 /// An operation that was started by [`Handle::run`]. Awaited, it yields the operation and how it has ended.
@@ -97,8 +98,10 @@ impl<P: Params> Future for Running<'_, P> {
     type Output = Done<P>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Done<P>> {
+        let at = self.handle.0.home.place();
         if let Stage::UnderWay(awaited, _) = &mut self.stage {
-            return match awaited.park(context.waker()) {
+            let waker = if at == Where::Home { alarm::local(context.waker()) } else { context.waker() };
+            return match awaited.park(waker, at) {
                 Some(done) => {
                     self.stage = Stage::Over;
                     Poll::Ready(done)
@@ -119,7 +122,7 @@ impl<P: Params> Unpin for Running<'_, P> {}
 impl<P: Params> Drop for Running<'_, P> {
     fn drop(&mut self) {
         if let Stage::UnderWay(awaited, ticket) = &mut self.stage
-            && awaited.leave()
+            && awaited.leave(self.handle.0.home.place())
         {
             self.handle.cancel(*ticket).expect("the ticket is of this proactor");
         }
@@ -138,40 +141,22 @@ impl Poller {
     /// An error is that of a poll, which did not get through to the system; the future is dropped then.
     pub fn block_on<F: Future>(&mut self, future: F) -> Result<F::Output> {
         let mut future = pin!(future);
-        let alarm = Arc::new(Alarm { is_set: AtomicBool::new(true), handle: self.handle().clone() });
+        let alarm = self.alarm.take().unwrap_or_else(|| Arc::new(Alarm::new(self.handle().clone())));
         let waker = Waker::from(Arc::clone(&alarm));
         let mut context = Context::from_waker(&waker);
-        loop {
-            // Before the look: a wake after it is for the next one. Acquire pairs with the Release in `wake_by_ref`.
-            if alarm.is_set.swap(false, Ordering::Acquire)
+        let run = Run::begin(&waker);
+        let outcome = loop {
+            // Both before the look: a wake after it is for the next one.
+            if run.take() | alarm.take()
                 && let Poll::Ready(value) = future.as_mut().poll(&mut context)
             {
-                return Ok(value);
+                break Ok(value);
             }
-            self.poll(Deadline::NEVER)?;
-        }
-    }
-}
-
-/// Wakes a future that a poll thread runs.
-struct Alarm {
-    is_set: AtomicBool,
-    handle: Handle,
-}
-
-impl Wake for Alarm {
-    fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        // The poll thread itself, which is the one that takes the alarm back, need not say twice what it has seen.
-        if self.handle.0.home.is_here() && self.is_set.load(Ordering::Relaxed) {
-            return;
-        }
-        // The first one ends the poll; the others find that done.
-        if !self.is_set.swap(true, Ordering::AcqRel) {
-            self.handle.wake();
-        }
+            if let Err(why) = self.poll(Deadline::NEVER) {
+                break Err(why);
+            }
+        };
+        self.alarm = Some(alarm);
+        outcome
     }
 }

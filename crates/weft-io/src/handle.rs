@@ -116,7 +116,7 @@ impl Handle {
         mut operation: Operation<P>,
     ) -> std::result::Result<(Key, Erased), Refused<P>> {
         let why = match operation.prepare(self.capabilities()) {
-            Ok(()) => match self.0.table.acquire() {
+            Ok(()) => match self.0.acquire() {
                 Some(key) => return Ok((key, operation.erase())),
                 None => self.exhausted(),
             },

@@ -1,4 +1,7 @@
-#![allow(unsafe_code, reason = "a waker lies in a cell that two threads use in turns, by one word")]
+#![allow(
+    unsafe_code,
+    reason = "a waker is kept as the two words that it consists of, so that it can be read while it may change"
+)]
 //! By which an operation that has ended goes to the future that awaits it, or learns that there is none.
 //!
 //! What lives here: [`Handoff`], one word and the place of a waker. What does not: the operation (`record.rs`), the future
@@ -7,43 +10,45 @@
 //! Two ends share an awaited operation: the one who ends it, once, and the future, which looks any number of times and
 //! leaves once.
 //!
-//! | word     | who owns the operation | who may touch the waker |
-//! |----------|------------------------|-------------------------|
-//! | `IDLE`   | it is not awaited      | its owner               |
-//! | `EMPTY`  | who ends it            | the future              |
-//! | `PARKED` | who ends it            | nobody                  |
-//! | `TAKING` | who ends it            | who ends it             |
-//! | `DONE`   | the future             | the future              |
-//! | `LEFT`   | who ends it            | who ends it             |
+//! | word     | who owns the operation | the waker in its place               |
+//! |----------|------------------------|--------------------------------------|
+//! | `IDLE`   | it is not awaited      | none                                 |
+//! | `EMPTY`  | who ends it            | none; the future may put one         |
+//! | `PARKED` | who ends it            | one, of whoever moves the word on    |
+//! | `DONE`   | the future             | none                                 |
+//! | `LEFT`   | who ends it            | none                                 |
 //!
-//! 1. The future moves `EMPTY` to `PARKED` with a waker in its place, and `PARKED` to `EMPTY` before it changes it.
-//! 2. Who ends the operation moves `PARKED` to `TAKING`, takes the waker, then moves to `DONE`; or from `EMPTY` to `DONE`
-//!    directly. It wakes after that, and touches neither the word nor the operation again.
-//! 3. The future moves whatever it finds to `LEFT`. If that was `DONE`, the operation is its own; else it is the other's,
-//!    who finds `LEFT`.
-//! 4. A future that finds `TAKING` cannot leave its new waker. It asks that waker at once to look again: the other end is
-//!    two steps from `DONE`, and waits for nothing.
+//! 1. The future moves `EMPTY` to `PARKED` with a waker in its place, and `PARKED` to `EMPTY` before it changes it. Each of
+//!    these moves changes the number in the word, too. One that it would only replace by its like stays.
+//! 2. Who ends the operation moves `EMPTY` or `PARKED` to `DONE`. From `PARKED` it reads the waker before: had it changed
+//!    meanwhile, so would the number, and the move fails. It wakes after that, and touches neither the word nor the
+//!    operation again.
+//! 3. The future moves whatever it finds to `LEFT`, but for `DONE`: then the operation is its own.
+//! 4. On the thread that alone ends operations the future is alone with the word: it moves it by a store.
 
-use std::task::Waker;
-use weft_sync::atomic::{AtomicU32, Ordering, UnsafeCell};
+use std::mem::ManuallyDrop;
+use std::ptr;
+use std::task::{RawWakerVTable, Waker};
+use weft_sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
 const IDLE: u32 = 0;
 const EMPTY: u32 = 1;
 const PARKED: u32 = 2;
-const TAKING: u32 = 3;
-const DONE: u32 = 4;
-const LEFT: u32 = 5;
+const DONE: u32 = 3;
+const LEFT: u32 = 4;
+
+const STATE: u32 = 7;
+/// Below it is one of the above; from it on, the number of rule 1.
+const NUMBER: u32 = 8;
 
 /// See the header.
 #[derive(Debug)]
 pub struct Handoff {
     word: AtomicU32,
-    waker: UnsafeCell<Option<Waker>>,
+    /// The waker: its data and what can be done with it. Written by the future in `EMPTY` alone.
+    data: AtomicPtr<()>,
+    table: AtomicPtr<RawWakerVTable>,
 }
-
-// SAFETY: the waker is `Send`, and the table in the header gives it to one end at a time; all moves of the word to another
-// row release, and acquire from the row before.
-unsafe impl Sync for Handoff {}
 
 /// What became of an operation that has ended.
 #[derive(Debug)]
@@ -55,13 +60,27 @@ pub enum Finished {
     Alone,
 }
 
+/// Who moves the word of a future's end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Where {
+    /// The thread that alone can end the operation (rule 4).
+    Home,
+    /// Another one, or it is not known.
+    Anywhere,
+}
+
 impl Handoff {
     /// One that is not awaited.
     pub fn new() -> Handoff {
-        Handoff { word: AtomicU32::new(IDLE), waker: UnsafeCell::new(None) }
+        Handoff {
+            word: AtomicU32::new(IDLE),
+            data: AtomicPtr::new(ptr::null_mut()),
+            table: AtomicPtr::new(ptr::null_mut()),
+        }
     }
 
     /// From here on there are two ends. The caller owns both, and passes one on by means that synchronize.
+    #[inline]
     pub fn begin(&self) {
         self.word.store(EMPTY, Ordering::Relaxed);
     }
@@ -74,102 +93,111 @@ impl Handoff {
     }
 
     /// There is one end again, and it is the caller's.
-    pub fn reset(&mut self) {
+    #[inline]
+    pub fn reset(&self) {
         self.word.store(IDLE, Ordering::Relaxed);
-        // SAFETY: exclusive.
-        drop(self.waker.with_mut(|place| unsafe { (*place).take() }));
-    }
-
-    /// What `reset` and a drop do to the place, for models that cannot own what they share.
-    ///
-    /// # Safety
-    /// The caller owns the operation.
-    #[cfg(loom)]
-    pub unsafe fn empty(&self) {
-        // SAFETY: the caller's promise, which the model checks.
-        drop(self.waker.with_mut(|place| unsafe { (*place).take() }));
     }
 
     /// Leaves a waker; `true`: not needed, it is done, and the operation is the caller's.
     ///
     /// # Safety
-    /// The caller is the future's end, in one call at a time, and has not left.
-    pub unsafe fn park(&self, waker: &Waker) -> bool {
-        // Acquire, here and below: `DONE` comes with all that was done to the operation, `EMPTY` after `PARKED` with nothing.
+    /// The caller is the future's end, in one call at a time, and has not left. `Where` is true.
+    #[inline]
+    pub unsafe fn park(&self, waker: &Waker, at: Where) -> bool {
+        // Acquire, here and below: `DONE` comes with all that was done to the operation.
         let mut word = self.word.load(Ordering::Acquire);
-        loop {
-            match word {
-                DONE => return true,
-                TAKING => {
-                    // Rule 4.
-                    waker.wake_by_ref();
-                    return false;
-                }
-                PARKED => match self.exchange(PARKED, EMPTY) {
-                    Ok(()) => word = EMPTY,
-                    Err(found) => word = found,
-                },
-                _ => {
-                    // SAFETY: the table: in `EMPTY` the place is the future's.
-                    self.waker.with_mut(|place| unsafe { keep(place, waker) });
-                    match self.exchange(EMPTY, PARKED) {
-                        Ok(()) => return false,
-                        Err(found) => word = found,
-                    }
-                }
+        if word & STATE == PARKED {
+            if self.is_kept(waker) {
+                return false;
+            }
+            // SAFETY: the caller's promise.
+            match unsafe { self.unpark(word, EMPTY, at) } {
+                Ok(()) => word = next(word, EMPTY),
+                Err(()) => return true,
             }
         }
+        if word & STATE == DONE {
+            return true;
+        }
+        let kept = ManuallyDrop::new(waker.clone());
+        // Relaxed: whoever reads them has acquired the word.
+        self.data.store(kept.data().cast_mut(), Ordering::Relaxed);
+        self.table.store(ptr::from_ref(kept.vtable()).cast_mut(), Ordering::Relaxed);
+        if self.go(word, next(word, PARKED), at) {
+            return false;
+        }
+        // It was done meanwhile, from `EMPTY`: the waker is still this end's.
+        drop(ManuallyDrop::into_inner(kept));
+        true
     }
 
     /// The future goes. `true`: whoever ends the operation owns it. `false`: it is done, and the caller's.
     ///
     /// # Safety
-    /// The caller is the future's end, and this is its last call.
-    pub unsafe fn leave(&self) -> bool {
-        if self.exchange(PARKED, EMPTY).is_ok() {
-            // Not kept for as long as the operation goes on: it keeps a task alive.
-            // SAFETY: the table: in `EMPTY` the place is the future's.
-            drop(self.waker.with_mut(|place| unsafe { (*place).take() }));
+    /// The caller is the future's end, and this is its last call. `Where` is true.
+    pub unsafe fn leave(&self, at: Where) -> bool {
+        let word = self.word.load(Ordering::Acquire);
+        match word & STATE {
+            // SAFETY: the caller's promise. The waker is not kept for as long as the operation goes on.
+            PARKED => unsafe { self.unpark(word, LEFT, at) }.is_ok(),
+            DONE => false,
+            _ => self.go(word, next(word, LEFT), at),
         }
-        // AcqRel: pairs with `finish`, whichever is first.
-        self.word.swap(LEFT, Ordering::AcqRel) != DONE
     }
 
     /// The operation has ended. If it is handed over, neither it nor this is the caller's any more.
     ///
     /// # Safety
     /// The caller is the end that ends the operation, and this is its only call.
+    #[inline]
     pub unsafe fn finish(&self) -> Finished {
-        let mut word = self.word.load(Ordering::Relaxed);
+        // Acquire: of the waker, and of what the future did before it left.
+        let mut word = self.word.load(Ordering::Acquire);
         loop {
-            let outcome = match word {
-                EMPTY => self.exchange(EMPTY, DONE).map(|()| Finished::Handed(None)),
-                PARKED => self.exchange(PARKED, TAKING).map(|()| self.take_and_finish()),
-                _ => {
-                    // Acquire: pairs with `leave`. The exchange changes nothing, it only reads in order.
-                    self.word.load(Ordering::Acquire);
-                    return Finished::Alone;
-                }
+            let (data, table) = match word & STATE {
+                LEFT => return Finished::Alone,
+                PARKED => (self.data.load(Ordering::Relaxed), self.table.load(Ordering::Relaxed)),
+                _ => (ptr::null_mut(), ptr::null_mut()),
             };
-            match outcome {
-                Ok(finished) => return finished,
+            match self.word.compare_exchange(word, DONE, Ordering::AcqRel, Ordering::Acquire) {
+                // SAFETY: rule 2: the move from `PARKED` of the same number gives this end the waker that was read.
+                Ok(_) => return Finished::Handed(unsafe { waker_of(data, table) }),
                 Err(found) => word = found,
             }
         }
     }
 
-    /// Rule 2, from `TAKING`.
-    fn take_and_finish(&self) -> Finished {
-        // SAFETY: the table: in `TAKING` the place is that of the end that made it so, in `finish` alone.
-        let waker = self.waker.with_mut(|place| unsafe { (*place).take() });
-        match self.exchange(TAKING, DONE) {
-            Ok(()) => Finished::Handed(waker),
-            Err(_) => Finished::Alone,
-        }
+    /// Whether a waker like this is in the place. Asked by the future's end, which alone writes it, in `PARKED`.
+    fn is_kept(&self, waker: &Waker) -> bool {
+        // If it is done meanwhile, this task is woken after that: as long as the waker was kept, nobody else could have
+        // its data.
+        ptr::eq(self.data.load(Ordering::Relaxed), waker.data())
+            && ptr::eq(self.table.load(Ordering::Relaxed), waker.vtable())
     }
 
-    fn exchange(&self, from: u32, to: u32) -> Result<(), u32> {
-        self.word.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire).map(drop)
+    /// Moves `PARKED` on, and drops the waker. `Err`: it is done.
+    ///
+    /// # Safety
+    /// The caller is the future's end, and has found `PARKED` in `word`.
+    unsafe fn unpark(&self, word: u32, state: u32, at: Where) -> Result<(), ()> {
+        if !self.go(word, next(word, state), at) {
+            return Err(());
+        }
+        let (data, table) = (self.data.load(Ordering::Relaxed), self.table.load(Ordering::Relaxed));
+        // SAFETY: this end has put it there, and has moved the word on, so it is this end's again.
+        drop(unsafe { waker_of(data, table) });
+        Ok(())
+    }
+
+    /// One move of the future's end; `false`: it is done.
+    #[inline]
+    fn go(&self, from: u32, to: u32, at: Where) -> bool {
+        if at == Where::Home {
+            // Release, for a future that goes to another thread, and ends there.
+            self.word.store(to, Ordering::Release);
+            return true;
+        }
+        self.word.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 }
 
@@ -179,13 +207,17 @@ impl Default for Handoff {
     }
 }
 
+#[inline]
+fn next(word: u32, state: u32) -> u32 {
+    (word & !STATE).wrapping_add(NUMBER) | state
+}
+
 /// # Safety
-/// The caller has exclusive access to the place.
-unsafe fn keep(place: *mut Option<Waker>, waker: &Waker) {
+/// Both come from a waker that the caller owns and does not drop otherwise; or `table` is null.
+#[inline]
+unsafe fn waker_of(data: *mut (), table: *mut RawWakerVTable) -> Option<Waker> {
+    // SAFETY: not null, then from `Waker::vtable`, which is for good.
+    let table = unsafe { table.cast_const().as_ref() }?;
     // SAFETY: the caller's promise.
-    let place = unsafe { &mut *place };
-    match place {
-        Some(kept) => kept.clone_from(waker),
-        None => *place = Some(waker.clone()),
-    }
+    Some(unsafe { Waker::new(data, table) })
 }

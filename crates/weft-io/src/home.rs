@@ -6,6 +6,7 @@
 //! of the system. A later thread may have it again. Then the earlier one is gone, and with it whoever polled: what is
 //! left out is then left out of a proactor that nobody will poll.
 
+use crate::handoff::Where;
 use weft_sync::atomic::{AtomicUsize, Ordering};
 
 /// No thread.
@@ -37,6 +38,12 @@ impl Home {
         // Relaxed: a thread sees its own stores, and no other's number is its own. The threads of a model share one
         // thread, so none of them is at home there.
         !cfg!(loom) && self.0.load(Ordering::Relaxed) == here()
+    }
+
+    /// The same, to those that share an operation with the poll thread.
+    #[inline]
+    pub(crate) fn place(&self) -> Where {
+        if self.is_here() { Where::Home } else { Where::Anywhere }
     }
 }
 

@@ -49,6 +49,7 @@
 #[cfg(unix)]
 #[cfg_attr(not(loom), allow(dead_code, reason = "the operations on sockets use the rest"))]
 mod address;
+mod alarm;
 mod backend;
 mod callback;
 mod capability;
@@ -140,7 +141,7 @@ pub mod model {
     pub use crate::doorbell::{Doorbell, bell};
     pub use crate::free_stack::FreeStack;
     pub use crate::gate::Gate;
-    pub use crate::handoff::{Finished, Handoff};
+    pub use crate::handoff::{Finished, Handoff, Where};
     pub use crate::ops::Tracker;
-    pub use crate::table::{Closed, IndexList, Kept, Key, NONE, Table};
+    pub use crate::table::{Closed, IndexList, Key, NONE, Table};
 }

@@ -24,10 +24,11 @@
 //!    pointer to the header gets a pointer to a `Record` of its own type: the header is the first field, `repr(C)`.
 //! 3. `side` lies in a cell and is only handed out as a raw pointer.
 //! 4. No box and no exclusive reference to a whole record exists while there are two ends: only its parts are borrowed.
+//! 5. Once a proactor has a poll thread, its operations end there alone. `Where::Home` says that this is that thread.
 
 use crate::Capabilities;
 use crate::callback::Callback;
-use crate::handoff::{Finished, Handoff};
+use crate::handoff::{Finished, Handoff, Where};
 use crate::operation::{Done, Operation, Params};
 use crate::ops::{Body, Kind};
 use crate::table::NONE;
@@ -238,12 +239,13 @@ unsafe impl<P: Params> Send for Awaited<P> {}
 
 impl<P: Params> Awaited<P> {
     /// The operation, if it has ended; else `waker` is woken when it has. Panics if it was taken before.
-    pub(crate) fn park(&mut self, waker: &Waker) -> Option<Done<P>> {
+    #[inline]
+    pub(crate) fn park(&mut self, waker: &Waker, at: Where) -> Option<Done<P>> {
         let record = self.0.expect("an operation that has ended is not awaited again");
         // SAFETY: rule 1: the record lives until both ends are gone.
         let handoff = unsafe { &(*record.as_ptr()).header.handoff };
-        // SAFETY: an `Awaited` is made once for each handoff, and this takes it exclusively.
-        if !unsafe { handoff.park(waker) } {
+        // SAFETY: an `Awaited` is made once for each handoff, and this takes it exclusively. `Where`: rule 5.
+        if !unsafe { handoff.park(waker, at) } {
             return None;
         }
         self.0 = None;
@@ -252,12 +254,12 @@ impl<P: Params> Awaited<P> {
     }
 
     /// Leaves the record to the other end. `false`: that has handed it back before, so its callback was called just now.
-    pub(crate) fn leave(&mut self) -> bool {
+    pub(crate) fn leave(&mut self, at: Where) -> bool {
         let Some(record) = self.0.take() else { return false };
         // SAFETY: as in `park`.
         let handoff = unsafe { &(*record.as_ptr()).header.handoff };
         // SAFETY: as in `park`; the pointer was taken, so this is the last call for this end.
-        if unsafe { handoff.leave() } {
+        if unsafe { handoff.leave(at) } {
             return true;
         }
         // SAFETY: as in `park`.
@@ -270,7 +272,7 @@ impl<P: Params> Awaited<P> {
 
 impl<P: Params> Drop for Awaited<P> {
     fn drop(&mut self) {
-        self.leave();
+        self.leave(Where::Anywhere);
     }
 }
 

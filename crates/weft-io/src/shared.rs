@@ -10,7 +10,7 @@ use crate::home::Home;
 use crate::listener::HeardList;
 #[cfg(target_os = "linux")]
 use crate::proactor::Watching;
-use crate::table::{Closed, IndexList, Table};
+use crate::table::{Closed, IndexList, Key, Table};
 use std::collections::VecDeque;
 use std::sync::Arc;
 #[cfg(not(loom))]
@@ -84,6 +84,15 @@ impl Shared {
     pub(crate) fn ring(&self, what: u32) {
         if self.doorbell.ring(what) {
             self.waker.wake();
+        }
+    }
+
+    /// A free slot.
+    #[inline]
+    pub(crate) fn acquire(&self) -> Option<Key> {
+        match self.home.is_here() {
+            true => self.table.acquire_here(),
+            false => self.table.acquire(),
         }
     }
 

@@ -14,7 +14,9 @@
 //! 4. **Release** moves the word to the next generation. A slot with `CANCEL` and without `SEEN` is still on the list of
 //!    cancels, so it is not freed by the release but by step 3, which finds it no longer live. Both are
 //!    read-modify-writes of the word: exactly one of them frees.
-//! 5. Lists are linked by index, pushed to by any thread, drained whole by one. A closed list takes nothing more.
+//! 5. **The poll thread has some free slots of its own**, so that what it submits and ends itself takes and frees them without
+//!    a read-modify-write. It gives them back before it sleeps, and when nothing else is free.
+//! 6. Lists are linked by index, pushed to by any thread, drained whole by one. A closed list takes nothing more.
 
 use crate::record::Erased;
 use std::ptr;
@@ -25,8 +27,10 @@ pub const NONE: u32 = u32::MAX;
 /// The head of a list that takes nothing more.
 const CLOSED: u32 = u32::MAX - 1;
 
-/// Slots that are freed together: one read-modify-write for all of them.
-const KEPT_MAX: u32 = 8;
+/// Most free slots that the poll thread keeps for itself: one read-modify-write for all of them.
+const OWN_MAX: u32 = 64;
+/// Which part of a table that is at most.
+const OWN_PART: u32 = 32;
 
 const LIVE: u64 = 1;
 const CANCEL: u64 = 2;
@@ -56,16 +60,17 @@ pub struct Table {
     /// Index of the first free slot, and above it a tag that changes with each pop and push.
     free: AtomicU64,
     next_free: Box<[AtomicU32]>,
-    /// How many slots the poll thread may keep; none of a table in which each counts.
-    kept_max: u32,
+    own: Own,
 }
 
-/// Slots that the poll thread is about to free, linked from the first to the last.
-#[derive(Debug, Default)]
-pub struct Kept {
-    first: u32,
-    last: u32,
-    count: u32,
+/// Free slots of the poll thread, linked from the first to the last. Only that thread uses this.
+#[derive(Debug)]
+struct Own {
+    first: AtomicU32,
+    last: AtomicU32,
+    count: AtomicU32,
+    /// How many it may have; one in a table in which each counts.
+    room: u32,
 }
 
 impl Table {
@@ -78,7 +83,12 @@ impl Table {
             slots: (0..count).map(slot).collect(),
             free: AtomicU64::new(0),
             next_free: (0..count).map(next).collect(),
-            kept_max: if count < KEPT_MAX * 32 { 1 } else { KEPT_MAX },
+            own: Own {
+                first: AtomicU32::new(NONE),
+                last: AtomicU32::new(NONE),
+                count: AtomicU32::new(0),
+                room: (count / OWN_PART).clamp(1, OWN_MAX),
+            },
         }
     }
 
@@ -103,15 +113,61 @@ impl Table {
             let next = self.next_free[index as usize].load(Ordering::Relaxed);
             let popped = retagged(head, next);
             match self.free.compare_exchange_weak(head, popped, Ordering::Acquire, Ordering::Acquire) {
+                Ok(_) => return Some(self.begin_use(index)),
+                Err(found) => head = found,
+            }
+        }
+    }
+
+    /// The same on the poll thread, which has some free slots of its own.
+    #[inline]
+    pub fn acquire_here(&self) -> Option<Key> {
+        let own = &self.own;
+        if own.first.load(Ordering::Relaxed) == NONE {
+            self.take_some();
+        }
+        let index = own.first.load(Ordering::Relaxed);
+        if index == NONE {
+            return None;
+        }
+        own.first.store(self.next_free[index as usize].load(Ordering::Relaxed), Ordering::Relaxed);
+        own.count.store(own.count.load(Ordering::Relaxed) - 1, Ordering::Relaxed);
+        Some(self.begin_use(index))
+    }
+
+    /// Takes as many free slots as fill half the room of the poll thread, which has none.
+    fn take_some(&self) {
+        let wanted = (self.own.room / 2).max(1);
+        // Acquire: as in `acquire`, for all of them: each change of the head goes on with what was released by those before.
+        let mut head = self.free.load(Ordering::Acquire);
+        while head as u32 != NONE {
+            // Links of slots that somebody takes meanwhile may be anything; then the head has changed, too.
+            let (mut last, mut count) = (head as u32, 1);
+            let mut rest = self.next_free[last as usize].load(Ordering::Relaxed);
+            while count < wanted && rest != NONE {
+                (last, count) = (rest, count + 1);
+                rest = self.next_free[last as usize].load(Ordering::Relaxed);
+            }
+            let taken = retagged(head, rest);
+            match self.free.compare_exchange_weak(head, taken, Ordering::Acquire, Ordering::Acquire) {
                 Ok(_) => {
-                    // Relaxed: this thread owns the slot until it hands the key on.
-                    let word = self.word(index).load(Ordering::Relaxed);
-                    self.word(index).store(word | LIVE, Ordering::Relaxed);
-                    return Some(Key { index, generation: word >> GENERATION_SHIFT });
+                    self.next_free[last as usize].store(NONE, Ordering::Relaxed);
+                    self.own.first.store(head as u32, Ordering::Relaxed);
+                    self.own.last.store(last, Ordering::Relaxed);
+                    self.own.count.store(count, Ordering::Relaxed);
+                    return;
                 }
                 Err(found) => head = found,
             }
         }
+    }
+
+    #[inline]
+    fn begin_use(&self, index: u32) -> Key {
+        // Relaxed: this thread owns the slot until it hands the key on.
+        let word = self.word(index).load(Ordering::Relaxed);
+        self.word(index).store(word | LIVE, Ordering::Relaxed);
+        Key { index, generation: word >> GENERATION_SHIFT }
     }
 
     /// Keeps the operation of a live slot for the poll thread.
@@ -191,31 +247,41 @@ impl Table {
         }
     }
 
-    /// Rule 4, by the poll thread: the slot is kept with others, to be freed together with them.
+    /// Rule 4, by the poll thread, which keeps the slot for itself if it has room.
     #[inline]
-    pub fn release_to(&self, kept: &mut Kept, index: u32) {
+    pub fn release_here(&self, index: u32) {
         if !self.end_use(index) {
             return;
         }
-        if kept.count == 0 {
-            kept.last = index;
-        } else {
-            self.next_free[index as usize].store(kept.first, Ordering::Relaxed);
+        let own = &self.own;
+        let (first, count) = (own.first.load(Ordering::Relaxed), own.count.load(Ordering::Relaxed));
+        self.next_free[index as usize].store(first, Ordering::Relaxed);
+        if first == NONE {
+            own.last.store(index, Ordering::Relaxed);
         }
-        kept.first = index;
-        kept.count += 1;
-        // Relaxed: only a hint. Whoever finds nothing free finds what is kept here at the latest in the next call.
-        if kept.count >= self.kept_max || self.free.load(Ordering::Relaxed) as u32 == NONE {
-            self.free_kept(kept);
+        own.first.store(index, Ordering::Relaxed);
+        own.count.store(count + 1, Ordering::Relaxed);
+        if count + 1 >= own.room {
+            self.share();
         }
     }
 
-    /// Frees what was kept.
+    /// Frees what the poll thread has kept for itself.
+    pub fn share(&self) {
+        let first = self.own.first.load(Ordering::Relaxed);
+        if first != NONE {
+            self.own.first.store(NONE, Ordering::Relaxed);
+            self.own.count.store(0, Ordering::Relaxed);
+            self.push_free(first, self.own.last.load(Ordering::Relaxed));
+        }
+    }
+
+    /// The same, if nothing else is free.
     #[inline]
-    pub fn free_kept(&self, kept: &mut Kept) {
-        if kept.count > 0 {
-            kept.count = 0;
-            self.push_free(kept.first, kept.last);
+    pub fn share_if_scarce(&self) {
+        // Relaxed: whoever finds nothing free finds what is kept here at the latest in the next poll.
+        if self.free.load(Ordering::Relaxed) as u32 == NONE {
+            self.share();
         }
     }
 

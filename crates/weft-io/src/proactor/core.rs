@@ -25,7 +25,7 @@ use crate::handle::Handle;
 use crate::ops::{Body, Kind};
 use crate::record::Erased;
 use crate::shared::Shared;
-use crate::table::{Kept, NONE};
+use crate::table::NONE;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use weft_sync::{Code, Deadline, Instant, Result, Status};
@@ -98,8 +98,6 @@ pub(crate) struct Core {
     pub(super) watches: Watches,
     pub(super) bare: Bare,
     pub(super) tally: Tally,
-    /// Slots that are free, and not yet to be had.
-    pub(super) kept: Kept,
     pub(super) panics: Panics,
 }
 
@@ -128,7 +126,6 @@ impl Core {
                 ),
             },
             tally: Tally::default(),
-            kept: Kept::default(),
             panics: Panics::default(),
         }
     }
@@ -382,7 +379,7 @@ impl Core {
         let next = if std::mem::take(&mut entry.is_linked) { NONE } else { next };
         let is_ok = outcome.is_ok();
         self.live -= 1;
-        self.handle.0.table.release_to(&mut self.kept, slot);
+        self.handle.0.table.release_here(slot);
         self.contain(|| operation.finish(outcome));
         if next != NONE {
             match is_ok {
@@ -398,7 +395,7 @@ impl Core {
             let operation = self.shared().table.take(slot).expect("not started");
             let next = operation.next().replace(NONE);
             self.tally.completions += 1;
-            self.handle.0.table.release_to(&mut self.kept, slot);
+            self.handle.0.table.release_here(slot);
             let cancelled = Err(self.bare.cancelled.clone());
             self.contain(|| operation.finish(cancelled));
             slot = next;

@@ -18,6 +18,7 @@
 use super::Core;
 use super::core::Tally;
 use super::progress::Progress;
+use crate::alarm::Alarm;
 use crate::backend::Backend;
 use crate::handle::Handle;
 use crate::shared::Shared;
@@ -48,7 +49,13 @@ impl Proactor {
     pub fn into_poller(mut self) -> Result<Poller> {
         self.0.core_mut().backend.bind()?;
         self.0.core().handle.0.home.bind();
-        Ok(Poller { ending: self.0, progress: Progress::default(), on_message: None, thread: PhantomData })
+        Ok(Poller {
+            ending: self.0,
+            progress: Progress::default(),
+            on_message: None,
+            alarm: None,
+            thread: PhantomData,
+        })
     }
 }
 
@@ -85,6 +92,8 @@ pub struct Poller {
     ending: Ending,
     progress: Progress,
     on_message: Option<MessageCallback>,
+    /// By which futures are woken, between two of them.
+    pub(crate) alarm: Option<Arc<Alarm>>,
     /// The ring belongs to the thread.
     thread: PhantomData<*const ()>,
 }
@@ -175,10 +184,14 @@ impl Core {
         }
         // Whoever comes back at once needs no wake.
         let is_announced = wait.is_some() && !self.backend.is_brief();
-        if is_announced && !self.shared().doorbell.sleep() {
-            // Somebody rang meanwhile: take that in, and come again.
-            self.look();
-            return Ok(());
+        if is_announced {
+            // Whoever sleeps needs nothing.
+            self.shared().table.share();
+            if !self.shared().doorbell.sleep() {
+                // Somebody rang meanwhile: take that in, and come again.
+                self.look();
+                return Ok(());
+            }
         }
         let outcome = self.backend.exchange(wait);
         // Also takes the announcement back.
@@ -194,7 +207,7 @@ impl Core {
         self.deliver();
         self.deliver_messages(on_message);
         for _ in 0..PASSES_MAX {
-            self.handle.0.table.free_kept(&mut self.kept);
+            self.shared().table.share_if_scarce();
             self.look();
             if !self.is_ready() {
                 return;
@@ -203,7 +216,7 @@ impl Core {
             self.deliver_software();
             self.deliver_messages(on_message);
         }
-        self.handle.0.table.free_kept(&mut self.kept);
+        self.shared().table.share_if_scarce();
     }
 
     fn deliver_messages(&mut self, on_message: &mut Option<MessageCallback>) {
@@ -252,6 +265,7 @@ impl Core {
                 break;
             }
         }
+        shared.table.share();
         shared.cancels.close();
         shared.fired.close();
         self.forget_panics();

@@ -5,7 +5,7 @@ use loom::thread;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Wake, Waker};
-use weft_io::model::{Finished, Handoff};
+use weft_io::model::{Finished, Handoff, Where};
 
 /// Not part of the model: counts.
 #[derive(Default)]
@@ -55,7 +55,7 @@ impl Shared {
     #[allow(unsafe_code, reason = "the future's end, on one thread")]
     fn look(&self, waker: &Waker) -> bool {
         // SAFETY: one thread, before `leave`.
-        let is_done = unsafe { self.handoff.park(waker) };
+        let is_done = unsafe { self.handoff.park(waker, Where::Anywhere) };
         if is_done {
             self.own();
         }
@@ -66,7 +66,7 @@ impl Shared {
     #[allow(unsafe_code, reason = "the future's end, on one thread")]
     fn leave(&self) -> bool {
         // SAFETY: the last call.
-        let is_left = unsafe { self.handoff.leave() };
+        let is_left = unsafe { self.handoff.leave(Where::Anywhere) };
         if !is_left {
             self.own();
         }
@@ -81,8 +81,6 @@ impl Shared {
             assert_eq!(*place, 7, "it has ended");
             *place = 8;
         });
-        // SAFETY: likewise.
-        unsafe { self.handoff.empty() };
     }
 }
 
@@ -123,6 +121,50 @@ fn one_end_owns_the_operation() {
             let is_alone = other.join().unwrap();
             assert_eq!(is_alone, is_left);
             assert_eq!(Arc::strong_count(&wake), 1);
+        });
+    }
+}
+
+/// A future that looks again with the same waker leaves it there, and is woken by it; once, and it is dropped once.
+#[test]
+fn a_waker_that_stays_is_woken_once() {
+    model(|| {
+        let shared = shared();
+        let other = finish_elsewhere(&shared);
+        let wake = Arc::new(Wakes::default());
+        let waker = Waker::from(Arc::clone(&wake));
+        let is_done = (0..3).any(|_| shared.look(&waker));
+        assert!(!other.join().unwrap(), "the future is there");
+        assert!(is_done || wake.0.load(Ordering::Relaxed) == 1);
+        assert!(is_done || shared.look(&waker));
+        drop(waker);
+        assert_eq!(Arc::strong_count(&wake), 1);
+    });
+}
+
+/// The future looks at home, then goes to another thread and looks, or leaves, there, while the operation ends at home.
+#[test]
+fn a_future_leaves_home() {
+    for leaves in [false, true] {
+        model(move || {
+            let shared = shared();
+            let wakes: [Arc<Wakes>; 2] = Default::default();
+            let [first, second] = wakes.each_ref().map(|wake| Waker::from(Arc::clone(wake)));
+            #[allow(unsafe_code, reason = "the future's end, on the thread that ends the operation below")]
+            // SAFETY: before `leave`.
+            let is_done = unsafe { shared.handoff.park(&first, Where::Home) };
+            assert!(!is_done);
+            drop(first);
+            let other = {
+                let shared = Arc::clone(&shared);
+                thread::spawn(move || if leaves { !shared.leave() } else { shared.look(&second) })
+            };
+            let is_alone = shared.finish();
+            let is_done = other.join().unwrap();
+            assert_eq!(is_alone, leaves && !is_done);
+            let woken = wakes.each_ref().map(|wake| wake.0.load(Ordering::Relaxed));
+            assert!(leaves || is_done || woken == [0, 1], "whoever looked last is woken");
+            assert_eq!(wakes.map(|wake| Arc::strong_count(&wake)), [1, 1]);
         });
     }
 }
