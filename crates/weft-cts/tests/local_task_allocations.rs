@@ -180,7 +180,9 @@ fn warm_up(subject: &Subject, submit: &mut dyn FnMut(usize, &Submission<'_>)) {
         subject.device.queue_host_call(&Submission { affinity, wait: &[], signal }, call).unwrap();
     }
     let begin = Instant::now();
-    while entered.load(Ordering::Relaxed) < workers as u64 && begin.elapsed() < Duration::from_millis(300) {
+    // Without workers of its own nobody enters before somebody lends.
+    let patience = Duration::from_millis(if subject.lends { 300 } else { 20_000 });
+    while entered.load(Ordering::Relaxed) < workers as u64 && begin.elapsed() < patience {
         std::thread::yield_now();
     }
     let own: Vec<_> = (0..IN_FLIGHT + WARM_UP_EXTRA).map(|_| [point(&semaphore(0), 1)]).collect();
