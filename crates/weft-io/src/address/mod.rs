@@ -120,6 +120,26 @@ impl Address {
         parse::address(text.as_ref())
     }
 
+    /// The system's own form of an address, as others got it from it; no more than 128 bytes count.
+    ///
+    /// ```
+    /// # use weft_io::Address;
+    /// let address = Address::ipv4("127.0.0.1", 80)?;
+    /// assert_eq!(Address::from_sockaddr(address.as_sockaddr()), address);
+    /// # weft_sync::Result::Ok(())
+    /// ```
+    pub fn from_sockaddr(bytes: &[u8]) -> Address {
+        let length = bytes.len().min(STORAGE_BYTES);
+        let mut storage = Storage::ZERO;
+        storage.0[..length].copy_from_slice(&bytes[..length]);
+        Address::from_raw(&storage, length as u32)
+    }
+
+    /// The system's own form, a `sockaddr` of some family; nothing if the address is empty.
+    pub fn as_sockaddr(&self) -> &[u8] {
+        &self.storage.0[..self.length as usize]
+    }
+
     /// Writes the text, without a terminator, and says how long it is. `OUT_OF_RANGE` if there is no room; an empty address
     /// has no text.
     pub fn write_to(&self, out: &mut [u8]) -> Result<usize> {
@@ -157,13 +177,9 @@ impl Address {
         Family::ALL.into_iter().find(|family| family.system() == claimed)
     }
 
-    fn bytes(&self) -> &[u8] {
-        &self.storage.0[..self.length as usize]
-    }
-
     /// `None` if it is empty, of a foreign family, or cut off.
     fn content(&self) -> Option<Content<'_>> {
-        let bytes = self.bytes();
+        let bytes = self.as_sockaddr();
         match self.family()? {
             Family::V4 => {
                 let host: [u8; 4] = bytes.get(4..8)?.try_into().ok()?;
@@ -188,7 +204,7 @@ impl Address {
     }
 
     fn read_port(&self) -> Option<u16> {
-        Some(u16::from_be_bytes(self.bytes().get(2..4)?.try_into().ok()?))
+        Some(u16::from_be_bytes(self.as_sockaddr().get(2..4)?.try_into().ok()?))
     }
 
     /// The path has no NUL, is not empty, and is what the constructor or the kernel allows.
@@ -279,7 +295,7 @@ impl Default for Address {
 
 impl PartialEq for Address {
     fn eq(&self, other: &Address) -> bool {
-        self.bytes() == other.bytes()
+        self.as_sockaddr() == other.as_sockaddr()
     }
 }
 
@@ -287,7 +303,7 @@ impl Eq for Address {}
 
 impl std::hash::Hash for Address {
     fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-        self.bytes().hash(state);
+        self.as_sockaddr().hash(state);
     }
 }
 
