@@ -26,7 +26,7 @@ bitflags::bitflags! {
         const LINKED_OPERATIONS = 1 << 3;
         /// Sends that copy nothing, where protocol and device can.
         const ZERO_COPY_SEND = 1 << 4;
-        /// Memory of devices can be registered. Set by no backend: nothing uses it yet.
+        /// Memory of devices can be registered.
         const DMABUF = 1 << 5;
         /// Fences of other parties come in and go out as file descriptors.
         const DEVICE_FENCE = 1 << 6;

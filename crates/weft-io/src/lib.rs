@@ -68,6 +68,7 @@ mod event_source;
 mod fence;
 #[cfg(unix)]
 mod frame;
+mod free_list;
 mod free_stack;
 mod future;
 #[cfg(target_os = "linux")]
@@ -76,6 +77,8 @@ mod handle;
 mod handoff;
 mod home;
 mod listener;
+#[cfg(all(unix, not(loom)))]
+mod memory;
 mod notification;
 mod operation;
 pub mod ops;
@@ -116,6 +119,10 @@ pub use event_source::{EventSource, RefusedSource};
 pub use fence::RefusedFence;
 pub use future::Running;
 pub use handle::{Batch, Handle, RefusedAll, RefusedBatch};
+#[cfg(all(target_os = "linux", not(loom)))]
+pub use memory::RegionSpan;
+#[cfg(all(unix, not(loom)))]
+pub use memory::{Access, BufferPool, Lease, Pages, Region, RegionKind, Slab, SlabOptions};
 pub use notification::{Notification, Observation, WAKE_ALL};
 pub use operation::{Done, Operation, Params, Refused, Ticket};
 #[cfg(not(loom))]
@@ -139,6 +146,7 @@ pub use span::{Measured, Part, Pieces, Registered, SPANS_MAX, Source, Span, Targ
 #[cfg(loom)]
 pub mod model {
     pub use crate::doorbell::{Doorbell, bell};
+    pub use crate::free_list::FreeList;
     pub use crate::free_stack::FreeStack;
     pub use crate::gate::Gate;
     pub use crate::handoff::{Finished, Handoff, Where};

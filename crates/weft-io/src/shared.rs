@@ -27,6 +27,31 @@ pub(crate) enum Command {
     /// Stop watching the handle that was registered under this number.
     #[cfg(target_os = "linux")]
     Unwatch(u64),
+    /// Run this.
+    #[cfg(target_os = "linux")]
+    Errand(Errand),
+}
+
+/// Something short that only the poll thread may do. One that is dropped unrun was left with a proactor that is gone.
+#[cfg(target_os = "linux")]
+pub(crate) struct Errand(Box<dyn FnOnce() + Send>);
+
+#[cfg(target_os = "linux")]
+impl Errand {
+    pub(crate) fn new(run: impl FnOnce() + Send + 'static) -> Errand {
+        Errand(Box::new(run))
+    }
+
+    pub(crate) fn run(self) {
+        (self.0)();
+    }
+}
+
+#[cfg(target_os = "linux")]
+impl std::fmt::Debug for Errand {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Errand")
+    }
 }
 
 /// See the header.
@@ -54,10 +79,19 @@ pub(crate) struct Shared {
     #[cfg(target_os = "linux")]
     pub(crate) relays: crate::relay::Hub,
     pub(crate) description: Description,
+    /// What it knows of memory.
+    #[cfg(all(unix, not(loom)))]
+    pub(crate) registry: crate::memory::Registry,
 }
 
 impl Shared {
-    pub(crate) fn new(operations: u32, messages: u32, waker: Waker, description: Description) -> Arc<Shared> {
+    pub(crate) fn new(
+        operations: u32,
+        messages: u32,
+        waker: Waker,
+        description: Description,
+        #[cfg(all(unix, not(loom)))] registry: crate::memory::Registry,
+    ) -> Arc<Shared> {
         let table = Table::new(operations);
         let count = table.count();
         Arc::new(Shared {
@@ -76,6 +110,8 @@ impl Shared {
             #[cfg(target_os = "linux")]
             relays: crate::relay::Hub::new(),
             description,
+            #[cfg(all(unix, not(loom)))]
+            registry,
         })
     }
 
@@ -133,7 +169,7 @@ impl Shared {
         match self.command(Command::Watch(number, watching)) {
             Ok(()) => Ok(number),
             Err(Command::Watch(_, watching)) => Err((gone(), watching)),
-            Err(Command::Unwatch(_)) => unreachable!("the same command comes back"),
+            Err(_) => unreachable!("the same command comes back"),
         }
     }
 
@@ -142,6 +178,12 @@ impl Shared {
     pub(crate) fn unwatch(&self, number: u64) {
         // A proactor that is gone has ended it.
         drop(self.command(Command::Unwatch(number)));
+    }
+
+    /// Has something run on the poll thread. `ABORTED`: the proactor is gone.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn errand(&self, errand: Errand) -> Result<()> {
+        self.command(Command::Errand(errand)).map_err(|_| gone())
     }
 
     /// Leaves a command for the poll thread; one for a proactor that is gone comes back.

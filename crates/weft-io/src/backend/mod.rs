@@ -79,6 +79,16 @@ impl Backend {
         each!(self, backend => backend.bind())
     }
 
+    /// What it does about memory.
+    #[cfg(all(unix, not(loom)))]
+    pub(crate) fn registry(&self) -> crate::memory::Registry {
+        match self {
+            #[cfg(target_os = "linux")]
+            Backend::Uring(backend) => crate::memory::Registry::Uring(backend.memory()),
+            _ => crate::memory::Registry::Emulated,
+        }
+    }
+
     /// How many more operations fit before it would have to hand some over.
     #[inline]
     pub(crate) fn room(&mut self) -> usize {

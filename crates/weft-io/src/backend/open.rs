@@ -137,7 +137,14 @@ fn finish(
     // Within the limits already, unless nobody could be told.
     let operations = config.operations_max.clamp(1, Config::LIMIT);
     let messages = config.messages_max.min(Config::LIMIT);
-    let shared = Shared::new(operations, messages, opened.waker, description);
+    let shared = Shared::new(
+        operations,
+        messages,
+        opened.waker,
+        description,
+        #[cfg(all(unix, not(loom)))]
+        opened.backend.registry(),
+    );
     Proactor::new(shared, opened.backend)
 }
 

@@ -75,6 +75,7 @@ impl Core {
             match command {
                 Command::Watch(number, watching) => self.begin_watch(number, watching),
                 Command::Unwatch(number) => self.end_watch(number),
+                Command::Errand(errand) => _ = self.contain(|| errand.run()),
             }
         }
         self.watches.commands = commands;
@@ -128,6 +129,7 @@ impl Core {
                     self.contain(|| watching.end(why));
                 }
                 Command::Unwatch(number) => self.end_watch(number),
+                Command::Errand(errand) => _ = self.contain(|| drop(errand)),
             }
         }
         let numbers: Vec<u64> = self.watches.by_number.keys().copied().collect();

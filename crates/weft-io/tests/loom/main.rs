@@ -4,6 +4,7 @@
 #![cfg(loom)]
 
 mod bell;
+mod free_list;
 mod free_stack;
 mod gate;
 mod handoff;

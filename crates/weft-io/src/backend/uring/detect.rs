@@ -12,8 +12,8 @@
 //! 2. **A failure is an answer.** Whatever cannot be had leaves its capability out, for whatever reason, and the ring works.
 //! 3. Every request that is made here ends by itself, and nothing waits for longer than [`PATIENCE`]. A request without
 //!    an answer ends the trial: what it names is leaked, and nothing more is asked.
-//! 4. A capability that no operation of this backend makes use of is not told of: `FIXED_FILES`, `DMABUF` and
-//!    `PROACTOR_MESSAGING` are never set.
+//! 4. A capability that no operation of this backend makes use of is not told of: `FIXED_FILES` and
+//!    `PROACTOR_MESSAGING` are never set. `DMABUF` follows from `REGISTERED_BUFFERS`, see `mod.rs`.
 //! 5. Nothing leaves the machine, and no network is needed: the sockets are a pair without names.
 //!
 //! # Safety

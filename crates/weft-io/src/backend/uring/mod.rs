@@ -7,6 +7,8 @@
 //! | `ring.rs`  | the ring itself, and what the kernel may still use; unsafe                  |
 //! | `tag.rs`   | what a completion is about, in 64 bits                                      |
 //! | `lower.rs` | operation → entry, answer → outcome                                         |
+//! | `memory.rs`| which memory the ring knows; the calls, unsafe, are in `register.rs`        |
+//! | `group.rs` | a ring of buffers from which the kernel picks one; unsafe                   |
 //!
 //! 1. **Entries are made by the poll thread only**, from operations that it took off the pending list, and handed over in
 //!    batches with the wait. So no lock guards the queue, nothing is ever rolled back, and no other thread enters.
@@ -20,13 +22,17 @@
 //!    can end unseen.
 
 mod detect;
+mod group;
 mod lower;
+mod memory;
+mod register;
 mod ring;
 mod setup;
 mod tag;
 
 use super::open::Opened;
 use super::{Backend, Ended, Waker};
+use crate::capability::Capabilities;
 use crate::config::Config;
 use crate::event::{new_eventfd, raise};
 use crate::ops::Interest;
@@ -41,8 +47,13 @@ use std::sync::Arc;
 use tag::{Tag, Use};
 use weft_sync::{Deadline, Result, Status};
 
+pub(crate) use group::Group;
+pub(crate) use memory::{Hold, Memory};
+
 /// See the header.
 pub(crate) struct Uring {
+    /// Declared before `ring`: it knows the ring by a handle, until it is dropped.
+    memory: Knowing,
     ring: Ring,
     is_disabled: bool,
     wake: Arc<OwnedFd>,
@@ -52,9 +63,20 @@ pub(crate) struct Uring {
     missed: Vec<Use>,
 }
 
+/// What the ring knows of memory; nothing any more when this is dropped.
+struct Knowing(Arc<Memory>);
+
+impl Drop for Knowing {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
 /// Opens the backend, or says why it cannot be had here.
 pub(super) fn open(config: &Config) -> Result<Opened> {
-    let setup::Made { ring, rung, detected } = setup::ring(config)?;
+    let setup::Made { ring, rung, mut detected } = setup::ring(config)?;
+    // Memory of a device is mapped, and its pages kept at hand if they can be.
+    detected.set(Capabilities::DMABUF, detected.contains(Capabilities::REGISTERED_BUFFERS));
     let wake = Arc::new(new_eventfd().map_err(unavailable)?);
     let details = format!(
         "{}; {} entries, {} completions",
@@ -62,7 +84,17 @@ pub(super) fn open(config: &Config) -> Result<Opened> {
         ring.params().sq_entries(),
         ring.params().cq_entries()
     );
+    let allowed = detected & config.allowed;
+    let has_registered = allowed.contains(Capabilities::REGISTERED_BUFFERS);
+    let is_recent = allowed.contains(Capabilities::MULTISHOT);
+    let abilities = memory::Abilities {
+        is_single: rung.is_single,
+        has_slots: has_registered && ring.params().is_feature_resource_tagging(),
+        is_sparse: is_recent,
+        has_groups: is_recent && allowed.contains(Capabilities::PROVIDED_BUFFERS),
+    };
     let backend = Uring {
+        memory: Knowing(Memory::new(ring.as_raw_fd(), abilities)),
         ring: Ring::new(ring, config.operations_max, rung.tells_of_work),
         is_disabled: rung.is_single,
         wake: Arc::clone(&wake),
@@ -78,7 +110,12 @@ fn unavailable(status: Status) -> Status {
 
 impl Uring {
     pub(crate) fn bind(&mut self) -> Result<()> {
-        self.ring.enable(self.is_disabled).map_err(|errno| setup::refusal(errno, "enabling the ring"))
+        let enabled = self.memory.0.while_binding(|| self.ring.enable(self.is_disabled));
+        enabled.map_err(|errno| setup::refusal(errno, "enabling the ring"))
+    }
+
+    pub(crate) fn memory(&self) -> Arc<Memory> {
+        Arc::clone(&self.memory.0)
     }
 
     #[inline]

@@ -1,0 +1,379 @@
+//! Which memory a ring knows.
+//!
+//! What lives here: [`Memory`], [`Hold`]. What does not: the calls (`register.rs`), the rings of buffers (`group.rs`).
+//!
+//! 1. **Who may call.** Before a ring is bound, any thread; after it, the poll thread, and others only if the ring has no
+//!    single owner. Whoever may not leaves an errand with the poll thread. One lock covers the choice of a place, the call,
+//!    and the question who may: binding takes it, too.
+//! 2. **To be read**: one slot of a sparse table for each gigabyte, for a slot takes no more; a span's slot is that of its
+//!    buffer. What the kernel does not take, wholly or at all (a limit on locked memory, a full table, a buffer of more than
+//!    a gigabyte), is given back, and the region works without.
+//! 3. **A kernel without sparse tables** knows one table at a time, and so one slab to be read. A mask without
+//!    `MULTISHOT` stands for such a kernel. One from before 5.13 would wait for all requests, so it is told nothing.
+//! 4. **To be written**: a ring of buffers. Its number is free again when the kernel has let it go.
+//! 5. **A ring that goes away** takes everything along; what is registered or let go after that is of no effect.
+
+use super::group::{ENTRIES_MAX, Group};
+use super::register;
+use crate::errno::failure;
+use crate::memory::{Access, Device, Slab, Slots};
+use crate::shared::{Errand, Shared, gone};
+use libc::iovec;
+use std::any::Any;
+use std::ops::Range;
+use std::os::fd::RawFd;
+use std::sync::Arc;
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+use std::time::Duration;
+use weft_sync::atomic::{Mutex, lock};
+use weft_sync::{Result, bail};
+
+/// Slots of a table, each for up to [`SLOT_BYTES`].
+const SLOTS: u32 = 16_384;
+/// What one slot takes at most.
+const SLOT_BYTES: usize = 1 << 30;
+/// How long the poll thread may take to come by.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What a ring can be told.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Abilities {
+    /// One owner is listened to.
+    pub(super) is_single: bool,
+    /// Rule 2, or rule 3 if not.
+    pub(super) has_slots: bool,
+    pub(super) is_sparse: bool,
+    /// Rule 4.
+    pub(super) has_groups: bool,
+}
+
+/// See the header.
+#[derive(Debug)]
+pub(crate) struct Memory {
+    abilities: Abilities,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    /// `None` once it is gone.
+    ring: Option<RawFd>,
+    is_bound: bool,
+    table: Table,
+    groups: Groups,
+}
+
+#[derive(Debug)]
+enum Table {
+    /// Nothing was registered yet, or the kernel took nothing.
+    Unmade,
+    Sparse(Slots),
+    /// The one slab is registered.
+    Only,
+}
+
+/// Numbers of rings of buffers.
+#[derive(Debug, Default)]
+struct Groups {
+    /// All below were given out at some time.
+    made: u32,
+    free: Vec<u16>,
+}
+
+impl Groups {
+    fn acquire(&mut self) -> Option<u16> {
+        if let Some(id) = self.free.pop() {
+            return Some(id);
+        }
+        let id = u16::try_from(self.made).ok()?;
+        self.made += 1;
+        Some(id)
+    }
+}
+
+/// What a region has of a ring.
+#[derive(Debug)]
+pub(crate) struct Hold {
+    memory: Arc<Memory>,
+    shared: Arc<Shared>,
+    taken: Taken,
+    /// Buffers for each slot.
+    buffers_per_slot: usize,
+}
+
+#[derive(Debug, Default)]
+struct Taken {
+    slots: Range<u32>,
+    group: Option<Group>,
+}
+
+impl Hold {
+    /// Where a buffer lies in the table, if it does.
+    pub(crate) fn slot(&self, buffer: usize) -> Option<u16> {
+        let index = buffer.checked_div(self.buffers_per_slot)? as u64 + u64::from(self.taken.slots.start);
+        if index < u64::from(self.taken.slots.end) { u16::try_from(index).ok() } else { None }
+    }
+
+    /// The ring of buffers.
+    pub(crate) fn group(&self) -> Option<&Group> {
+        self.taken.group.as_ref()
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        let taken = std::mem::take(&mut self.taken);
+        if taken.slots.is_empty() && taken.group.is_none() {
+            return;
+        }
+        {
+            let mut state = lock(&self.memory.state);
+            if self.memory.may_call(&state, &self.shared) {
+                return state.let_go(taken);
+            }
+        }
+        let memory = Arc::clone(&self.memory);
+        // Refused: the ring is gone (rule 5).
+        drop(self.shared.errand(Errand::new(move || lock(&memory.state).let_go(taken))));
+    }
+}
+
+/// What is to be registered, for whoever may do it.
+#[derive(Debug)]
+struct Wish {
+    /// Where it begins. Only told to the kernel.
+    address: usize,
+    buffer_size: usize,
+    buffer_count: u32,
+    wants_slots: bool,
+    wants_group: bool,
+    /// The memory stays mapped while the wish waits.
+    _memory: Box<dyn Any + Send>,
+}
+
+impl Wish {
+    /// Buffers for each slot; zero if not even one fits.
+    fn buffers_per_slot(&self) -> usize {
+        SLOT_BYTES / self.buffer_size
+    }
+
+    /// The pieces that fill a slot each.
+    fn pieces(&self) -> Vec<iovec> {
+        let (all, each) = (self.buffer_count as usize, self.buffers_per_slot());
+        let piece = |first: usize| iovec {
+            iov_base: std::ptr::with_exposed_provenance_mut(self.address + first * self.buffer_size),
+            iov_len: each.min(all - first) * self.buffer_size,
+        };
+        (0..all).step_by(each.max(1)).map(piece).collect()
+    }
+}
+
+impl Memory {
+    pub(super) fn new(ring: RawFd, abilities: Abilities) -> Arc<Memory> {
+        let state =
+            State { ring: Some(ring), is_bound: false, table: Table::Unmade, groups: Groups::default() };
+        Arc::new(Memory { abilities, state: Mutex::new(state) })
+    }
+
+    /// Rule 1. `bind` makes the calling thread the owner of the ring.
+    pub(super) fn while_binding<T>(&self, bind: impl FnOnce() -> T) -> T {
+        let mut state = lock(&self.state);
+        state.is_bound = true;
+        bind()
+    }
+
+    /// Rule 5.
+    pub(super) fn close(&self) {
+        lock(&self.state).ring = None;
+    }
+
+    /// Rule 1. A ring that is gone takes calls from anybody: they do nothing.
+    fn may_call(&self, state: &State, shared: &Shared) -> bool {
+        !self.abilities.is_single || !state.is_bound || state.ring.is_none() || shared.home.is_here()
+    }
+
+    /// Makes the ring know a slab.
+    pub(crate) fn register_slab(
+        self: &Arc<Self>,
+        shared: &Arc<Shared>,
+        slab: &Slab,
+        access: Access,
+    ) -> Result<Hold> {
+        let (buffer_size, buffer_count) = (slab.buffer_size(), slab.buffer_count());
+        let wants_group = self.abilities.has_groups && access.contains(Access::WRITE);
+        if wants_group && (!buffer_count.is_power_of_two() || buffer_count > ENTRIES_MAX) {
+            bail!(
+                InvalidArgument,
+                "{buffer_count} buffers to receive into; io_uring takes powers of two up to {ENTRIES_MAX}"
+            );
+        }
+        if wants_group && u32::try_from(buffer_size).is_err() {
+            bail!(
+                InvalidArgument,
+                "buffers of {buffer_size} bytes to receive into; io_uring takes less than 4 GiB"
+            );
+        }
+        let wish = Wish {
+            address: slab.start().expose_provenance(),
+            buffer_size,
+            buffer_count,
+            wants_slots: self.abilities.has_slots && access.contains(Access::READ),
+            wants_group,
+            _memory: Box::new(slab.clone()),
+        };
+        self.register(shared, wish)
+    }
+
+    /// Makes the ring know one piece of mapped memory, if its pages are such that it can.
+    pub(crate) fn register_mapped(
+        self: &Arc<Self>,
+        shared: &Arc<Shared>,
+        memory: &Device,
+        access: Access,
+    ) -> Result<Hold> {
+        let is_one_slot = memory.bytes() <= SLOT_BYTES;
+        let is_sparse = self.abilities.is_sparse;
+        let wish = Wish {
+            address: memory.start().expose_provenance(),
+            buffer_size: memory.bytes(),
+            buffer_count: 1,
+            wants_slots: self.abilities.has_slots
+                && is_sparse
+                && is_one_slot
+                && access.contains(Access::READ),
+            wants_group: false,
+            _memory: Box::new(memory.clone()),
+        };
+        self.register(shared, wish)
+    }
+
+    fn register(self: &Arc<Self>, shared: &Arc<Shared>, wish: Wish) -> Result<Hold> {
+        {
+            let mut state = lock(&self.state);
+            if self.may_call(&state, shared) {
+                let taken = state.take(&wish, self.abilities)?;
+                drop(state);
+                return Ok(self.hold(shared, taken, &wish));
+            }
+        }
+        let (tell, told) = sync_channel(1);
+        let (memory, proactor) = (Arc::clone(self), Arc::clone(shared));
+        shared.errand(Errand::new(move || {
+            let taken = lock(&memory.state).take(&wish, memory.abilities);
+            // Whoever does not wait any more gives it back by the drop of the hold.
+            drop(tell.send(taken.map(|taken| memory.hold(&proactor, taken, &wish))));
+        }))?;
+        match told.recv_timeout(PATIENCE) {
+            Ok(outcome) => outcome,
+            Err(RecvTimeoutError::Disconnected) => Err(gone()),
+            Err(RecvTimeoutError::Timeout) => {
+                bail!(
+                    DeadlineExceeded,
+                    "memory is registered by the poll thread, which has not polled for {PATIENCE:?}"
+                )
+            }
+        }
+    }
+
+    fn hold(self: &Arc<Self>, shared: &Arc<Shared>, taken: Taken, wish: &Wish) -> Hold {
+        let (memory, shared) = (Arc::clone(self), Arc::clone(shared));
+        Hold { memory, shared, taken, buffers_per_slot: wish.buffers_per_slot() }
+    }
+}
+
+impl State {
+    fn take(&mut self, wish: &Wish, abilities: Abilities) -> Result<Taken> {
+        let Some(ring) = self.ring else { return Err(gone()) };
+        let mut taken = Taken::default();
+        if wish.wants_slots {
+            taken.slots = self.take_slots(ring, wish, abilities.is_sparse)?;
+        }
+        if wish.wants_group {
+            match self.take_group(ring, wish.buffer_count) {
+                Ok(group) => taken.group = Some(group),
+                Err(why) => {
+                    self.let_go(taken);
+                    return Err(why);
+                }
+            }
+        }
+        Ok(taken)
+    }
+
+    /// Rules 2 and 3. An empty run is no failure.
+    fn take_slots(&mut self, ring: RawFd, wish: &Wish, is_sparse: bool) -> Result<Range<u32>> {
+        if wish.buffers_per_slot() == 0 {
+            return Ok(0..0);
+        }
+        if matches!(self.table, Table::Unmade) && is_sparse && register::sparse_table(ring, SLOTS).is_ok() {
+            self.table = Table::Sparse(Slots::new(SLOTS));
+        }
+        let pieces = wish.pieces();
+        match &mut self.table {
+            Table::Only => bail!(AlreadyExists, "this kernel knows one slab to be read at a time"),
+            Table::Unmade => match register::table(ring, &pieces) {
+                Ok(()) => {
+                    self.table = Table::Only;
+                    Ok(0..pieces.len() as u32)
+                }
+                Err(_) => Ok(0..0),
+            },
+            Table::Sparse(slots) => {
+                let Some(run) = slots.acquire(pieces.len() as u32) else { return Ok(0..0) };
+                // None, or not all: rule 2.
+                let done = register::update(ring, run.start, &pieces).unwrap_or(0);
+                if done == pieces.len() {
+                    return Ok(run);
+                }
+                let emptied = register::update(ring, run.start, &vec![register::empty(); done]);
+                if done == 0 || emptied.is_ok_and(|count| count == done) {
+                    slots.release(run);
+                }
+                Ok(0..0)
+            }
+        }
+    }
+
+    fn take_group(&mut self, ring: RawFd, entries: u32) -> Result<Group> {
+        let Some(id) = self.groups.acquire() else {
+            bail!(ResourceExhausted, "all 65536 rings of buffers are in use")
+        };
+        let made = Group::new(id, entries).and_then(|group| {
+            let registered = register::buffer_ring(ring, group.address(), entries, id);
+            registered.map_err(|errno| failure(errno, "registering a ring of buffers"))?;
+            Ok(group)
+        });
+        if made.is_err() {
+            self.groups.free.push(id);
+        }
+        made
+    }
+
+    /// Must not fail: what the kernel does not give back is not used again.
+    fn let_go(&mut self, taken: Taken) {
+        let Some(ring) = self.ring else { return };
+        if let Some(group) = &taken.group
+            && register::unregister_buffer_ring(ring, group.id()).is_ok()
+        {
+            self.groups.free.push(group.id());
+        }
+        let count = taken.slots.len();
+        if count == 0 {
+            return;
+        }
+        match &mut self.table {
+            Table::Unmade => debug_assert!(false, "a slot of no table"),
+            Table::Only => {
+                if register::unregister_table(ring).is_ok() {
+                    self.table = Table::Unmade;
+                }
+            }
+            Table::Sparse(slots) => {
+                let emptied = register::update(ring, taken.slots.start, &vec![register::empty(); count]);
+                if emptied.is_ok_and(|done| done == count) {
+                    slots.release(taken.slots);
+                }
+            }
+        }
+    }
+}

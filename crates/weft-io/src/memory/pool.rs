@@ -1,0 +1,301 @@
+//! Who has which buffer of a region.
+//!
+//! What lives here: [`BufferPool`]. What does not: the list of free buffers (`free_list.rs`), what can be done with one
+//! (`lease.rs`), the kernel's ring of buffers (`backend/uring/group.rs`).
+//!
+//! 1. **A buffer is free, leased, or with the kernel**: in the list, in a [`Lease`], or in the ring from which the kernel
+//!    picks one when data for a receive is there. It is in one of the three.
+//! 2. A slab has one pool at a time, so two pools never give out the same bytes.
+//! 3. **Leases go back to the list**, whatever thread drops them, and from wherever they came. Only the poll thread, when a
+//!    receive begins or has got something, moves free buffers into the ring: up to half of all of them, or, if the kernel
+//!    has found none, all that are free. So nobody but that thread writes the ring while the kernel reads it.
+//! 4. What lies in the ring while no receive is under way can be leased: the kernel does not look at it then.
+
+use super::lease::Lease;
+use super::region::{Access, Region};
+use super::slab::Slab;
+use crate::free_list::{self, Corrupt, FreeList};
+use std::fmt;
+use std::sync::Arc;
+use weft_sync::atomic::{AtomicU32, AtomicU64};
+use weft_sync::{Result, Status, bail, status};
+
+/// Gives out the buffers of a region, to any thread. Cheap to clone; clones are the same pool.
+///
+/// ```
+/// use weft_io::{Access, BufferPool, Region, Slab};
+/// let region = Region::unregistered(&Slab::new(512, 2)?, Access::READ | Access::WRITE)?;
+/// let pool = BufferPool::new(&region)?;
+/// let (first, second) = (pool.acquire()?, pool.acquire()?);
+/// assert!(pool.acquire().is_err());
+/// drop(first);
+/// assert!(pool.acquire().is_ok());
+/// # weft_sync::Result::Ok(())
+/// ```
+#[derive(Clone)]
+pub struct BufferPool(Arc<Inner>);
+
+struct Inner {
+    region: Region,
+    slab: Slab,
+    state: AtomicU64,
+    next: Box<[AtomicU32]>,
+}
+
+impl BufferPool {
+    /// A pool of all buffers of the region's slab. `INVALID_ARGUMENT`: it has none, or more than 65,534.
+    /// `FAILED_PRECONDITION`: another pool gives them out.
+    pub fn new(region: &Region) -> Result<BufferPool> {
+        let Some(slab) = region.slab() else { bail!(InvalidArgument, "{region:?} has no buffers") };
+        let count = slab.buffer_count();
+        if count > free_list::BUFFERS_MAX {
+            bail!(InvalidArgument, "a pool of {count} buffers; {} are possible", free_list::BUFFERS_MAX);
+        }
+        if !slab.claim() {
+            bail!(FailedPrecondition, "another pool gives out the buffers of this slab");
+        }
+        let next = (0..count).map(|_| AtomicU32::new(0)).collect();
+        let inner = Inner { region: region.clone(), slab: slab.clone(), state: AtomicU64::new(0), next };
+        inner.list().fill();
+        Ok(BufferPool(Arc::new(inner)))
+    }
+
+    /// A buffer; what it holds is what its last owner left. `RESOURCE_EXHAUSTED`: none is free. Never blocks.
+    pub fn acquire(&self) -> Result<Lease> {
+        match self.0.pop() {
+            Some(index) => Ok(Lease::new(self, index)),
+            None => Err(self.exhausted()),
+        }
+    }
+
+    #[cold]
+    fn exhausted(&self) -> Status {
+        let (all, with_kernel) = (self.capacity(), self.0.with_kernel());
+        match with_kernel {
+            0 => status!(ResourceExhausted, "{all} of {all} buffers are leased"),
+            _ => status!(
+                ResourceExhausted,
+                "{} of {all} buffers are leased, {with_kernel} are with receives that are under way",
+                all.saturating_sub(with_kernel)
+            ),
+        }
+    }
+
+    /// How many buffers are not leased: free, or waiting for data that receives under way may get. As of just now.
+    pub fn available(&self) -> u32 {
+        (self.0.list().count() + self.0.with_kernel()).min(self.capacity())
+    }
+
+    /// How many buffers there are.
+    pub fn capacity(&self) -> u32 {
+        self.0.slab.buffer_count()
+    }
+
+    /// Bytes of each.
+    pub fn buffer_size(&self) -> usize {
+        self.0.slab.buffer_size()
+    }
+
+    /// Whose buffers it gives out.
+    pub fn region(&self) -> &Region {
+        &self.0.region
+    }
+
+    pub(super) fn buffer(&self, index: u16) -> *mut u8 {
+        self.0.slab.buffer(index)
+    }
+
+    /// From a lease that is going.
+    pub(super) fn take_back(&self, index: u16) {
+        self.0.list().push(index);
+    }
+
+    /// Whether a proactor can receive into it. `FAILED_PRECONDITION`: nobody may write to the region.
+    /// `INVALID_ARGUMENT`: it is not of this proactor.
+    #[allow(dead_code, reason = "receives into pools follow")]
+    pub(crate) fn check_receive(&self, proactor: u32) -> Result<()> {
+        if !self.0.region.access().contains(Access::WRITE) {
+            bail!(FailedPrecondition, "receiving into a pool whose region operations may not write");
+        }
+        if self.0.region.proactor_id() != proactor {
+            bail!(InvalidArgument, "receiving into a pool of a region that is not of this proactor");
+        }
+        Ok(())
+    }
+}
+
+/// For the backend that has a ring of buffers; on the poll thread.
+#[allow(dead_code, reason = "receives into pools follow")]
+#[cfg(target_os = "linux")]
+impl BufferPool {
+    /// A receive begins: the number of the ring that the kernel picks a buffer from. `None`: there is no ring, and the
+    /// receive needs a lease.
+    pub(crate) fn begin_receive(&self) -> Option<u16> {
+        let group = self.0.region.hold().group()?;
+        group.begin();
+        self.feed(self.half());
+        Some(group.id())
+    }
+
+    /// The kernel has picked this buffer.
+    pub(crate) fn received(&self, index: u16) -> Option<Lease> {
+        let group = self.0.region.hold().group()?;
+        if u32::from(index) >= self.capacity() {
+            debug_assert!(false, "buffer {index} of {}", self.capacity());
+            return None;
+        }
+        group.picked();
+        self.feed(self.half());
+        Some(Lease::new(self, index))
+    }
+
+    /// The kernel has found no buffer. Whether it would now.
+    pub(crate) fn replenish(&self) -> bool {
+        self.feed(self.capacity());
+        self.0.with_kernel() > 0
+    }
+
+    /// The last answer of a receive has come.
+    pub(crate) fn end_receive(&self) {
+        if let Some(group) = self.0.region.hold().group() {
+            group.end();
+        }
+    }
+
+    fn half(&self) -> u32 {
+        self.capacity().div_ceil(2)
+    }
+
+    fn feed(&self, up_to: u32) {
+        if let Some(group) = self.0.region.hold().group() {
+            group.feed(&self.0.slab, up_to, || self.0.pop_free());
+        }
+    }
+}
+
+impl Inner {
+    fn list(&self) -> FreeList<'_> {
+        FreeList { state: &self.state, next: &self.next }
+    }
+
+    fn pop_free(&self) -> Option<u16> {
+        match self.list().pop() {
+            Ok(found) => found,
+            Err(Corrupt) => unreachable!("the words are this pool's alone"),
+        }
+    }
+
+    fn pop(&self) -> Option<u16> {
+        let found = self.pop_free();
+        #[cfg(target_os = "linux")]
+        let found = found.or_else(|| self.region.hold().group()?.reclaim());
+        found
+    }
+
+    /// How many lie in the kernel's ring.
+    fn with_kernel(&self) -> u32 {
+        cfg_select! {
+            target_os = "linux" => { self.region.hold().group().map_or(0, |group| group.count()) }
+            _ => { 0 }
+        }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // No lease is left, and no receive, for each has the pool. What lies in the ring is taken out of it.
+        #[cfg(target_os = "linux")]
+        if let Some(group) = self.region.hold().group() {
+            while group.reclaim().is_some() {}
+        }
+        self.slab.disclaim();
+    }
+}
+
+impl fmt::Debug for BufferPool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "BufferPool({} of {} available)", self.available(), self.capacity())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use weft_sync::Code;
+
+    fn pool(size: usize, count: u32) -> Result<BufferPool> {
+        BufferPool::new(&Region::unregistered(&Slab::new(size, count)?, Access::READ)?)
+    }
+
+    /// [async 174] [async 175] [async 176] Every buffer once, none overlapping another, in whatever order they come back.
+    #[test]
+    fn buffers_are_leased_once() {
+        let pool = pool(100, 7).unwrap();
+        for round in 0..3 {
+            let mut leases: Vec<Lease> = (0..7).map(|_| pool.acquire().unwrap()).collect();
+            assert_eq!(pool.acquire().unwrap_err().code(), Code::ResourceExhausted);
+            assert_eq!((pool.available(), pool.capacity()), (0, 7));
+            for lease in &mut leases {
+                let index = lease.index() as u8;
+                lease.fill(index);
+            }
+            assert!(leases.iter().all(|lease| lease.iter().all(|&byte| u16::from(byte) == lease.index())));
+            leases.rotate_left(round);
+            drop(leases.pop());
+            assert_eq!(pool.available(), 1);
+            leases.push(pool.acquire().unwrap());
+            drop(leases);
+            assert_eq!(pool.available(), 7);
+        }
+    }
+
+    /// A slab has one pool at a time; it lives as long as a lease.
+    #[test]
+    fn a_slab_has_one_pool() {
+        let slab = Slab::new(16, 2).unwrap();
+        let region = Region::unregistered(&slab, Access::WRITE).unwrap();
+        let other = Region::unregistered(&slab, Access::READ).unwrap();
+        let pool = BufferPool::new(&region).unwrap();
+        assert_eq!(BufferPool::new(&other).unwrap_err().code(), Code::FailedPrecondition);
+        let lease = pool.acquire().unwrap();
+        drop((pool, region, slab));
+        assert_eq!(BufferPool::new(&other).unwrap_err().code(), Code::FailedPrecondition);
+        drop(lease);
+        BufferPool::new(&other).unwrap();
+        assert_eq!(
+            Region::unregistered(other.slab().unwrap(), Access::empty()).unwrap_err().code(),
+            Code::InvalidArgument
+        );
+    }
+
+    /// [async 175] The most buffers that there can be, and one more.
+    #[test]
+    fn a_pool_has_a_limit() {
+        let largest = pool(1, 65_534).unwrap();
+        let leases: Vec<Lease> = std::iter::from_fn(|| largest.acquire().ok()).collect();
+        assert_eq!(leases.len(), 65_534);
+        assert_eq!(pool(1, 65_535).unwrap_err().code(), Code::InvalidArgument);
+    }
+
+    /// [async 191] Eight threads take and give back: no buffer has two owners, and all are there in the end.
+    #[test]
+    fn threads_share_a_pool() {
+        let pool = pool(size_of::<usize>(), 12).unwrap();
+        let rounds = if cfg!(tsan) || cfg!(miri) { 2_000 } else { 1_000_000 };
+        std::thread::scope(|scope| {
+            for thread in 1..=8_usize {
+                let pool = &pool;
+                scope.spawn(move || {
+                    for round in 0..rounds / 8 {
+                        let Ok(mut lease) = pool.acquire() else { continue };
+                        let mark = (thread << 32 | round).to_ne_bytes();
+                        lease.copy_from_slice(&mark);
+                        std::hint::black_box(&mut lease);
+                        assert_eq!(*lease, mark);
+                    }
+                });
+            }
+        });
+        assert_eq!(pool.available(), 12);
+    }
+}
