@@ -28,6 +28,16 @@ pub(crate) enum Spans<'a> {
     Many(&'a Frame),
 }
 
+impl Spans<'_> {
+    /// Bytes in all of them.
+    pub(crate) fn length(&self) -> usize {
+        match self {
+            Spans::One(span) => span.length,
+            Spans::Many(frame) => frame.length(),
+        }
+    }
+}
+
 struct Parts {
     header: msghdr,
     spans: [iovec; SPANS_MAX],
@@ -161,7 +171,7 @@ impl std::fmt::Debug for Frame {
 /// Whether this many spans can be told; makes the frame that they need. Part of `prepare`: allocates the first time.
 pub(crate) fn prepare(frame: &mut Option<Frame>, count: usize, has_address: bool) -> Result<()> {
     if count > SPANS_MAX {
-        bail!(InvalidArgument, "{count} spans in one transfer; {SPANS_MAX} are possible");
+        bail!(OutOfRange, "{count} spans in one transfer; {SPANS_MAX} are possible");
     }
     if (count > 1 || has_address) && frame.is_none() {
         *frame = Some(Frame::new());

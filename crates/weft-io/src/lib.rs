@@ -67,6 +67,8 @@ mod event_source;
 #[cfg(target_os = "linux")]
 mod fence;
 #[cfg(unix)]
+mod file;
+#[cfg(unix)]
 mod frame;
 mod free_list;
 mod free_stack;
@@ -80,6 +82,8 @@ mod listener;
 #[cfg(all(unix, not(loom)))]
 mod memory;
 mod notification;
+#[cfg(unix)]
+mod open_handle;
 mod operation;
 pub mod ops;
 #[cfg(not(loom))]
@@ -117,10 +121,12 @@ pub use event_pool::EventPool;
 pub use event_source::{EventSource, RefusedSource};
 #[cfg(target_os = "linux")]
 pub use fence::RefusedFence;
+#[cfg(unix)]
+pub use file::{DirectAlignment, File};
 pub use future::Running;
 pub use handle::{Batch, Handle, RefusedAll, RefusedBatch};
 #[cfg(all(target_os = "linux", not(loom)))]
-pub use memory::RegionSpan;
+pub use memory::{RegionSpan, SharedLease, SharedPool, SharedPoolParts};
 #[cfg(all(unix, not(loom)))]
 pub use memory::{Access, BufferPool, Lease, Pages, Region, RegionKind, Slab, SlabOptions};
 pub use notification::{Notification, Observation, WAKE_ALL};

@@ -23,6 +23,10 @@ use weft_sync::{Result, Status};
 pub trait Params: sealed::Lower + Sized + Send + 'static {
     /// What an operation of this kind ends with if it does not fail.
     type Output: Send + 'static;
+
+    /// What the number that it ended with stands for. The proactor's business.
+    #[doc(hidden)]
+    fn output(&mut self, value: i64) -> Self::Output;
 }
 
 /// What the proactor asks of parameters.
@@ -49,10 +53,12 @@ pub(crate) mod sealed {
         /// It has ended without a value.
         fn miss(&mut self, _why: &Status) {}
 
-        /// What the number that it ended with stands for.
-        fn output(&mut self, value: i64) -> Self::Output
-        where
-            Self: super::Params;
+        /// Takes what the number that it ended with owns: a handle that was opened must not be lost, whoever asks for the
+        /// output, and whether anybody does. Called once after each end of a kind that [`Kind::gives_handle`], before
+        /// `output`; a failure is that of the operation.
+        fn keep(&mut self, _value: i64) -> Result<()> {
+            Ok(())
+        }
     }
 }
 

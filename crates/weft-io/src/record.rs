@@ -65,6 +65,7 @@ struct VTable {
     release: unsafe fn(NonNull<Header>),
     miss: unsafe fn(NonNull<Header>, &Status),
     body: for<'a> unsafe fn(NonNull<Header>, PhantomData<&'a mut ()>) -> Body<'a>,
+    keep: unsafe fn(NonNull<Header>, i64) -> Result<()>,
     finish: unsafe fn(NonNull<Header>, Result<i64>),
     drop: unsafe fn(NonNull<Header>),
 }
@@ -87,6 +88,7 @@ impl<P: Params> Record<P> {
         release: Self::release,
         miss: Self::miss,
         body: Self::body,
+        keep: Self::keep,
         finish: Self::finish,
         drop: Self::drop,
     };
@@ -135,6 +137,15 @@ impl<P: Params> Record<P> {
         // SAFETY: the caller's promise. Only the parameters are borrowed, so the kernel may meanwhile write to `side`.
         let params = unsafe { &mut (*record).params };
         params.body()
+    }
+
+    /// # Safety
+    /// `header` is that of a record of this type, to which the caller has exclusive access.
+    unsafe fn keep(header: NonNull<Header>, value: i64) -> Result<()> {
+        let record = header.cast::<Record<P>>().as_ptr();
+        // SAFETY: the caller's promise.
+        let params = unsafe { &mut (*record).params };
+        params.keep(value)
     }
 
     /// # Safety
@@ -379,6 +390,13 @@ impl Erased {
         let body = self.header().table.body;
         // SAFETY: rule 2; exclusive access comes with `&mut self`, for the lifetime of the result.
         unsafe { body(self.0, PhantomData) }
+    }
+
+    /// See [`Lower::keep`](crate::operation::sealed::Lower::keep).
+    pub(crate) fn keep(&mut self, value: i64) -> Result<()> {
+        let keep = self.header().table.keep;
+        // SAFETY: rule 2; exclusive access comes with `&mut self`.
+        unsafe { keep(self.0, value) }
     }
 
     /// The place that the kernel may use; valid until the operation ends.

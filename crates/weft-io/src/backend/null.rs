@@ -1,4 +1,5 @@
-//! A backend that accepts everything and does nothing: kernel operations end at once, with zero.
+//! A backend that accepts everything and does nothing: kernel operations end at once, with zero. What they open is the
+//! null device.
 //!
 //! For programs that want to be checked without a kernel, and as the floor of measurements. Timers, semaphores,
 //! notifications, messages and sequences work as ever. A watch of a handle is never answered.
@@ -9,10 +10,23 @@ use crate::ops::Interest;
 use crate::record::Erased;
 use crate::table::Key;
 use std::collections::VecDeque;
+#[cfg(unix)]
+use std::os::fd::IntoRawFd;
 use std::sync::Arc;
 use weft_sync::atomic::Ordering;
 use weft_sync::park::Word;
 use weft_sync::{Deadline, Result};
+
+/// Whoever opens something gets something open: zero is a handle, too, and somebody else's.
+fn opened() -> std::result::Result<i64, i32> {
+    #[cfg(unix)]
+    {
+        let opened = crate::open_handle::nothing().map_err(|errno| errno.raw_os_error())?;
+        Ok(i64::from(opened.into_raw_fd()))
+    }
+    #[cfg(not(unix))]
+    Ok(0)
+}
 
 /// See the header.
 pub(crate) struct Null {
@@ -84,7 +98,8 @@ impl Null {
             return Some(Ended::Watch { number, result: -rustix::io::Errno::CANCELED.raw_os_error() });
         }
         let (slot, operation) = self.ended.pop_front()?;
-        Some(Ended::Operation { slot, operation, outcome: Ok(0) })
+        let outcome = if operation.kind().gives_handle() { opened() } else { Ok(0) };
+        Some(Ended::Operation { slot, operation, outcome })
     }
 
     pub(crate) fn close(&mut self) {}

@@ -4,12 +4,14 @@
 
 #[cfg(target_os = "linux")]
 use super::Interest;
+#[cfg(unix)]
+use super::{FileOpen, Transfer};
 use super::{
     FutexWait, FutexWake, Message, NotificationSignal, NotificationWait, SemaphoreSignal, SemaphoreWait,
     Sequence,
 };
-#[cfg(target_os = "linux")]
-use std::os::fd::BorrowedFd;
+#[cfg(unix)]
+use std::os::fd::{BorrowedFd, OwnedFd};
 use weft_sync::Deadline;
 
 /// What is to be done, borrowed from the parameters.
@@ -28,4 +30,16 @@ pub enum Body<'a> {
     NotificationWait(&'a mut NotificationWait),
     NotificationSignal(&'a NotificationSignal),
     Sequence(&'a mut Sequence),
+    #[cfg(unix)]
+    FileOpen(&'a FileOpen),
+    #[cfg(unix)]
+    FileRead(Transfer<'a>),
+    #[cfg(unix)]
+    FileWrite(Transfer<'a>),
+    /// Whether the bytes alone will do.
+    #[cfg(unix)]
+    FileSync(BorrowedFd<'a>, bool),
+    /// Whoever closes it takes it out; `None`: there is nothing to close.
+    #[cfg(unix)]
+    FileClose(&'a mut Option<OwnedFd>),
 }

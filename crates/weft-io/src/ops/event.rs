@@ -18,6 +18,10 @@ pub struct EventWait {
 
 impl Params for EventWait {
     type Output = ();
+
+    fn output(&mut self, _value: i64) {
+        self.event.taken();
+    }
 }
 
 impl Lower for EventWait {
@@ -29,10 +33,6 @@ impl Lower for EventWait {
 
     fn miss(&mut self, _why: &Status) {
         self.event.leave_unsure();
-    }
-
-    fn output(&mut self, _value: i64) {
-        self.event.taken();
     }
 }
 
@@ -95,6 +95,10 @@ pub struct HandlePoll {
 
 impl Params for HandlePoll {
     type Output = Ready;
+
+    fn output(&mut self, value: i64) -> Ready {
+        Ready::from_bits_truncate(value as u32)
+    }
 }
 
 impl Lower for HandlePoll {
@@ -109,9 +113,5 @@ impl Lower for HandlePoll {
 
     fn body(&mut self) -> Body<'_> {
         Body::HandlePoll(self.handle.as_fd(), self.interest)
-    }
-
-    fn output(&mut self, value: i64) -> Ready {
-        Ready::from_bits_truncate(value as u32)
     }
 }

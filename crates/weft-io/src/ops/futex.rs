@@ -25,6 +25,8 @@ pub struct FutexWait {
 
 impl Params for FutexWait {
     type Output = ();
+
+    fn output(&mut self, _value: i64) {}
 }
 
 impl Lower for FutexWait {
@@ -37,8 +39,6 @@ impl Lower for FutexWait {
     fn body(&mut self) -> Body<'_> {
         Body::FutexWait(self)
     }
-
-    fn output(&mut self, _value: i64) {}
 }
 
 /// Wakes up to `count` of those who wait on the word, whether by operation or by system call. Ends with their number.
@@ -52,6 +52,10 @@ pub struct FutexWake {
 
 impl Params for FutexWake {
     type Output = u32;
+
+    fn output(&mut self, value: i64) -> u32 {
+        value as u32
+    }
 }
 
 impl Lower for FutexWake {
@@ -63,9 +67,5 @@ impl Lower for FutexWake {
 
     fn body(&mut self) -> Body<'_> {
         Body::FutexWake(self)
-    }
-
-    fn output(&mut self, value: i64) -> u32 {
-        value as u32
     }
 }

@@ -36,6 +36,8 @@ pub struct Message {
 
 impl Params for Message {
     type Output = ();
+
+    fn output(&mut self, _value: i64) {}
 }
 
 impl Lower for Message {
@@ -44,6 +46,4 @@ impl Lower for Message {
     fn body(&mut self) -> Body<'_> {
         Body::Message(self)
     }
-
-    fn output(&mut self, _value: i64) {}
 }

@@ -6,6 +6,8 @@
 mod body;
 #[cfg(target_os = "linux")]
 mod event;
+#[cfg(unix)]
+mod file;
 mod futex;
 mod message;
 mod nop;
@@ -17,6 +19,13 @@ mod timer;
 pub(crate) use body::Body;
 #[cfg(target_os = "linux")]
 pub use event::{EventWait, HandlePoll, Interest, Ready};
+#[cfg(unix)]
+#[allow(unused_imports, reason = "for backends that have worker threads carry them out")]
+pub(crate) use file::carry_out;
+#[cfg(unix)]
+pub use file::{FileClose, FileFlags, FileOpen, FileRead, FileSync, FileWrite, TRANSFER_MAX};
+#[cfg(unix)]
+pub(crate) use file::{Transfer, explain};
 pub use futex::{FutexWait, FutexWake};
 pub use message::Message;
 pub use nop::Nop;
@@ -99,6 +108,13 @@ impl Kind {
     /// Whether it works on a file.
     pub(crate) fn is_file(self) -> bool {
         (Kind::FileOpen as u8..=Kind::FileClose as u8).contains(&(self as u8)) || self == Kind::FileSync
+    }
+
+    /// Whether the number that it ends with is a handle, which its parameters have to take
+    /// ([`Lower::keep`](crate::operation::sealed::Lower::keep)).
+    #[inline]
+    pub(crate) fn gives_handle(self) -> bool {
+        self == Kind::FileOpen
     }
 
     /// Whether the kernel carries it out without waiting for anything, and fails exactly if the operation does. Only

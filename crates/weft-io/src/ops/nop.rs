@@ -18,6 +18,8 @@ pub struct Nop;
 
 impl Params for Nop {
     type Output = ();
+
+    fn output(&mut self, _value: i64) {}
 }
 
 impl Lower for Nop {
@@ -26,6 +28,4 @@ impl Lower for Nop {
     fn body(&mut self) -> Body<'_> {
         Body::Nop
     }
-
-    fn output(&mut self, _value: i64) {}
 }

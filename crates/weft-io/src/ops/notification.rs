@@ -39,6 +39,8 @@ impl NotificationWait {
 
 impl Params for NotificationWait {
     type Output = ();
+
+    fn output(&mut self, _value: i64) {}
 }
 
 impl Lower for NotificationWait {
@@ -65,8 +67,6 @@ impl Lower for NotificationWait {
     fn body(&mut self) -> Body<'_> {
         Body::NotificationWait(self)
     }
-
-    fn output(&mut self, _value: i64) {}
 }
 
 /// Signals the notification when its turn comes. Ends with whether somebody observed it.
@@ -80,6 +80,10 @@ pub struct NotificationSignal {
 
 impl Params for NotificationSignal {
     type Output = bool;
+
+    fn output(&mut self, value: i64) -> bool {
+        value != 0
+    }
 }
 
 impl Lower for NotificationSignal {
@@ -87,9 +91,5 @@ impl Lower for NotificationSignal {
 
     fn body(&mut self) -> Body<'_> {
         Body::NotificationSignal(self)
-    }
-
-    fn output(&mut self, value: i64) -> bool {
-        value != 0
     }
 }

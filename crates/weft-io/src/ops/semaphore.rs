@@ -120,6 +120,10 @@ impl SemaphoreWait {
 
 impl Params for SemaphoreWait {
     type Output = usize;
+
+    fn output(&mut self, value: i64) -> usize {
+        value as usize
+    }
 }
 
 impl Lower for SemaphoreWait {
@@ -135,10 +139,6 @@ impl Lower for SemaphoreWait {
 
     fn body(&mut self) -> Body<'_> {
         Body::SemaphoreWait(self)
-    }
-
-    fn output(&mut self, value: i64) -> usize {
-        value as usize
     }
 }
 
@@ -247,6 +247,8 @@ impl SemaphoreSignal {
 
 impl Params for SemaphoreSignal {
     type Output = ();
+
+    fn output(&mut self, _value: i64) {}
 }
 
 impl Lower for SemaphoreSignal {
@@ -259,6 +261,4 @@ impl Lower for SemaphoreSignal {
     fn body(&mut self) -> Body<'_> {
         Body::SemaphoreSignal(self)
     }
-
-    fn output(&mut self, _value: i64) {}
 }

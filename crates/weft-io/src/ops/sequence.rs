@@ -168,6 +168,8 @@ impl Sequence {
 
 impl Params for Sequence {
     type Output = ();
+
+    fn output(&mut self, _value: i64) {}
 }
 
 impl Lower for Sequence {
@@ -193,8 +195,6 @@ impl Lower for Sequence {
     fn body(&mut self) -> Body<'_> {
         Body::Sequence(self)
     }
-
-    fn output(&mut self, _value: i64) {}
 }
 
 impl fmt::Debug for Sequence {

@@ -14,6 +14,8 @@ pub struct Timer {
 
 impl Params for Timer {
     type Output = ();
+
+    fn output(&mut self, _value: i64) {}
 }
 
 impl Lower for Timer {
@@ -22,6 +24,4 @@ impl Lower for Timer {
     fn body(&mut self) -> Body<'_> {
         Body::Timer(self.deadline)
     }
-
-    fn output(&mut self, _value: i64) {}
 }

@@ -408,8 +408,12 @@ impl Core {
         self.deliver_timers();
         while let Some(ended) = self.backend.next() {
             match ended {
-                Ended::Operation { slot, operation, outcome } => {
-                    let outcome = outcome.map_err(|errno| self.failure(errno, operation.kind()));
+                Ended::Operation { slot, mut operation, outcome } => {
+                    let outcome = match outcome {
+                        Ok(value) if operation.kind().gives_handle() => operation.keep(value).map(|()| value),
+                        Ok(value) => Ok(value),
+                        Err(errno) => Err(self.failure(errno, &mut operation)),
+                    };
                     self.end(slot, operation, outcome);
                 }
                 #[cfg(target_os = "linux")]
@@ -440,16 +444,18 @@ impl Core {
 
     /// What a failure of the system means to an operation.
     #[cold]
-    fn failure(&self, errno: i32, kind: Kind) -> Status {
-        #[cfg(target_os = "linux")]
+    fn failure(&self, errno: i32, operation: &mut Erased) -> Status {
+        let kind = operation.kind();
+        #[cfg(unix)]
         {
             let errno = rustix::io::Errno::from_raw_os_error(errno);
             if errno == rustix::io::Errno::CANCELED {
                 return self.bare.cancelled.clone();
             }
-            crate::errno::failure(errno, &format!("{kind:?}"))
+            let why = crate::errno::failure(errno, &format!("{kind:?}"));
+            if kind.is_file() { crate::ops::explain(why, errno, &operation.body()) } else { why }
         }
-        #[cfg(not(target_os = "linux"))]
+        #[cfg(not(unix))]
         Status::new(Code::Unknown, format!("{kind:?}: error {errno}"))
     }
 

@@ -39,7 +39,7 @@ use crate::ops::Interest;
 use crate::record::Erased;
 use crate::table::Key;
 use io_uring::{opcode, squeue, types};
-use ring::Ring;
+use ring::{InFlight, Ring};
 use rustix::io::Errno;
 use std::collections::VecDeque;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
@@ -137,6 +137,7 @@ impl Uring {
     }
 
     fn cancel_use(&mut self, of: Use) {
+        self.ring.note_cancel(of);
         let target = Tag::Operation(of).pack();
         self.push_own(opcode::AsyncCancel::new(target).build().user_data(Tag::Cancel(of).pack()));
     }
@@ -211,12 +212,18 @@ impl Uring {
             let answer = self.ring.next()?;
             match Tag::unpack(answer.user_data) {
                 Tag::Operation(of) => {
-                    let Some(operation) = self.ring.take(of) else {
+                    let Some(found) = self.ring.take(of) else {
                         debug_assert!(false, "an answer without a question: {of:?}");
                         continue;
                     };
-                    let outcome = lower::outcome(operation.kind(), answer.result);
-                    return Some(Ended::Operation { slot: of.slot, operation, outcome });
+                    if found.operation.kind().is_file() {
+                        match self.conclude_file(found, answer.result) {
+                            Some(ended) => return Some(ended),
+                            None => continue,
+                        }
+                    }
+                    let outcome = lower::outcome(found.operation.kind(), answer.result);
+                    return Some(Ended::Operation { slot: of.slot, operation: found.operation, outcome });
                 }
                 Tag::Watch(number) => return Some(Ended::Watch { number, result: answer.result }),
                 Tag::Wake => {
@@ -238,6 +245,24 @@ impl Uring {
                 Tag::None => {}
             }
         }
+    }
+
+    /// What the answer means to an operation on a file. `None`: the kernel is asked again.
+    fn conclude_file(&mut self, mut found: InFlight, answer: i32) -> Option<Ended> {
+        let InFlight { of, is_cancelled, is_repeated, .. } = found;
+        let kind = found.operation.kind();
+        let mut outcome = lower::outcome(kind, answer);
+        if lower::is_again(kind, answer, is_repeated) {
+            if !is_cancelled {
+                let entry = lower::entry(&mut found.operation).flags(squeue::Flags::ASYNC);
+                self.ring.put_back(InFlight { is_repeated: true, ..found });
+                self.push_own(entry.user_data(Tag::Operation(of).pack()));
+                return None;
+            }
+            outcome = Err(Errno::CANCELED.raw_os_error());
+        }
+        lower::settle(&mut found.operation, answer);
+        Some(Ended::Operation { slot: of.slot, operation: found.operation, outcome })
     }
 
     /// Nothing is under way but the read of the wake, which a wake ends.

@@ -37,13 +37,23 @@ pub(super) struct Answer {
     pub(super) result: i32,
 }
 
+/// An operation that the kernel has.
+pub(super) struct InFlight {
+    pub(super) of: Use,
+    pub(super) operation: Erased,
+    /// Whether it was asked to end.
+    pub(super) is_cancelled: bool,
+    /// Whether this is not the first time that the kernel has it.
+    pub(super) is_repeated: bool,
+}
+
 /// See the header.
 pub(super) struct Ring {
     /// Declared before `ring`: dropped before it (rule 4).
     submitter: Submitter<'static>,
     ring: Arc<IoUring>,
     /// Of each slot: the operation that the kernel has, and of which use it is.
-    in_flight: Box<[Option<(Use, Erased)>]>,
+    in_flight: Box<[Option<InFlight>]>,
     /// How many there are.
     count: usize,
     /// What the read of the wake writes to.
@@ -124,7 +134,7 @@ impl Ring {
         self.instant += u32::from(operation.kind().is_instant());
         let place = &mut self.in_flight[of.slot as usize];
         assert!(place.is_none(), "one operation in a slot at a time");
-        *place = Some((of, operation));
+        *place = Some(InFlight { of, operation, is_cancelled: false, is_repeated: false });
         self.count += 1;
         self.push_entry(&entry);
     }
@@ -159,18 +169,35 @@ impl Ring {
 
     /// The operation of this use of a slot, whose answer has come.
     #[inline]
-    pub(super) fn take(&mut self, of: Use) -> Option<Erased> {
+    pub(super) fn take(&mut self, of: Use) -> Option<InFlight> {
         if !self.has(of) {
             return None;
         }
         self.count -= 1;
-        self.in_flight[of.slot as usize].take().map(|(_, operation)| operation)
+        self.in_flight[of.slot as usize].take()
+    }
+
+    /// Keeps an operation that was taken for a second answer, to an entry that the caller pushes next.
+    pub(super) fn put_back(&mut self, again: InFlight) {
+        let place = &mut self.in_flight[again.of.slot as usize];
+        assert!(place.is_none(), "one operation in a slot at a time");
+        *place = Some(again);
+        self.count += 1;
+    }
+
+    /// Somebody wants it to end.
+    pub(super) fn note_cancel(&mut self, of: Use) {
+        if let Some(Some(found)) = self.in_flight.get_mut(of.slot as usize)
+            && found.of == of
+        {
+            found.is_cancelled = true;
+        }
     }
 
     /// Whether the kernel has the operation of this use of a slot.
     #[inline]
     pub(super) fn has(&self, of: Use) -> bool {
-        matches!(self.in_flight.get(of.slot as usize), Some(Some((found, _))) if *found == of)
+        matches!(self.in_flight.get(of.slot as usize), Some(Some(found)) if found.of == of)
     }
 
     /// Whether there is something to hand over, or to take in.

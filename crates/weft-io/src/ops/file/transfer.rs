@@ -1,0 +1,224 @@
+//! Reading and writing at a place.
+
+use super::{TRANSFER_MAX, Used};
+use crate::Capabilities;
+use crate::file::File;
+use crate::frame::{self, Frame, Spans};
+use crate::operation::{Params, sealed::Lower};
+use crate::ops::{Body, Kind};
+use crate::span::{Source, Span, Target};
+use std::fmt;
+use std::os::fd::{AsFd, BorrowedFd};
+use weft_sync::{Result, bail};
+
+/// What a backend is told of a transfer: at most [`TRANSFER_MAX`] bytes, and nothing beyond the end of all places.
+#[derive(Debug)]
+pub struct Transfer<'a> {
+    pub(crate) file: BorrowedFd<'a>,
+    /// Below 2⁶³.
+    pub(crate) offset: u64,
+    pub(crate) spans: Spans<'a>,
+}
+
+/// Reads from a place in a file into memory: up to 8 pieces, filled in order. Ends with how many bytes were read.
+///
+/// That can be less than there is room for: at the end of the file, where it is 0; in one transfer, which moves
+/// [`TRANSFER_MAX`](super::TRANSFER_MAX) bytes at most; and whenever the system feels like it. Whoever wants all of
+/// something goes on behind what has come:
+///
+/// ```
+/// use weft_io::{Config, File, Handle, Part, open_any, ops::FileRead};
+/// use weft_sync::{Result, bail};
+///
+/// async fn read_exactly(handle: &Handle, file: &File, from: u64, length: usize) -> Result<Vec<u8>> {
+///     let (mut bytes, mut have) = (vec![0; length], 0);
+///     while have < length {
+///         let rest = Part::new(bytes, have..)?;
+///         let done = handle.run(FileRead::new(file.clone(), from + have as u64, rest)).await;
+///         match done.result? {
+///             0 => bail!(OutOfRange, "the file ends after {have} of {length} bytes"),
+///             count => have += count,
+///         }
+///         bytes = done.operation.into_params().target.into_inner();
+///     }
+///     Ok(bytes)
+/// }
+///
+/// let mut poller = open_any(&Config::new())?.into_poller()?;
+/// let handle = poller.handle().clone();
+/// let file = File::import(std::fs::File::open("Cargo.toml").unwrap())?;
+/// let bytes = poller.block_on(read_exactly(&handle, &file, 1, 7))??;
+/// assert_eq!(bytes, b"package");
+/// # Result::Ok(())
+/// ```
+pub struct FileRead<T: Target> {
+    /// Where in the file. `OUT_OF_RANGE` from 2⁶³ on.
+    pub offset: u64,
+    /// Where to.
+    pub target: T,
+    used: Used,
+    frame: Option<Frame>,
+}
+
+/// Writes from memory to a place in a file: up to 8 pieces, in order. Ends with how many bytes were written, which can be
+/// less than there are: on a full device, and in one transfer, which moves [`TRANSFER_MAX`](super::TRANSFER_MAX) bytes at
+/// most. A file that was opened with `APPEND` is written at its end, whatever the place.
+///
+/// ```
+/// use weft_io::{Config, open_any, ops::{FileFlags, FileOpen, FileWrite}};
+/// let mut poller = open_any(&Config::new())?.into_poller()?;
+/// let handle = poller.handle().clone();
+/// let path = std::env::temp_dir().join(format!("weft-doc-write-{}", std::process::id()));
+/// let flags = FileFlags::WRITE | FileFlags::CREATE | FileFlags::TRUNCATE;
+/// let written = poller.block_on(async {
+///     let file = handle.run(FileOpen::new(&path, flags)).await.result?;
+///     handle.run(FileWrite::new(file, 0, [b"two ".as_slice(), b"pieces"])).await.result
+/// })??;
+/// assert_eq!(written, 10);
+/// assert_eq!(std::fs::read(&path).unwrap(), b"two pieces");
+/// std::fs::remove_file(&path).unwrap();
+/// # weft_sync::Result::Ok(())
+/// ```
+pub struct FileWrite<S: Source> {
+    /// Where in the file. `OUT_OF_RANGE` from 2⁶³ on.
+    pub offset: u64,
+    /// What.
+    pub source: S,
+    used: Used,
+    frame: Option<Frame>,
+}
+
+impl<T: Target> FileRead<T> {
+    /// Reads from `offset` on.
+    pub fn new(file: File, offset: u64, target: T) -> FileRead<T> {
+        FileRead { offset, target, used: Used::new(file), frame: None }
+    }
+
+    /// Where from.
+    pub fn file(&self) -> &File {
+        &self.used.file
+    }
+
+    /// Reads from another file the next time.
+    pub fn set_file(&mut self, file: File) {
+        self.used = Used::new(file);
+    }
+}
+
+impl<S: Source> FileWrite<S> {
+    /// Writes from `offset` on.
+    pub fn new(file: File, offset: u64, source: S) -> FileWrite<S> {
+        FileWrite { offset, source, used: Used::new(file), frame: None }
+    }
+
+    /// Where to.
+    pub fn file(&self) -> &File {
+        &self.used.file
+    }
+
+    /// Writes to another file the next time.
+    pub fn set_file(&mut self, file: File) {
+        self.used = Used::new(file);
+    }
+}
+
+impl<T: Target> Params for FileRead<T> {
+    type Output = usize;
+
+    fn output(&mut self, value: i64) -> usize {
+        usize::try_from(value).unwrap_or(0)
+    }
+}
+
+impl<T: Target> Lower for FileRead<T> {
+    const KIND: Kind = Kind::FileRead;
+
+    fn prepare(&mut self, _capabilities: Capabilities) -> Result<()> {
+        check_place(self.offset)?;
+        frame::prepare(&mut self.frame, self.target.count(), false)?;
+        self.used.enter()
+    }
+
+    fn release(&mut self) {
+        self.used.leave();
+    }
+
+    fn body(&mut self) -> Body<'_> {
+        let FileRead { offset, target, used, frame } = self;
+        let count = target.count();
+        let spans = told(*offset, count, |index| target.span(index), frame);
+        Body::FileRead(Transfer { file: used.file.as_fd(), offset: *offset, spans })
+    }
+}
+
+impl<S: Source> Params for FileWrite<S> {
+    type Output = usize;
+
+    fn output(&mut self, value: i64) -> usize {
+        usize::try_from(value).unwrap_or(0)
+    }
+}
+
+impl<S: Source> Lower for FileWrite<S> {
+    const KIND: Kind = Kind::FileWrite;
+
+    fn prepare(&mut self, _capabilities: Capabilities) -> Result<()> {
+        check_place(self.offset)?;
+        frame::prepare(&mut self.frame, self.source.count(), false)?;
+        self.used.enter()
+    }
+
+    fn release(&mut self) {
+        self.used.leave();
+    }
+
+    fn body(&mut self) -> Body<'_> {
+        let FileWrite { offset, source, used, frame } = self;
+        let spans = told(*offset, source.count(), |index| source.span(index), frame);
+        Body::FileWrite(Transfer { file: used.file.as_fd(), offset: *offset, spans })
+    }
+}
+
+fn check_place(offset: u64) -> Result<()> {
+    if i64::try_from(offset).is_err() {
+        bail!(OutOfRange, "byte {offset} of a file; places end before 2^63");
+    }
+    Ok(())
+}
+
+/// The memory as a backend is told of it: what is too long for one transfer is cut off.
+fn told<'a>(
+    offset: u64,
+    count: usize,
+    mut span: impl FnMut(usize) -> Span,
+    frame: &'a mut Option<Frame>,
+) -> Spans<'a> {
+    // Places end at 2⁶³: the kernel would call a transfer that goes beyond a bad argument.
+    let before_end = usize::try_from((i64::MAX as u64).saturating_sub(offset)).unwrap_or(usize::MAX);
+    let mut left = TRANSFER_MAX.min(before_end);
+    let mut cut = |span: Span| {
+        let length = span.length.min(left);
+        left -= length;
+        Span { length, ..span }
+    };
+    match frame {
+        Some(frame) => {
+            frame.fill((0..count).map(|index| cut(span(index))));
+            Spans::Many(frame)
+        }
+        None if count == 0 => Spans::One(Span::of(&[])),
+        None => Spans::One(cut(span(0))),
+    }
+}
+
+impl<T: Target> fmt::Debug for FileRead<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "FileRead({:?} at {})", self.used.file, self.offset)
+    }
+}
+
+impl<S: Source> fmt::Debug for FileWrite<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "FileWrite({:?} at {})", self.used.file, self.offset)
+    }
+}
