@@ -101,6 +101,16 @@ impl SharedMemory {
         self.0.bytes / WORD_BYTES
     }
 
+    /// A piece of it, mapped as long as any clone. `OUT_OF_RANGE`: there is less. Other processes may write to it at any
+    /// time, so it is reached atomically, or by the kernel.
+    pub(crate) fn piece(&self, offset: usize, bytes: usize) -> Result<NonNull<u8>> {
+        match offset.checked_add(bytes) {
+            // SAFETY: just checked: inside the mapping, or right behind it.
+            Some(end) if end <= self.0.bytes => Ok(unsafe { self.0.start.cast::<u8>().add(offset) }),
+            _ => bail!(OutOfRange, "{bytes} bytes at {offset} of shared memory of {}", self.0.bytes),
+        }
+    }
+
     /// One of them. `OUT_OF_RANGE`: there are fewer.
     pub fn word(&self, index: usize) -> Result<SharedWord> {
         if index >= self.words() {

@@ -26,6 +26,8 @@ mod mapping;
 mod pool;
 mod region;
 mod registry;
+#[cfg(target_os = "linux")]
+mod shared_pool;
 mod slab;
 #[cfg(target_os = "linux")]
 mod slots;
@@ -40,6 +42,8 @@ pub use mapping::Pages;
 pub use pool::BufferPool;
 pub use region::{Access, Region, RegionKind};
 pub(crate) use registry::Registry;
+#[cfg(target_os = "linux")]
+pub use shared_pool::{SharedLease, SharedPool, SharedPoolParts};
 pub use slab::{Slab, SlabOptions};
 #[cfg(target_os = "linux")]
 pub(crate) use slots::Slots;
