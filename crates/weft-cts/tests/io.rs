@@ -16,4 +16,6 @@ weft_cts::every_io_family! { uring_rung_4 = weft_cts::io::subject::uring_rung_4;
 weft_cts::every_io_family! { uring_rung_5 = weft_cts::io::subject::uring_rung_5; }
 weft_cts::every_io_family! { uring_tiny = weft_cts::io::subject::uring_tiny; }
 weft_cts::every_io_family! { uring_cross_thread = weft_cts::io::subject::uring_cross_thread; }
+weft_cts::every_io_family! { epoll = weft_cts::io::subject::epoll; }
+weft_cts::every_io_family! { poll = weft_cts::io::subject::poll; }
 weft_cts::every_io_family! { null = weft_cts::io::subject::null; }

@@ -22,7 +22,7 @@ crate::cases! { $ LIFECYCLE for_each_io_lifecycle_case of IoSubject {
     only_one_thread_can_poll: IoCaps::NONE;
     proactors_come_and_go: IoCaps::NONE;
     many_proactors_at_once: IoCaps::NONE;
-    every_rung_is_another_ring: IoCaps::KERNEL;
+    every_rung_is_another_ring: IoCaps::RING;
 } }
 
 /// [async 1] [async 2] [async 16] [async-backends 2] What was allowed and detected, the same for all of its life; a long

@@ -29,6 +29,8 @@ bitflags::bitflags! {
         const MULTISHOT = 1 << 3;
         /// The submission ring has four entries.
         const TINY_RING = 1 << 4;
+        /// The backend has a ring, of any size.
+        const RING = 1 << 5;
     }
 }
 
@@ -139,6 +141,16 @@ pub fn uring_cross_thread() -> IoSubject {
     IoSubject { is_handed_over: true, ..without("uring_cross_thread", Capabilities::empty()) }
 }
 
+/// Readiness by epoll.
+pub fn epoll() -> IoSubject {
+    readiness("epoll")
+}
+
+/// Readiness by `poll(2)`.
+pub fn poll() -> IoSubject {
+    readiness("poll")
+}
+
 /// No kernel: its operations end at once.
 pub fn null() -> IoSubject {
     let has = IoCaps::ZERO_COPY | IoCaps::MULTISHOT | IoCaps::FUTEX;
@@ -147,12 +159,18 @@ pub fn null() -> IoSubject {
 
 fn without(name: &'static str, removed: Capabilities) -> IoSubject {
     let allowed = Capabilities::from_bits_retain(!removed.bits());
-    let mut has = IoCaps::KERNEL;
+    let mut has = IoCaps::KERNEL | IoCaps::RING;
     has.set(IoCaps::ZERO_COPY, !removed.contains(Capabilities::ZERO_COPY_SEND));
     has.set(IoCaps::MULTISHOT, !removed.contains(Capabilities::MULTISHOT));
     has.set(IoCaps::FUTEX, !removed.contains(Capabilities::FUTEX_OPERATIONS));
     let config = Config { allowed, ..Config::new() };
     IoSubject { name, has, backend: "uring", config, is_handed_over: false }
+}
+
+/// Operations by attempts: many completions for one submission are made of many attempts, futexes are nobody's.
+fn readiness(name: &'static str) -> IoSubject {
+    let has = IoCaps::KERNEL | IoCaps::MULTISHOT;
+    IoSubject { name, has, backend: name, config: Config::new(), is_handed_over: false }
 }
 
 fn on_rung(name: &'static str, ring_rung: usize) -> IoSubject {

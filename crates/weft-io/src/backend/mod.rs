@@ -15,6 +15,8 @@
 pub(crate) mod null;
 pub(crate) mod open;
 #[cfg(all(target_os = "linux", not(loom)))]
+pub(crate) mod readiness;
+#[cfg(all(target_os = "linux", not(loom)))]
 pub(crate) mod uring;
 
 #[cfg(target_os = "linux")]
@@ -61,6 +63,8 @@ pub(crate) enum Ended {
 pub(crate) enum Backend {
     #[cfg(all(target_os = "linux", not(loom)))]
     Uring(Box<uring::Uring>),
+    #[cfg(all(target_os = "linux", not(loom)))]
+    Readiness(Box<readiness::Readiness>),
     Null(null::Null),
 }
 
@@ -69,12 +73,23 @@ macro_rules! each {
         match $self {
             #[cfg(all(target_os = "linux", not(loom)))]
             Backend::Uring($backend) => $body,
+            #[cfg(all(target_os = "linux", not(loom)))]
+            Backend::Readiness($backend) => $body,
             Backend::Null($backend) => $body,
         }
     };
 }
 
 impl Backend {
+    /// Whose it is: registered memory says the same.
+    pub(crate) fn introduce(&mut self, proactor: u32) {
+        match self {
+            #[cfg(all(target_os = "linux", not(loom)))]
+            Backend::Uring(backend) => backend.introduce(proactor),
+            _ => _ = proactor,
+        }
+    }
+
     pub(crate) fn bind(&mut self) -> Result<()> {
         each!(self, backend => backend.bind())
     }

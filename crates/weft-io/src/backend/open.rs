@@ -16,7 +16,7 @@ use crate::shared::Shared;
 use std::ffi::OsStr;
 use weft_sync::{Result, Status, bail, status};
 
-/// Names the one backend that [`open_any`] may use: `uring`, or `null`.
+/// Names the one backend that [`open_any`] may use: `uring`, `epoll`, `kqueue`, `poll`, or `null`.
 pub const BACKEND_VARIABLE: &str = "WEFT_IO_BACKEND";
 
 /// A backend that was opened, and what it says about itself.
@@ -31,13 +31,21 @@ type Try = fn(&Config) -> Result<Opened>;
 
 /// Every backend that can be asked for.
 const BACKENDS: &[(&str, Try)] = cfg_select! {
-    all(target_os = "linux", not(loom)) => { &[("uring", super::uring::open), ("null", try_null)] }
+    all(target_os = "linux", not(loom)) => {
+        &[
+            ("uring", super::uring::open),
+            ("epoll", super::readiness::open_epoll),
+            ("kqueue", super::readiness::open_kqueue),
+            ("poll", super::readiness::open_poll),
+            ("null", try_null),
+        ]
+    }
     _ => { &[("null", try_null)] }
 };
 
 /// What is tried by itself, in order.
 const OPEN_ORDER: &[&str] = cfg_select! {
-    all(target_os = "linux", not(loom)) => { &["uring"] }
+    all(target_os = "linux", not(loom)) => { &["uring", "epoll", "poll"] }
     _ => { &[] }
 };
 

@@ -44,8 +44,10 @@ pub fn real_with(config: &Config, body: impl Fn(Subject)) {
         ("uring, nothing allowed", without(Capabilities::all())),
         ("uring, no links", without(Capabilities::LINKED_OPERATIONS)),
     ];
-    for (name, config) in configurations {
-        match open("uring", &config) {
+    let ring = configurations.into_iter().map(|(name, config)| (name, "uring", config));
+    let readiness = ["epoll", "poll", "kqueue"].map(|name| (name, name, config.clone()));
+    for (name, backend, config) in ring.chain(readiness) {
+        match open(backend, &config) {
             Ok(proactor) => {
                 let poller = proactor.into_poller().expect("its owner");
                 body(Subject { name, poller, is_real: true });

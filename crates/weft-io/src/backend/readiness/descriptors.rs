@@ -1,0 +1,286 @@
+//! Who waits for which handle.
+//!
+//! What lives here: [`Descriptors`], from the number of a handle to those that wait for it. What does not: what they do when
+//! it is ready (`mod.rs`, `attempt.rs`), how it becomes known that it is (`event_set.rs`).
+//!
+//! 1. **Waiters** are numbered: an operation's is that of its slot, a watch gets one above those. Their places are made with
+//!    the map, or when more watches come than ever before; so a wait allocates nothing.
+//! 2. **Three lines a handle**: those who take something out of it, those who put something in, and those who look. The
+//!    first two are served in order, each until one finds nothing left; those who look are all told.
+//! 3. **A generation a handle**: it moves on when the last waiter leaves. What is told of an earlier one is about a handle
+//!    that nobody here waits for, perhaps closed, its number perhaps another's.
+//! 4. **Changes are noted**, once a handle, and carried out together before the next wait: what comes and goes between two
+//!    waits is never armed.
+//! 5. Numbers of handles are small, so they are indices: pages of entries, made when a number in them is first waited for,
+//!    and kept.
+
+use super::event_set::{Arming, Fired, Mask};
+use std::os::fd::RawFd;
+
+/// No waiter.
+pub(super) const NOBODY: u32 = u32::MAX;
+
+/// Entries of a page.
+const PAGE: usize = 256;
+
+/// Where somebody waits at a handle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Line {
+    /// Takes out what there is.
+    Readers = 0,
+    /// Puts in what there is room for.
+    Writers = 1,
+    /// Wants to know.
+    Observers = 2,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct List {
+    first: u32,
+    last: u32,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    lines: [List; 3],
+    count: u32,
+    generation: u32,
+    /// What is armed.
+    armed: Mask,
+    /// Whether the event set may remember the number.
+    is_known: bool,
+    /// Whether it is among the changes.
+    is_noted: bool,
+}
+
+const EMPTY: Entry = Entry {
+    lines: [List { first: NOBODY, last: NOBODY }; 3],
+    count: 0,
+    generation: 0,
+    armed: Mask::empty(),
+    is_known: false,
+    is_noted: false,
+};
+
+#[derive(Clone, Copy, Debug)]
+struct Waiter {
+    fd: RawFd,
+    line: Line,
+    /// What it waits for.
+    mask: Mask,
+    previous: u32,
+    next: u32,
+    is_waiting: bool,
+}
+
+const ABSENT: Waiter = Waiter {
+    fd: -1,
+    line: Line::Observers,
+    mask: Mask::empty(),
+    previous: NOBODY,
+    next: NOBODY,
+    is_waiting: false,
+};
+
+/// See the header.
+#[derive(Debug)]
+pub(super) struct Descriptors {
+    pages: Vec<Option<Box<[Entry; PAGE]>>>,
+    waiters: Vec<Waiter>,
+    /// Places of watches that are free.
+    free: Vec<u32>,
+    /// Handles whose waiters have changed.
+    changed: Vec<RawFd>,
+    /// Handles with something armed.
+    armed: usize,
+}
+
+impl Descriptors {
+    /// A map for the operations of so many slots, and for any number of watches.
+    pub(super) fn new(slots: u32) -> Descriptors {
+        Descriptors {
+            pages: Vec::new(),
+            waiters: vec![ABSENT; slots as usize],
+            free: Vec::new(),
+            changed: Vec::new(),
+            armed: 0,
+        }
+    }
+
+    /// A place for a watch.
+    pub(super) fn new_watch(&mut self) -> u32 {
+        self.free.pop().unwrap_or_else(|| {
+            self.waiters.push(ABSENT);
+            // Below the number of places in a table of slots and of watches, which memory bounds.
+            (self.waiters.len() - 1) as u32
+        })
+    }
+
+    /// Gives the place of a watch that waits no more back.
+    pub(super) fn free_watch(&mut self, waiter: u32) {
+        debug_assert!(!self.is_waiting(waiter), "it has left");
+        self.free.push(waiter);
+    }
+
+    fn entry(&mut self, fd: RawFd) -> &mut Entry {
+        let number = usize::try_from(fd).expect("a handle's number is not negative");
+        let (page, place) = (number / PAGE, number % PAGE);
+        if self.pages.len() <= page {
+            self.pages.resize_with(page + 1, || None);
+        }
+        &mut self.pages[page].get_or_insert_with(|| Box::new([EMPTY; PAGE]))[place]
+    }
+
+    fn known(&self, fd: RawFd) -> Option<&Entry> {
+        let number = usize::try_from(fd).ok()?;
+        Some(&self.pages.get(number / PAGE)?.as_ref()?[number % PAGE])
+    }
+
+    pub(super) fn is_waiting(&self, waiter: u32) -> bool {
+        self.waiters[waiter as usize].is_waiting
+    }
+
+    /// What a waiter is there for.
+    pub(super) fn mask(&self, waiter: u32) -> Mask {
+        self.waiters[waiter as usize].mask
+    }
+
+    /// Puts somebody at the end of a line.
+    pub(super) fn join(&mut self, waiter: u32, fd: RawFd, line: Line, mask: Mask) {
+        let entry = self.entry(fd);
+        entry.count += 1;
+        let list = &mut entry.lines[line as usize];
+        let previous = std::mem::replace(&mut list.last, waiter);
+        if previous == NOBODY {
+            list.first = waiter;
+        } else {
+            self.waiters[previous as usize].next = waiter;
+        }
+        let place = &mut self.waiters[waiter as usize];
+        assert!(!place.is_waiting, "nobody waits in two lines");
+        *place = Waiter { fd, line, mask, previous, next: NOBODY, is_waiting: true };
+        self.note(fd);
+    }
+
+    /// Takes somebody out. `Some`: nobody is left there, but the handle is armed; the caller disarms it now.
+    #[must_use = "a handle that nobody waits for may be closed, so it must not stay armed"]
+    pub(super) fn leave(&mut self, waiter: u32) -> Option<RawFd> {
+        let place = std::mem::replace(&mut self.waiters[waiter as usize], ABSENT);
+        assert!(place.is_waiting, "whoever leaves was there");
+        match place.previous {
+            NOBODY => self.entry(place.fd).lines[place.line as usize].first = place.next,
+            previous => self.waiters[previous as usize].next = place.next,
+        }
+        match place.next {
+            NOBODY => self.entry(place.fd).lines[place.line as usize].last = place.previous,
+            next => self.waiters[next as usize].previous = place.previous,
+        }
+        let entry = self.entry(place.fd);
+        entry.count -= 1;
+        if entry.count > 0 {
+            return None;
+        }
+        // Rule 3.
+        entry.generation = entry.generation.wrapping_add(1);
+        if entry.armed.is_empty() {
+            return None;
+        }
+        entry.armed = Mask::empty();
+        // What is disarmed is taken out.
+        entry.is_known = false;
+        self.armed -= 1;
+        Some(place.fd)
+    }
+
+    /// Whoever is first in a line.
+    pub(super) fn first(&self, fd: RawFd, line: Line) -> u32 {
+        self.known(fd).map_or(NOBODY, |entry| entry.lines[line as usize].first)
+    }
+
+    /// Whoever is behind.
+    pub(super) fn after(&self, waiter: u32) -> u32 {
+        self.waiters[waiter as usize].next
+    }
+
+    /// Rule 4.
+    pub(super) fn note(&mut self, fd: RawFd) {
+        let entry = self.entry(fd);
+        if !std::mem::replace(&mut entry.is_noted, true) {
+            self.changed.push(fd);
+        }
+    }
+
+    /// One of the handles whose waiters have changed, and how it has to be armed, if it has to.
+    pub(super) fn next_change(&mut self) -> Option<Option<Arming>> {
+        let fd = self.changed.pop()?;
+        let entry = self.entry(fd);
+        entry.is_noted = false;
+        let Entry { generation, armed, is_known, .. } = *entry;
+        let mask = self.wanted(fd);
+        let has_all = armed.contains(mask);
+        Some((!has_all).then_some(Arming { fd, generation, mask: mask | armed, armed, is_known }))
+    }
+
+    pub(super) fn has_changes(&self) -> bool {
+        !self.changed.is_empty()
+    }
+
+    /// What all who wait there want to know; empty if nobody does.
+    fn wanted(&self, fd: RawFd) -> Mask {
+        let Some(entry) = self.known(fd) else { return Mask::empty() };
+        if entry.count == 0 {
+            return Mask::empty();
+        }
+        let mut wanted = Mask::TROUBLE;
+        wanted.set(Mask::IN, entry.lines[Line::Readers as usize].first != NOBODY);
+        wanted.set(Mask::OUT, entry.lines[Line::Writers as usize].first != NOBODY);
+        let mut observer = entry.lines[Line::Observers as usize].first;
+        while observer != NOBODY && !wanted.contains(Mask::IN | Mask::OUT) {
+            wanted |= self.mask(observer);
+            observer = self.after(observer);
+        }
+        wanted
+    }
+
+    /// It was armed like this.
+    pub(super) fn has_armed(&mut self, arming: &Arming) {
+        let entry = self.entry(arming.fd);
+        let was_armed = !entry.armed.is_empty();
+        entry.armed = arming.mask;
+        entry.is_known = true;
+        self.armed += usize::from(!was_armed);
+    }
+
+    /// It could not be armed, and what the event set knows of it is not known.
+    pub(super) fn has_not_armed(&mut self, fd: RawFd) {
+        self.entry(fd).is_known = true;
+    }
+
+    /// Takes a report in. `false`: it is about an earlier use of the number (rule 3).
+    pub(super) fn take(&mut self, fired: &Fired) -> bool {
+        let is_current =
+            self.known(fired.fd).is_some_and(|entry| entry.generation == fired.generation && entry.count > 0);
+        if !is_current {
+            return false;
+        }
+        let entry = self.entry(fired.fd);
+        let was_armed = !entry.armed.is_empty();
+        entry.armed -= fired.disarmed;
+        // One filter is left where directions are armed one by one; trouble alone is none.
+        if (entry.armed & (Mask::IN | Mask::OUT)).is_empty() {
+            entry.armed = Mask::empty();
+        }
+        self.armed -= usize::from(was_armed && entry_is_idle(self.known(fired.fd)));
+        self.note(fired.fd);
+        true
+    }
+
+    /// Handles with something armed.
+    pub(super) fn armed(&self) -> usize {
+        self.armed
+    }
+}
+
+fn entry_is_idle(entry: Option<&Entry>) -> bool {
+    entry.is_none_or(|entry| entry.armed.is_empty())
+}
