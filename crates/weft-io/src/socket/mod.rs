@@ -17,6 +17,8 @@ mod closing;
 mod create;
 mod import;
 mod space;
+#[cfg(all(test, not(loom), target_os = "linux"))]
+mod tests;
 
 pub use create::SocketOptions;
 pub use import::RefusedImport;
