@@ -12,7 +12,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
     ("weft-hal", &["weft-sync"]),
     ("weft-cpu", &["weft-sync", "weft-hal", "weft-task"]),
     ("weft-vm", &["weft-sync"]),
-    ("weft", &["weft-sync", "weft-task", "weft-hal", "weft-cpu", "weft-vm"]),
+    ("weft", &["weft-sync", "weft-io", "weft-task", "weft-hal", "weft-cpu", "weft-vm"]),
     ("weft-cli", &["weft"]),
     ("weft-cts", &["weft", "weft-sync", "weft-io", "weft-task", "weft-hal", "weft-cpu", "weft-vm"]),
     ("weft-bench", &["weft", "weft-sync", "weft-io", "weft-task", "weft-hal", "weft-cpu", "weft-vm"]),

@@ -7,6 +7,7 @@ use std::io::{self, Write};
 
 use weft::cpu::features::FeatureSet;
 use weft::hal::Device;
+use weft::io::Proactor;
 use weft::sync::Result;
 use weft::{Driver, drivers, open_device};
 
@@ -47,6 +48,7 @@ pub fn run(flags: &Flags) -> Outcome {
         // First, so that a request that cannot be met is refused before anything is printed.
         let workers = Workers::of(&options.topology)?;
         describe(&mut out)?;
+        describe_io(&mut out, weft::io::open_any(&weft::io::Config::new()))?;
         workers.write(&mut out)?;
     }
     out.flush()?;
@@ -131,14 +133,33 @@ fn describe_device(out: &mut dyn Write, device: &Device) -> io::Result<()> {
     Ok(())
 }
 
+/// What carries input and output in this process as it is, and why not what would be tried before.
+fn describe_io(out: &mut dyn Write, opened: Result<Proactor>) -> io::Result<()> {
+    let variable = weft::io::BACKEND_VARIABLE;
+    let proactor = match opened {
+        Ok(proactor) => proactor,
+        Err(why) => return writeln!(out, "\nInput and output: none\n  {why}"),
+    };
+    let description = proactor.handle().describe();
+    writeln!(out, "\nInput and output: {}  (choose with {variable}=)", description.backend)?;
+    writeln!(out, "  set-up:       {}", description.details)?;
+    let names = description.capabilities.iter_names();
+    write_words(out, "capabilities", names.map(|(name, _)| name.to_lowercase().replace('_', "-")))?;
+    for (name, why) in &description.refused {
+        writeln!(out, "  {:<13} {why}", format!("not {name}:"))?;
+    }
+    Ok(())
+}
+
 /// A label and words, wrapped.
 fn write_words(
     out: &mut dyn Write,
     label: &str,
-    words: impl Iterator<Item = &'static str>,
+    words: impl Iterator<Item = impl AsRef<str>>,
 ) -> io::Result<()> {
     let mut line = format!("  {:<13}", format!("{label}:"));
     for word in words {
+        let word = word.as_ref();
         if line.len() + word.len() >= LINE_WIDTH {
             writeln!(out, "{line}")?;
             line = " ".repeat(15);

@@ -123,7 +123,7 @@ fn software(subject: &mut Subject) {
     expect_none("sequence", allocations(subject, sequence, |_| (), || ()));
 }
 
-/// [async-backends 28] One test: the count is of the whole process.
+/// [async 244] [async-backends 28] One test: the count is of the whole process.
 #[test]
 fn submitting_and_ending_allocates_nothing() {
     every(|mut subject| software(&mut subject));

@@ -42,11 +42,12 @@
 //! * a module's functions, its initialiser included, may run without end: [`Function::invoke_with`] bounds calls; loading is
 //!   not bounded.
 //!
-//! The lower layers are re-exported for tools: [`vm`], [`hal`], [`cpu`], [`task`], [`sync`]. They make no promises between
+//! The lower layers are re-exported for tools: [`vm`], [`hal`], [`cpu`], [`task`], [`io`], [`sync`]. They make no promises between
 //! versions.
 
 pub use weft_cpu as cpu;
 pub use weft_hal as hal;
+pub use weft_io as io;
 pub use weft_sync as sync;
 pub use weft_task as task;
 pub use weft_vm as vm;

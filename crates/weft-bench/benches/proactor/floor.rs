@@ -6,6 +6,7 @@
 
 use io_uring::{IoUring, opcode, squeue, types};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::sync::atomic::AtomicU32;
 
 /// See the header.
 pub struct Bare {
@@ -29,7 +30,7 @@ impl Bare {
     /// Adds an entry; nothing is handed over yet.
     fn push(&mut self, entry: squeue::Entry) {
         // SAFETY: entries are made in this file alone. They name no memory but `word`, which lives as long as the ring,
-        // and timestamps of callers that wait.
+        // and timestamps and futexes of callers that wait.
         unsafe { self.ring.submission().push(&entry) }.expect("the ring has room");
         self.under_way += 1;
     }
@@ -59,14 +60,19 @@ impl Bare {
         self.wait(count)
     }
 
-    /// So many that do nothing, each linked behind the one before.
-    pub fn chain(&mut self, count: usize) -> i64 {
+    /// So many wakes of a futex that nobody waits on, each linked behind the one before.
+    pub fn linked_wakes(&mut self, word: &AtomicU32, count: usize) -> i64 {
         for index in 0..count {
-            let entry = opcode::Nop::new().build().user_data(index as u64);
+            let entry = wake(word).user_data(index as u64);
             let is_last = index + 1 == count;
             self.push(if is_last { entry } else { entry.flags(squeue::Flags::IO_LINK) });
         }
         self.wait(count)
+    }
+
+    /// So many, each handed over when the one before was answered.
+    pub fn wakes_in_turn(&mut self, word: &AtomicU32, count: usize) -> i64 {
+        (0..count).map(|_| (self.push(wake(word)), self.wait(1)).1).sum()
     }
 
     /// A read of eight bytes.
@@ -123,6 +129,13 @@ impl Bare {
             self.wait(1);
         }
     }
+}
+
+/// Wakes one of nobody. Such a wake reads no memory, and the callers wait for its answer.
+fn wake(word: &AtomicU32) -> squeue::Entry {
+    /// 32 bits, of this process; whoever waits, whatever for.
+    const FLAGS: u32 = 2 | 128;
+    opcode::FutexWake::new(word.as_ptr().cast_const(), 1, u64::from(u32::MAX), FLAGS).build()
 }
 
 /// Signals an eventfd, as little as it takes.

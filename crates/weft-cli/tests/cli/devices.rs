@@ -1,6 +1,6 @@
 //! Listings of drivers and devices, and devices that do not exist.
 
-use crate::program::{run, weft};
+use crate::program::{command, finish, run, weft};
 
 /// [hal-module 74] The listings that scripts read, from any command; nothing runs.
 #[test]
@@ -71,6 +71,30 @@ fn people_see_what_devices_can_do() {
     if cfg!(target_arch = "x86_64") {
         assert!(out.contains("embedded-elf-x86_64"));
     }
+}
+
+/// [async-backends 16] `weft devices` tells which backend carries input and output, what it can do, and why there is none.
+#[test]
+fn people_see_what_carries_input_and_output() {
+    let with = |backend: Option<&str>| {
+        let mut command = command(&["devices"]);
+        command.env_remove("WEFT_IO_BACKEND");
+        finish(command.envs(backend.map(|name| ("WEFT_IO_BACKEND", name)))).success()
+    };
+    let section = |out: &str| {
+        let start = out.find("Input and output: ").unwrap_or_else(|| panic!("no such section: {out}"));
+        out[start..].split("\n\n").next().expect("there is a first").to_owned()
+    };
+    let null = section(&with(Some("null")));
+    assert!(null.starts_with("Input and output: null "), "{null}");
+    assert!(null.contains("\n  capabilities: linked-operations absolute-timeout"), "{null}");
+    let none = section(&with(Some("pigeons")));
+    assert!(none.starts_with("Input and output: none\n  INVALID_ARGUMENT"), "{none}");
+    assert!(none.contains("pigeons") && none.lines().count() == 2, "{none}");
+    let best = section(&with(None));
+    assert!(!best.contains("null"), "{best}");
+    // Either something was opened, or each of those that were tried says why not.
+    assert!(best.contains("capabilities: ") || best.contains("UNAVAILABLE"), "{best}");
 }
 
 /// [hal 113] [hal 135] A program over two devices, on devices of one group: the same as on the caller's thread, however many

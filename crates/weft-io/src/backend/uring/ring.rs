@@ -375,4 +375,40 @@ mod tests {
         }
         assert!(bound().is_some_and(|ring| ring.is_registered));
     }
+
+    /// [async-backends 214] Without a flag for that a kernel stops at an entry that it does not take; what is behind it is
+    /// handed over by the next call, and each is answered.
+    #[test]
+    fn a_bad_entry_does_not_stop_what_is_behind_it() {
+        use io_uring::{opcode, types::FsyncFlags};
+        for ring_rung in [0, 5] {
+            let config = Config { ring_rung, ..Config::new() };
+            let Ok(made) = setup::ring(&config) else { return println!("skipped: no ring") };
+            let mut ring = Ring::new(made.ring, 1, made.rung.tells_of_work);
+            ring.enable(made.rung.is_single).expect("nobody else has enabled it");
+            let unknown = FsyncFlags::from_bits_retain(1 << 30);
+            for user_data in 1..=6 {
+                let entry = match user_data {
+                    2 | 5 => opcode::Fsync::new(types::Fd(-1)).flags(unknown).build(),
+                    _ => opcode::Nop::new().build(),
+                };
+                ring.push_entry(&entry.user_data(user_data));
+            }
+            let mut answers = Vec::new();
+            let mut calls = 0;
+            while answers.len() < 6 {
+                ring.enter(Some(Deadline::NEVER)).expect("it is entered");
+                ring.look();
+                while let Some(answer) = ring.next() {
+                    let is_bad = answer.result == Errno::INVAL.raw_os_error().wrapping_neg();
+                    assert_eq!(is_bad, matches!(answer.user_data, 2 | 5), "{answer:?}");
+                    answers.push(answer.user_data);
+                }
+                calls += 1;
+            }
+            assert_eq!(answers, [1, 2, 3, 4, 5, 6]);
+            // Or else the kernel did not stop, and nothing was shown.
+            assert!(ring_rung == 0 || calls > 1, "{calls} calls");
+        }
+    }
 }
