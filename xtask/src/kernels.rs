@@ -33,6 +33,8 @@ $b mkdir -p /dev/shm && $b mount -t tmpfs shm /dev/shm
 $b ip link set lo up
 $b uname -r
 export HOME=/tmp TMPDIR=/tmp WEFT_CTS_FEWER_ROUNDS=@ROUNDS@
+# As on machines that people use; the kernel itself gives 1,024.
+ulimit -n 65536
 cd /tmp
 for suite in /bin/suite-*; do
     $suite --test-threads=4 @FILTER@ 2>&1 || echo "suite failed: $suite"

@@ -257,6 +257,8 @@ fn check_dispatches(subject: &Subject) {
         commands.dispatch(&subject.dispatch("count_each", [width, 1, 1], &[], &bindings)).unwrap();
         commands.barrier(ExecutionStage::all(), ExecutionStage::all()).unwrap();
         commands.copy(&Operand::slot(0, 0, 64), &Operand::slot(1, 64, 64)).unwrap();
+        // The next dispatch writes where the copy does.
+        commands.barrier(ExecutionStage::all(), ExecutionStage::all()).unwrap();
     }
     commands.end().unwrap();
     let tables: Vec<_> =
