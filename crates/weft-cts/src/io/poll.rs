@@ -87,8 +87,9 @@ fn short_waits_sleep(subject: &IoSubject) {
     }
     let (waited, used) = (start.elapsed(), thread_time() - used);
     assert!(waited >= Duration::from_millis(90), "{waited:?}");
-    let limit = if cfg!(debug_assertions) { 60 } else { 20 };
-    assert!(used < Duration::from_millis(limit), "{used:?} of processor time for {waited:?} of waiting");
+    // A processor that is emulated is slower than the clock.
+    let limit = Duration::from_millis(if cfg!(debug_assertions) { 60 } else { 20 }).max(waited / 2);
+    assert!(used < limit, "{used:?} of processor time for {waited:?} of waiting");
 }
 
 /// Something that another thread does to a proactor.

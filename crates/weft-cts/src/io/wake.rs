@@ -86,7 +86,7 @@ fn signals_do_not_prolong_a_poll(subject: &IoSubject) {
     poller.handle().submit(Nop).unwrap();
     assert_eq!(poller.poll(soon()).unwrap(), 1);
     is_over.store(true, Ordering::Relaxed);
-    assert!(sender.join().unwrap() > 10);
+    assert!(sender.join().unwrap() > 2, "there was a storm");
 }
 
 /// [async-backends 23] One thread wakes as soon as the last wake was seen, at every phase of the poll.
