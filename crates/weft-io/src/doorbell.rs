@@ -52,8 +52,9 @@ impl Doorbell {
     #[must_use = "a ring that finds a sleeper owes the wake"]
     #[inline]
     pub fn ring(&self, what: u32) -> bool {
-        // Release pairs with the Acquire in `answer`: the work is visible to whoever sees the bit.
-        self.0.fetch_or(what, Ordering::AcqRel) == SLEEPING
+        // Release pairs with the Acquire in `answer`: the work is visible to whoever sees the bit. Nothing is acquired:
+        // that the poll thread sleeps is a debt, and says nothing of what it did.
+        self.0.fetch_or(what, Ordering::Release) == SLEEPING
     }
 
     /// The same, for work that was published as rule 6 asks.
@@ -67,13 +68,16 @@ impl Doorbell {
     /// Takes every bit that was set since the last answer.
     #[inline]
     pub fn answer(&self) -> u32 {
-        self.0.swap(0, Ordering::AcqRel) & !SLEEPING
+        // Acquire pairs with the Release in `ring`. Nothing is released: whoever has to know of an answer, by rule 6,
+        // learns it from the look that follows.
+        self.0.swap(0, Ordering::Acquire) & !SLEEPING
     }
 
     /// Announces sleep. `false`: somebody rang; look again.
     #[inline]
     pub fn sleep(&self) -> bool {
-        self.0.compare_exchange(0, SLEEPING, Ordering::AcqRel, Ordering::Acquire).is_ok()
+        // Relaxed: rule 5 is about the order of this one word. What a bit tells of is acquired by the answer that takes it.
+        self.0.compare_exchange(0, SLEEPING, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
     /// Whether somebody has rung since the last answer.

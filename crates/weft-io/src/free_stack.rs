@@ -87,7 +87,8 @@ impl<T> FreeStack<T> {
             }
             let next = self.place(index).next.load(Ordering::Relaxed);
             let popped = retagged(head, next);
-            match self.head.compare_exchange_weak(head, popped, Ordering::Acquire, Ordering::Acquire) {
+            // Relaxed if it succeeds: the same head was acquired when it was read.
+            match self.head.compare_exchange_weak(head, popped, Ordering::Relaxed, Ordering::Acquire) {
                 Ok(_) => return Some(index),
                 Err(found) => head = found,
             }
@@ -117,7 +118,7 @@ impl<T> FreeStack<T> {
     /// Takes nothing more from now on; calls `each` with every place that was free.
     pub fn close(&self, mut each: impl FnMut(u32)) {
         // Acquire pairs with the Release in `push`.
-        let mut index = self.head.swap(u64::from(CLOSED), Ordering::AcqRel) as u32;
+        let mut index = self.head.swap(u64::from(CLOSED), Ordering::Acquire) as u32;
         while index < CLOSED {
             let next = self.place(index).next.load(Ordering::Relaxed);
             each(index);

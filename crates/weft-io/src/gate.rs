@@ -40,8 +40,9 @@ impl Gate {
 
     /// The same, for a thread of this number.
     pub fn enter_as(&self, thread: usize) -> Option<Pass<'_>> {
-        // Acquire and Release pair with those of a thread that was inside before, or closes.
-        let entered = self.word.value().compare_exchange(0, INSIDE, Ordering::AcqRel, Ordering::Acquire);
+        // Acquire pairs with the Release of one that was inside before. Whoever does not get in takes nothing from those who
+        // are inside, or have closed; and nobody takes anything from an entry.
+        let entered = self.word.value().compare_exchange(0, INSIDE, Ordering::Acquire, Ordering::Relaxed);
         entered.ok()?;
         self.thread.store(thread, Ordering::Relaxed);
         Some(Pass(self))
@@ -54,17 +55,18 @@ impl Gate {
 
     /// The same, for a thread of this number.
     pub fn close_as(&self, thread: usize) {
-        let mut found = self.word.value().fetch_or(CLOSED, Ordering::AcqRel) | CLOSED;
+        // Acquire, here and below, pairs with the Release of the one that leaves: all it did is over.
+        let mut found = self.word.value().fetch_or(CLOSED, Ordering::Acquire) | CLOSED;
         while found & INSIDE != 0 && self.thread.load(Ordering::Relaxed) != thread {
             self.word.sleep(found, Deadline::NEVER);
-            // Pairs with the Release of the one that leaves: all it did is over.
             found = self.word.value().load(Ordering::Acquire);
         }
     }
 
     /// Whether it was closed.
     pub fn is_closed(&self) -> bool {
-        self.word.value().load(Ordering::Acquire) & CLOSED != 0
+        // Relaxed: a hint. Whoever wants to get in asks by entering.
+        self.word.value().load(Ordering::Relaxed) & CLOSED != 0
     }
 }
 
@@ -77,7 +79,8 @@ impl Default for Gate {
 impl Drop for Pass<'_> {
     fn drop(&mut self) {
         self.0.thread.store(0, Ordering::Relaxed);
-        let found = self.0.word.value().fetch_and(!INSIDE, Ordering::AcqRel);
+        // Release pairs with the Acquire of whoever comes in or closes.
+        let found = self.0.word.value().fetch_and(!INSIDE, Ordering::Release);
         if found & CLOSED != 0 {
             self.0.word.wake_all();
         }

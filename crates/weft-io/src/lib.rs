@@ -156,6 +156,7 @@ pub mod model {
     pub use crate::free_stack::FreeStack;
     pub use crate::gate::Gate;
     pub use crate::handoff::{Finished, Handoff, Where};
+    pub use crate::listener::Mark;
     pub use crate::ops::Tracker;
     pub use crate::table::{Closed, IndexList, Key, NONE, Table};
 }

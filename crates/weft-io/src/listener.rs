@@ -4,7 +4,7 @@
 )]
 //! By which a proactor hears of a notification, and the list of what it heard.
 //!
-//! What lives here: [`Listener`], [`HeardList`]. What does not: when somebody listens (`notification.rs`), what the poll
+//! What lives here: [`Listener`], [`Mark`], [`HeardList`]. What does not: when somebody listens (`notification.rs`), what the poll
 //! thread does about it (`proactor/software.rs`).
 //!
 //! 1. A signal marks the listener, and the one that found it unmarked pushes it on the list of its proactor: a listener is
@@ -32,7 +32,7 @@ pub(crate) struct Listener {
     /// Which proactor hears by it.
     pub(crate) proactor: u32,
     shared: Weak<Shared>,
-    is_told: AtomicU32,
+    mark: Mark,
     link: AtomicPtr<Listener>,
     /// Operations that wait. Only the poll thread changes it.
     pub(crate) waiters: Mutex<Vec<Waiter>>,
@@ -61,7 +61,7 @@ impl Listener {
         Arc::new(Listener {
             proactor: shared.id,
             shared: Arc::downgrade(shared),
-            is_told: AtomicU32::new(0),
+            mark: Mark::default(),
             link: AtomicPtr::new(ptr::null_mut()),
             waiters: Mutex::new(Vec::new()),
             hearers: Mutex::new(Arc::default()),
@@ -77,8 +77,7 @@ impl Listener {
 
     /// Says that there was a signal. May be called in a signal handler.
     pub(crate) fn tell(self: &Arc<Self>) {
-        // AcqRel: pairs with `hear`. Whoever finds the mark set leaves the look to one that is still to come.
-        if self.is_told.swap(1, Ordering::AcqRel) == 1 {
+        if !self.mark.set() {
             return;
         }
         if let Some(shared) = self.shared.upgrade() {
@@ -89,7 +88,27 @@ impl Listener {
 
     /// Takes the mark off (rule 2).
     pub(crate) fn hear(&self) {
-        self.is_told.swap(0, Ordering::AcqRel);
+        self.mark.take_off();
+    }
+}
+
+/// Whether a listener is on the list, or on its way there (rules 1 and 2).
+#[derive(Debug, Default)]
+pub struct Mark(AtomicU32);
+
+impl Mark {
+    /// `true`: it was not set, and the caller pushes. `false`: somebody is still to take it off, and to look.
+    #[must_use = "whoever sets the mark pushes"]
+    pub fn set(&self) -> bool {
+        // Release pairs with the Acquire in `take_off`: the signal is visible to the look. Acquire pairs with the Release
+        // there: the link was read, and is the caller's now.
+        self.0.swap(1, Ordering::AcqRel) == 0
+    }
+
+    /// By the poll thread, after it read the link, and before it looks.
+    pub fn take_off(&self) {
+        // Both pair with `set`.
+        self.0.swap(0, Ordering::AcqRel);
     }
 }
 

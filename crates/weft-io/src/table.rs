@@ -103,7 +103,7 @@ impl Table {
 
     /// Rule 1; `None` if every slot is in use.
     pub fn acquire(&self) -> Option<Key> {
-        // Acquire pairs with the Release in `free`: the link and the word of the slot are visible.
+        // Acquire pairs with the Release in `push_free`: the link and the word of the slot are visible.
         let mut head = self.free.load(Ordering::Acquire);
         loop {
             let index = head as u32;
@@ -112,7 +112,8 @@ impl Table {
             }
             let next = self.next_free[index as usize].load(Ordering::Relaxed);
             let popped = retagged(head, next);
-            match self.free.compare_exchange_weak(head, popped, Ordering::Acquire, Ordering::Acquire) {
+            // Relaxed if it succeeds: the same head was acquired when it was read.
+            match self.free.compare_exchange_weak(head, popped, Ordering::Relaxed, Ordering::Acquire) {
                 Ok(_) => return Some(self.begin_use(index)),
                 Err(found) => head = found,
             }
@@ -149,7 +150,8 @@ impl Table {
                 rest = self.next_free[last as usize].load(Ordering::Relaxed);
             }
             let taken = retagged(head, rest);
-            match self.free.compare_exchange_weak(head, taken, Ordering::Acquire, Ordering::Acquire) {
+            // Relaxed if it succeeds: as in `acquire`.
+            match self.free.compare_exchange_weak(head, taken, Ordering::Relaxed, Ordering::Acquire) {
                 Ok(_) => {
                     self.next_free[last as usize].store(NONE, Ordering::Relaxed);
                     self.own.first.store(head as u32, Ordering::Relaxed);
@@ -173,8 +175,8 @@ impl Table {
     /// Keeps the operation of a live slot for the poll thread.
     #[inline]
     pub fn put(&self, index: u32, operation: Erased) {
-        // Pairs with the Acquire in `take`, for the race detector too: the ring gives no such edge.
-        self.slots[index as usize].record.store(operation.into_raw(), Ordering::Release);
+        // Relaxed: the list of the pending carries it to the poll thread, with the links of chains.
+        self.slots[index as usize].record.store(operation.into_raw(), Ordering::Relaxed);
     }
 
     /// The operation that was put, once. Only one thread has the slot at a time: whoever acquired it until it is shown,
@@ -182,7 +184,8 @@ impl Table {
     #[inline]
     pub fn take(&self, index: u32) -> Option<Erased> {
         let place = &self.slots[index as usize].record;
-        let record = place.load(Ordering::Acquire);
+        // Relaxed: as in `put`.
+        let record = place.load(Ordering::Relaxed);
         place.store(ptr::null_mut(), Ordering::Relaxed);
         Erased::from_raw(record)
     }
@@ -209,7 +212,9 @@ impl Table {
             if !is_this || word & CANCEL != 0 {
                 return false;
             }
-            match slot.word.compare_exchange_weak(word, word | CANCEL, Ordering::AcqRel, Ordering::Relaxed) {
+            // Relaxed: what the caller owns now is a link of the list of cancels, and that list hands it on. It came to
+            // the caller with the key, after the use before was over.
+            match slot.word.compare_exchange_weak(word, word | CANCEL, Ordering::Relaxed, Ordering::Relaxed) {
                 Ok(_) => return true,
                 Err(found) => word = found,
             }
@@ -224,12 +229,15 @@ impl Table {
         if before & (CANCEL | LIVE) == LIVE {
             // A foreign cancel in between would put the slot on the list: then leave it to that.
             let marked = before | CANCEL | SEEN;
-            let _ = word.compare_exchange(before, marked, Ordering::AcqRel, Ordering::Relaxed);
+            // Relaxed: nobody else does anything about it.
+            let _ = word.compare_exchange(before, marked, Ordering::Relaxed, Ordering::Relaxed);
         }
     }
 
     /// Rule 3, for a slot that came off the list of cancels. `true`: its operation is still there.
     pub fn see_cancel(&self, index: u32) -> bool {
+        // Pairs with `end_use`, whichever is second and frees: Acquire, for the slot has been its owner's; Release, for the
+        // link of the list of cancels has been read.
         let before = self.word(index).fetch_or(SEEN, Ordering::AcqRel);
         if before & LIVE != 0 {
             return true;
@@ -291,6 +299,7 @@ impl Table {
         let word = self.word(index);
         // Only the owner of the slot changes the generation, so it is still the one that is read here.
         let generation = (word.load(Ordering::Relaxed) >> GENERATION_SHIFT).wrapping_add(1);
+        // Pairs with `see_cancel`, whichever is second and frees.
         let before = word.swap(generation << GENERATION_SHIFT, Ordering::AcqRel);
         before & (CANCEL | SEEN) != CANCEL
     }

@@ -9,6 +9,8 @@
 //! 3. A report that decides stores what it decided, then puts the operation's slot on the list of the fired. So a slot is
 //!    on that list at most once for each use, whatever fails or is cancelled at the same time.
 //! 4. The tracker is shared with every callback, so one that comes late finds it, and finds another use.
+//! 5. What came before each of the reports of a use is visible to whoever ends the wait: each report releases, the one that
+//!    decides acquires, and the list of the fired carries that to the poll thread.
 
 use super::{Body, Kind};
 use crate::Capabilities;
@@ -156,9 +158,9 @@ impl Tracker {
     pub fn begin(&self, missing: u32) -> u32 {
         let generation = ((self.word.load(Ordering::Relaxed) >> 32) as u32).wrapping_add(1);
         *lock(&self.failure) = None;
-        // Release: a report of this use sees the failure emptied. Only late reports of earlier uses can come between,
-        // and they change nothing.
-        self.word.store(u64::from(generation) << 32 | u64::from(missing), Ordering::Release);
+        // Relaxed: reports of this use come from callbacks that are registered after this, and reports of earlier ones read
+        // nothing but the word. The use before is decided, so no report changes the word between the load and this.
+        self.word.store(u64::from(generation) << 32 | u64::from(missing), Ordering::Relaxed);
         generation
     }
 
@@ -166,13 +168,15 @@ impl Tracker {
     #[must_use = "a report that decides is fired"]
     pub fn report(&self, generation: u32, index: u8, outcome: Result<()>) -> bool {
         let fails = outcome.is_err();
-        let mut word = self.word.load(Ordering::Acquire);
+        // Relaxed: only compared. An old word makes the exchange fail.
+        let mut word = self.word.load(Ordering::Relaxed);
         loop {
             if (word >> 32) as u32 != generation || word as u32 == 0 {
                 return false;
             }
             let less = if fails { word & !u64::from(u32::MAX) } else { word - 1 };
-            match self.word.compare_exchange_weak(word, less, Ordering::AcqRel, Ordering::Acquire) {
+            // Rule 5: Release pairs with the Acquire of a later report, Acquire with the Release of those before.
+            match self.word.compare_exchange_weak(word, less, Ordering::AcqRel, Ordering::Relaxed) {
                 Ok(_) if less as u32 != 0 => return false,
                 Ok(_) => break,
                 Err(found) => word = found,
@@ -193,10 +197,11 @@ impl Tracker {
     /// Decides the current use, if nothing has. `false`: a report has and fires, or will.
     #[must_use = "without the decision the operation goes on"]
     pub fn decide_by_cancel(&self) -> bool {
-        let mut word = self.word.load(Ordering::Acquire);
+        // Relaxed, all of it: the one that began the use cancels it, and takes nothing from the reports that it makes vain.
+        let mut word = self.word.load(Ordering::Relaxed);
         while word as u32 != 0 {
             let decided = word & !u64::from(u32::MAX);
-            match self.word.compare_exchange_weak(word, decided, Ordering::AcqRel, Ordering::Acquire) {
+            match self.word.compare_exchange_weak(word, decided, Ordering::Relaxed, Ordering::Relaxed) {
                 Ok(_) => return true,
                 Err(found) => word = found,
             }
@@ -204,7 +209,8 @@ impl Tracker {
         false
     }
 
-    fn outcome(&self) -> Result<i64> {
+    /// What the use was decided to end with, once. To be asked by whoever takes the slot off the list of the fired.
+    pub fn outcome(&self) -> Result<i64> {
         match lock(&self.failure).take() {
             Some(status) => Err(status.while_doing("waiting for semaphores")),
             None => Ok(i64::from(self.winner.load(Ordering::Relaxed))),

@@ -1,46 +1,73 @@
-//! The list of the pending, the doorbell, and the sleep: nothing is missed, and one wake is enough.
+//! Lists, the doorbell, and the sleep: nothing is missed, one wake is enough, and what was done before is visible.
 
-use super::model;
-use loom::cell::UnsafeCell;
+use super::{Plain, model};
 use loom::sync::atomic::AtomicU32;
 use loom::thread;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use weft_io::model::{Doorbell, IndexList, NONE, bell};
 
-/// What producers and the poll thread share; `wakes` stands for the eventfd.
-struct World {
+/// A doorbell, and a sleep: `wakes` stands for the eventfd.
+#[derive(Default)]
+pub(crate) struct Bell {
     doorbell: Doorbell,
-    pending: IndexList,
     wakes: AtomicU32,
-    /// Written before a push without any order of its own: that has to come from the list.
-    published: [UnsafeCell<u32>; 2],
+}
+
+impl Bell {
+    fn owe(&self, is_wake_owed: bool) {
+        if is_wake_owed {
+            // Relaxed: the eventfd orders nothing.
+            self.wakes.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn ring(&self, what: u32) {
+        self.owe(self.doorbell.ring(what));
+    }
+
+    /// For what was pushed on a list.
+    pub(crate) fn ring_after(&self, what: u32) {
+        self.owe(self.doorbell.ring_after(what));
+    }
+
+    /// A poll thread, which falls asleep whenever it can, until `take_in` has seen enough.
+    pub(crate) fn poll_until(&self, mut take_in: impl FnMut(u32) -> bool) {
+        while !take_in(self.doorbell.answer()) {
+            if self.doorbell.sleep() {
+                // A wake that never comes makes the model give up here.
+                while self.wakes.swap(0, Ordering::Relaxed) == 0 {
+                    thread::yield_now();
+                }
+            }
+        }
+    }
+
+    /// When everybody is gone: a wake for each sleep, at most.
+    pub(crate) fn assert_no_wake_is_left(&self) {
+        assert_eq!(self.wakes.load(Ordering::Relaxed), 0);
+    }
+}
+
+/// What producers and the poll thread share.
+struct World {
+    bell: Bell,
+    pending: IndexList,
+    published: [Plain<u32>; 2],
 }
 
 impl World {
     fn new() -> Arc<World> {
-        Arc::new(World {
-            doorbell: Doorbell::new(),
-            pending: IndexList::new(2),
-            wakes: AtomicU32::new(0),
-            published: [UnsafeCell::new(0), UnsafeCell::new(0)],
-        })
+        let (bell, pending, published) = (Bell::default(), IndexList::new(2), Default::default());
+        Arc::new(World { bell, pending, published })
     }
 
     fn publish(&self, slot: u32) -> bool {
-        self.published[slot as usize].with_mut(|cell| {
-            // SAFETY: a plain write, which the model checks: nobody else may be here before the push.
-            #[allow(unsafe_code, reason = "the model watches this cell")]
-            unsafe {
-                *cell = slot + 1;
-            }
-        });
+        self.published[slot as usize].set(slot + 1);
         if self.pending.push(slot).is_err() {
             return false;
         }
-        if self.doorbell.ring_after(bell::PENDING) {
-            self.wakes.fetch_add(1, Ordering::Relaxed);
-        }
+        self.bell.ring_after(bell::PENDING);
         true
     }
 
@@ -48,37 +75,10 @@ impl World {
         let mut found = 0;
         while slot != NONE {
             found += 1;
-            let value = self.published[slot as usize].with(|cell| {
-                // SAFETY: as in `publish`.
-                #[allow(unsafe_code, reason = "the model watches this cell")]
-                unsafe {
-                    *cell
-                }
-            });
-            assert_eq!(value, slot + 1);
+            assert_eq!(self.published[slot as usize].get(), slot + 1);
             slot = self.pending.after(slot);
         }
         found
-    }
-
-    /// A poll thread: answers, looks, sleeps, until it has seen so many.
-    fn poll_until(&self, wanted: u32) -> u32 {
-        let (mut found, mut sleeps) = (0, 0);
-        loop {
-            if self.doorbell.answer() & bell::PENDING != 0 {
-                found += self.drained(self.pending.drain());
-            }
-            if found == wanted {
-                return sleeps;
-            }
-            if self.doorbell.sleep() {
-                sleeps += 1;
-                // A wake that never comes makes the model give up here.
-                while self.wakes.swap(0, Ordering::Relaxed) == 0 {
-                    thread::yield_now();
-                }
-            }
-        }
     }
 }
 
@@ -92,10 +92,41 @@ fn a_ring_that_is_left_out_is_not_missed() {
             let world = Arc::clone(&world);
             thread::spawn(move || assert!(world.publish(slot)))
         });
-        world.poll_until(2);
+        let mut found = 0;
+        world.bell.poll_until(|bits| {
+            if bits & bell::PENDING != 0 {
+                found += world.drained(world.pending.drain());
+            }
+            found == 2
+        });
         producers.into_iter().for_each(|producer| producer.join().unwrap());
-        // A wake for each sleep, at most.
-        assert_eq!(world.wakes.load(Ordering::Relaxed), 0);
+        world.bell.assert_no_wake_is_left();
+    });
+}
+
+/// Two threads ring without a list: the poll thread, asleep or not, sees what was done before each ring.
+#[test]
+fn what_comes_before_a_ring_is_seen() {
+    const REASONS: [u32; 2] = [bell::WAKE, bell::MESSAGE];
+    model(|| {
+        let world = World::new();
+        let threads = [0, 1].map(|index| {
+            let world = Arc::clone(&world);
+            thread::spawn(move || {
+                world.published[index].set(1);
+                world.bell.ring(REASONS[index]);
+            })
+        });
+        let mut told = 0;
+        world.bell.poll_until(|bits| {
+            told |= bits;
+            for (published, reason) in world.published.iter().zip(REASONS) {
+                assert!(bits & reason == 0 || published.get() == 1);
+            }
+            told == REASONS[0] | REASONS[1]
+        });
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        world.bell.assert_no_wake_is_left();
     });
 }
 
@@ -106,23 +137,11 @@ fn wakes_of_two_threads_are_one() {
         let world = World::new();
         let threads = [0, 1].map(|_| {
             let world = Arc::clone(&world);
-            thread::spawn(move || {
-                if world.doorbell.ring(bell::WAKE) {
-                    world.wakes.fetch_add(1, Ordering::Relaxed);
-                }
-            })
+            thread::spawn(move || world.bell.ring(bell::WAKE))
         });
-        let mut is_woken = world.doorbell.answer() & bell::WAKE != 0;
-        if !is_woken && world.doorbell.sleep() {
-            while world.wakes.swap(0, Ordering::Relaxed) == 0 {
-                thread::yield_now();
-            }
-            is_woken = world.doorbell.answer() & bell::WAKE != 0;
-        }
+        world.bell.poll_until(|bits| bits & bell::WAKE != 0);
         threads.into_iter().for_each(|thread| thread.join().unwrap());
-        is_woken |= world.doorbell.answer() & bell::WAKE != 0;
-        assert!(is_woken);
-        assert_eq!(world.wakes.load(Ordering::Relaxed), 0, "none is left over");
+        world.bell.assert_no_wake_is_left();
     });
 }
 

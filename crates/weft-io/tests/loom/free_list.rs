@@ -1,7 +1,6 @@
 //! Free buffers: taken once, given back by several threads, with what their last owner wrote.
 
-use super::model;
-use loom::cell::UnsafeCell;
+use super::{Plain, model};
 use loom::sync::atomic::{AtomicU32, AtomicU64};
 use loom::thread;
 use std::sync::Arc;
@@ -10,7 +9,7 @@ use weft_io::model::FreeList;
 struct Pool {
     state: AtomicU64,
     next: Vec<AtomicU32>,
-    buffers: Vec<UnsafeCell<u32>>,
+    buffers: Vec<Plain<u32>>,
 }
 
 impl Pool {
@@ -18,7 +17,7 @@ impl Pool {
         let pool = Pool {
             state: AtomicU64::new(0),
             next: (0..count).map(|_| AtomicU32::new(0)).collect(),
-            buffers: (0..count).map(|_| UnsafeCell::new(0)).collect(),
+            buffers: (0..count).map(|_| Plain::new(0)).collect(),
         };
         pool.list().fill();
         Arc::new(pool)
@@ -31,12 +30,12 @@ impl Pool {
     /// Takes one, if there is one; the model checker sees whether another thread is at the same buffer.
     fn take(&self) -> Option<u16> {
         let index = self.list().pop().expect("it is a list")?;
-        self.buffers[usize::from(index)].with_mut(|_| ());
+        self.buffers[usize::from(index)].set(1);
         Some(index)
     }
 
     fn give(&self, index: u16) {
-        self.buffers[usize::from(index)].with_mut(|_| ());
+        self.buffers[usize::from(index)].set(1);
         self.list().push(index);
     }
 }

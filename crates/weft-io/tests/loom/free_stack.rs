@@ -1,7 +1,6 @@
 //! Free places: taken once, given back by several threads, while the stack is closed.
 
-use super::model;
-use loom::sync::atomic::{AtomicU32, Ordering};
+use super::{Plain, model};
 use loom::thread;
 use std::ptr;
 use std::sync::Arc;
@@ -13,20 +12,21 @@ use weft_io::model::FreeStack;
 fn a_place_has_one_owner() {
     model(|| {
         let stack = Arc::new(FreeStack::<()>::new());
-        let owners = Arc::new([(); 2].map(|()| AtomicU32::new(0)));
+        let owned = Arc::new([(); 2].map(|()| Plain::new(0)));
         for _ in 0..2 {
             let index = stack.make().expect("there is room");
             assert!(stack.push(index));
         }
         let work = {
-            let (stack, owners) = (Arc::clone(&stack), Arc::clone(&owners));
+            let (stack, owned) = (Arc::clone(&stack), Arc::clone(&owned));
             move || {
                 let taken = [stack.pop(), stack.pop()];
                 for index in taken.into_iter().flatten() {
-                    assert_eq!(owners[index as usize].fetch_add(1, Ordering::Relaxed), 0, "two owners");
+                    owned[index as usize].set(1);
                 }
                 for index in taken.into_iter().flatten() {
-                    owners[index as usize].fetch_sub(1, Ordering::Relaxed);
+                    assert_eq!(owned[index as usize].get(), 1, "two owners");
+                    owned[index as usize].set(0);
                     assert!(stack.push(index));
                 }
             }

@@ -1,6 +1,6 @@
 //! An operation ends while its future looks, looks with another waker, or goes.
 
-use super::model;
+use super::{Plain, model};
 use loom::thread;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -17,14 +17,14 @@ impl Wake for Wakes {
     }
 }
 
-/// What an operation is to its ends: a cell that the checker watches.
+/// What an operation is to its ends.
 struct Shared {
     handoff: Handoff,
-    operation: loom::cell::UnsafeCell<u32>,
+    operation: Plain<u32>,
 }
 
 fn shared() -> Arc<Shared> {
-    let shared = Shared { handoff: Handoff::new(), operation: loom::cell::UnsafeCell::new(0) };
+    let shared = Shared { handoff: Handoff::new(), operation: Plain::new(0) };
     shared.handoff.begin();
     Arc::new(shared)
 }
@@ -34,8 +34,7 @@ impl Shared {
     #[allow(unsafe_code, reason = "the end that ends the operation, once")]
     fn finish(&self) -> bool {
         assert!(self.handoff.is_awaited());
-        // SAFETY: the model checks just that: nobody else touches the operation before `finish`.
-        self.operation.with_mut(|place| unsafe { *place = 7 });
+        self.operation.set(7);
         // SAFETY: the only call.
         match unsafe { self.handoff.finish() } {
             Finished::Handed(waker) => {
@@ -74,13 +73,9 @@ impl Shared {
     }
 
     /// Whoever owns the operation in the end may do with it as it likes.
-    #[allow(unsafe_code, reason = "the checker sees whether it is exclusive")]
     fn own(&self) {
-        // SAFETY: the model checks just that.
-        self.operation.with_mut(|place| unsafe {
-            assert_eq!(*place, 7, "it has ended");
-            *place = 8;
-        });
+        assert_eq!(self.operation.get(), 7, "it has ended");
+        self.operation.set(8);
     }
 }
 

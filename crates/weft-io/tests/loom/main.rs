@@ -8,9 +8,13 @@ mod free_list;
 mod free_stack;
 mod gate;
 mod handoff;
+mod listener;
+mod plain;
 mod proactor;
 mod table;
 mod tracker;
+
+use plain::Plain;
 
 /// Explores all interleavings with at most three forced switches: enough for every two-step race, seconds to run.
 fn model(body: impl Fn() + Send + Sync + 'static) {

@@ -1,6 +1,6 @@
 //! Whole proactors without a kernel: a thread does one thing while the poll thread polls for its effect.
 
-use super::wide_model;
+use super::{Plain, wide_model};
 use loom::thread;
 use std::sync::Arc;
 use weft_io::ops::{Nop, NotificationWait, SemaphoreWait, Timer};
@@ -28,7 +28,12 @@ fn a_submission_is_seen_by_a_poll_that_falls_asleep() {
     wide_model(|| {
         let mut poller = poller();
         let handle = poller.handle().clone();
-        let submitter = thread::spawn(move || drop(handle.submit(Nop)));
+        let submitter = thread::spawn(move || {
+            let before = Plain::new(0);
+            before.set(7);
+            let nop = Operation::new(Nop).on_done(move |_| assert_eq!(before.get(), 7));
+            drop(handle.submit(nop));
+        });
         poll(&mut poller, 1);
         submitter.join().unwrap();
     });
@@ -59,6 +64,29 @@ fn a_signal_is_not_lost_on_a_wait_that_is_armed() {
         });
         poll(&mut poller, 1);
         signaller.join().unwrap();
+    });
+}
+
+/// [async-backends 92] Two notifications that one proactor hears of at the same time: both waits end, and see what came
+/// before the signals.
+#[test]
+fn two_signals_are_heard_together() {
+    wide_model(|| {
+        let mut poller = poller();
+        let threads = [(); 2].map(|()| {
+            let changed = Arc::new(Notification::new());
+            let state = Arc::new(Plain::new(0));
+            let seen = Arc::clone(&state);
+            let wait = Operation::new(NotificationWait::new(Arc::clone(&changed)))
+                .on_done(move |_| assert_eq!(seen.get(), 7));
+            poller.handle().submit(wait).unwrap();
+            thread::spawn(move || {
+                state.set(7);
+                changed.signal(WAKE_ALL);
+            })
+        });
+        poll(&mut poller, 2);
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
     });
 }
 
