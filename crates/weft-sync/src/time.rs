@@ -91,6 +91,14 @@ impl Deadline {
         self.0 == When::Immediate
     }
 
+    /// When it passes; `None` for [`Deadline::IMMEDIATE`], which has, and for [`Deadline::NEVER`].
+    pub fn instant(self) -> Option<Instant> {
+        match self.0 {
+            When::At(instant) => Some(instant),
+            When::Immediate | When::Never => None,
+        }
+    }
+
     /// The time left: zero once the deadline has passed, `None` if it never passes.
     pub fn remaining(self) -> Option<Duration> {
         match self.0 {
@@ -109,6 +117,9 @@ mod tests {
     fn a_delay_beyond_the_clock_is_never() {
         assert_eq!(Deadline::after(Duration::MAX), Deadline::NEVER);
         assert_eq!(Deadline::after(Duration::ZERO), Deadline::IMMEDIATE);
+        assert_eq!([Deadline::IMMEDIATE, Deadline::NEVER].map(Deadline::instant), [None, None]);
+        let now = Instant::now();
+        assert_eq!(Deadline::at(now).instant(), Some(now));
     }
 
     #[test]

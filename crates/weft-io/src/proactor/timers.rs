@@ -5,38 +5,53 @@
 //! One heap in user space, and one kernel timer for the sleep, instead of one kernel timer for each operation: arming and
 //! cancelling need no system call and no ring entry, and the order is exact on every backend. Timers end in the order of
 //! their deadlines, equal ones in the order in which they were armed.
+//!
+//! A member of the heap is one number: the time, how many were armed before it, its slot. So members are compared as numbers,
+//! and four children take one cache line or two.
 
+use crate::config::Config;
 use crate::table::NONE;
-use weft_sync::Deadline;
+use std::time::Duration;
+use weft_sync::{Deadline, Instant};
 
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Entry {
-    deadline: Deadline,
-    /// Rises with each insertion.
-    order: u64,
-    slot: u32,
-}
+/// Bits that name the slot. Above them are 44 bits of the order, and above those 64 of the time.
+const SLOT_BITS: u32 = 20;
+const TIME_SHIFT: u32 = 64;
+
+const _: () = assert!(Config::LIMIT <= 1 << SLOT_BITS, "there is a number for every slot");
+
+/// The time at which a heap was made; earlier ones have the numbers below.
+const START: u64 = 1 << 63;
+
+/// Children of a node: the heap is half as high as a binary one.
+const FANOUT: usize = 4;
 
 /// See the header.
 pub(crate) struct Timers {
-    heap: Vec<Entry>,
+    heap: Vec<u128>,
     /// Of each slot: where it is in the heap.
     places: Vec<u32>,
+    /// Rises with each insertion, and begins again when the heap is empty. Only equal deadlines of which one was armed
+    /// seventeen trillion insertions before the other could change places.
     order: u64,
+    start: Instant,
 }
-
-/// Children of a node. Four lie in two cache lines, and the heap is half as high as a binary one.
-const FANOUT: usize = 4;
 
 impl Timers {
     /// A heap for operations in this many slots.
     pub(crate) fn new(slots: u32) -> Timers {
-        Timers { heap: Vec::with_capacity(slots as usize), places: vec![NONE; slots as usize], order: 0 }
+        Timers {
+            heap: Vec::with_capacity(slots as usize),
+            places: vec![NONE; slots as usize],
+            order: 0,
+            start: Instant::now(),
+        }
     }
 
     pub(crate) fn insert(&mut self, slot: u32, deadline: Deadline) {
-        self.order += 1;
-        self.heap.push(Entry { deadline, order: self.order, slot });
+        self.order = if self.heap.is_empty() { 0 } else { self.order + 1 };
+        let rest = self.order << SLOT_BITS | u64::from(slot);
+        self.heap.push(u128::from(self.time(deadline)) << TIME_SHIFT | u128::from(rest));
         self.rise(self.heap.len() - 1);
     }
 
@@ -50,25 +65,44 @@ impl Timers {
         true
     }
 
-    /// The earliest deadline.
+    /// The earliest deadline. One from before the heap was made has passed.
     pub(crate) fn first(&self) -> Option<Deadline> {
-        self.heap.first().map(|entry| entry.deadline)
+        let time = (self.heap.first()? >> TIME_SHIFT) as u64;
+        Some(match time.checked_sub(START) {
+            None => Deadline::IMMEDIATE,
+            Some(_) if time == u64::MAX => Deadline::NEVER,
+            Some(after) => {
+                self.start.checked_add(Duration::from_nanos(after)).map_or(Deadline::NEVER, Deadline::at)
+            }
+        })
     }
 
     /// Takes the earliest timer out, if its deadline is not after `now`.
-    pub(crate) fn pop_until(&mut self, now: Deadline) -> Option<u32> {
-        let first = self.heap.first()?;
-        if first.deadline > now {
+    #[inline]
+    pub(crate) fn pop_until(&mut self, now: Instant) -> Option<u32> {
+        let first = *self.heap.first()?;
+        if (first >> TIME_SHIFT) as u64 > self.time(Deadline::at(now)) {
             return None;
         }
-        let slot = first.slot;
         self.take_at(0);
-        Some(slot)
+        Some(slot_of(first))
+    }
+
+    /// A number that is larger for later deadlines; three centuries from the start all but `NEVER` are the same.
+    fn time(&self, deadline: Deadline) -> u64 {
+        let Some(instant) = deadline.instant() else {
+            return if deadline == Deadline::NEVER { u64::MAX } else { 0 };
+        };
+        let nanoseconds = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX).min(START - 2);
+        match instant < self.start {
+            true => START - nanoseconds(self.start.since(instant)),
+            false => START + nanoseconds(instant.since(self.start)),
+        }
     }
 
     fn take_at(&mut self, place: usize) {
         let taken = self.heap.swap_remove(place);
-        self.places[taken.slot as usize] = NONE;
+        self.places[slot_of(taken) as usize] = NONE;
         if place < self.heap.len() {
             // What was last may belong further up as well as further down.
             let place = self.rise(place);
@@ -77,50 +111,54 @@ impl Timers {
     }
 
     fn rise(&mut self, mut place: usize) -> usize {
-        let entry = self.heap[place];
+        let member = self.heap[place];
         while place > 0 {
             let parent = (place - 1) / FANOUT;
-            if self.heap[parent] <= entry {
+            if self.heap[parent] <= member {
                 break;
             }
             self.set(place, self.heap[parent]);
             place = parent;
         }
-        self.set(place, entry);
+        self.set(place, member);
         place
     }
 
     fn sink(&mut self, mut place: usize) {
-        let entry = self.heap[place];
+        let member = self.heap[place];
         loop {
             let first = place * FANOUT + 1;
             let children = first..self.heap.len().min(first + FANOUT);
             let Some(least) = children.min_by_key(|&child| self.heap[child]) else { break };
-            if self.heap[least] >= entry {
+            if self.heap[least] >= member {
                 break;
             }
             self.set(place, self.heap[least]);
             place = least;
         }
-        self.set(place, entry);
+        self.set(place, member);
     }
 
-    fn set(&mut self, place: usize, entry: Entry) {
-        self.heap[place] = entry;
-        self.places[entry.slot as usize] = place as u32;
+    #[inline]
+    fn set(&mut self, place: usize, member: u128) {
+        self.heap[place] = member;
+        self.places[slot_of(member) as usize] = place as u32;
     }
+}
+
+fn slot_of(member: u128) -> u32 {
+    member as u32 & ((1 << SLOT_BITS) - 1)
 }
 
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
-    use std::time::Duration;
-    use weft_sync::Instant;
 
     /// [async 33] [async 34] [async-backends 41] Random insertions and removals leave in the order of deadlines, equal
     /// ones in that of insertion; the head, a middle and the last can be removed and inserted again.
     #[test]
     fn timers_leave_in_order_of_deadline_then_of_insertion() {
+        let mut timers = Timers::new(512);
         let start = Instant::now();
         let mut random = 12345_u64;
         let mut draw = |bound: u64| {
@@ -129,7 +167,6 @@ mod tests {
             random ^= random << 17;
             random % bound
         };
-        let mut timers = Timers::new(512);
         let mut model: Vec<(Deadline, u64, u32)> = Vec::new();
         let mut free: Vec<u32> = (0..512).collect();
         for order in 0..20_000 {
@@ -145,8 +182,9 @@ mod tests {
                 free.push(slot);
             } else {
                 model.sort();
-                let now = Deadline::at(start + Duration::from_millis(draw(40)));
-                let expected = model.first().filter(|first| first.0 <= now).map(|first| first.2);
+                let now = start + Duration::from_millis(draw(40));
+                let expected =
+                    model.first().filter(|first| first.0 <= Deadline::at(now)).map(|first| first.2);
                 assert_eq!(timers.pop_until(now), expected);
                 if let Some(slot) = expected {
                     model.remove(0);
