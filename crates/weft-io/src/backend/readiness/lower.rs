@@ -23,6 +23,8 @@ pub(super) enum Begun {
     Ended(Outcome),
     /// It waits.
     Waits { fd: RawFd, line: Line, mask: Mask },
+    /// It blocks, so a worker carries it out.
+    Blocks,
 }
 
 /// Begins an operation of a kernel kind.
@@ -32,6 +34,12 @@ pub(super) fn begin(operation: &mut Erased) -> Begun {
         // No attempt: whoever waits for an event does not expect it to be set.
         Body::EventWait(fd) => waits(fd, Line::Readers, Mask::IN | Mask::TROUBLE),
         Body::HandlePoll(fd, interest) => waits(fd, Line::Observers, of_interest(interest)),
+        // A close has taken its file by now: whoever comes later finds it closed.
+        Body::FileOpen(..)
+        | Body::FileRead(..)
+        | Body::FileWrite(..)
+        | Body::FileSync(..)
+        | Body::FileClose(..) => Begun::Blocks,
         // Not told of as a capability, so never asked for.
         _ => Begun::Ended(Err(Errno::OPNOTSUPP.raw_os_error())),
     }

@@ -7,6 +7,7 @@
 //! | `epoll.rs`, `poll.rs`, `kqueue.rs` | the three mechanisms behind it                         |
 //! | `descriptors.rs` | who waits for which handle                                              |
 //! | `lower.rs`       | what a kind does when it begins, and when its handle is ready            |
+//! | `workers.rs`     | threads that wait for files                                             |
 //!
 //! 1. **An operation begins when it is pushed**, on the poll thread. It ends at once, or joins a line at its handle.
 //! 2. **Nothing that users gave runs inside an exchange**: whatever ends there is queued, and given out by `next`. So no
@@ -26,6 +27,7 @@ mod kqueue;
 mod lower;
 mod open;
 mod poll;
+mod workers;
 
 pub(super) use open::{open_epoll, open_kqueue, open_poll};
 
@@ -43,6 +45,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::time::Duration;
 use weft_sync::{Deadline, Result};
+use workers::{Finished, Workers};
 
 /// See the header.
 pub(crate) struct Readiness {
@@ -54,6 +57,8 @@ pub(crate) struct Readiness {
     /// Places of watches, by number, and numbers by place above those of slots.
     watches: HashMap<u64, u32>,
     numbers: Vec<u64>,
+    /// Made with the first operation on a file.
+    workers: Option<Workers>,
     /// What has ended, in order.
     ended: VecDeque<Ended>,
     /// How many of them had when the last exchange was over.
@@ -71,6 +76,7 @@ impl Readiness {
             operations: (0..slots).map(|_| None).collect(),
             watches: HashMap::new(),
             numbers: Vec::new(),
+            workers: None,
             ended: VecDeque::with_capacity(slots as usize),
             due: 0,
             fired: Vec::new(),
@@ -95,6 +101,24 @@ impl Readiness {
                 self.operations[slot as usize] = Some((key.generation, operation));
                 self.map.join(slot, fd, line, mask);
             }
+            Begun::Blocks => self.have_done(key, operation),
+        }
+    }
+
+    fn have_done(&mut self, key: Key, operation: Erased) {
+        let (slots, wake) = (self.operations.len(), &self.wake);
+        let workers = self.workers.get_or_insert_with(|| Workers::new(slots, Arc::clone(wake)));
+        if let Err((operation, errno)) = workers.push(key, operation) {
+            let outcome = Err(errno.raw_os_error());
+            self.ended.push_back(Ended::Operation { slot: key.index, operation, outcome });
+        }
+    }
+
+    /// Takes in what workers have done. Whoever `awaits` is woken when there is nothing yet.
+    fn take_done(&mut self, awaits: bool) {
+        let Some(workers) = self.workers.as_mut().filter(|workers| workers.is_busy()) else { return };
+        for Finished { slot, operation, outcome } in workers.take(awaits) {
+            self.ended.push_back(Ended::Operation { slot, operation, outcome });
         }
     }
 
@@ -103,8 +127,11 @@ impl Readiness {
             self.operations.get(key.index as usize),
             Some(Some((generation, _))) if *generation == key.generation
         );
+        let outcome = Err(Errno::CANCELED.raw_os_error());
         if is_waiting {
-            self.end(key.index, Err(Errno::CANCELED.raw_os_error()));
+            self.end(key.index, outcome);
+        } else if let Some(operation) = self.workers.as_mut().and_then(|workers| workers.cancel(key)) {
+            self.ended.push_back(Ended::Operation { slot: key.index, operation, outcome });
         }
     }
 
@@ -127,7 +154,10 @@ impl Readiness {
     }
 
     pub(crate) fn is_due(&mut self) -> bool {
-        !self.ended.is_empty() || self.map.has_changes() || self.map.armed() > 0
+        !self.ended.is_empty()
+            || self.map.has_changes()
+            || self.map.armed() > 0
+            || self.workers.as_ref().is_some_and(Workers::is_busy)
     }
 
     pub(crate) fn is_brief(&self) -> bool {
@@ -136,6 +166,7 @@ impl Readiness {
 
     pub(crate) fn exchange(&mut self, wait: Option<Deadline>) -> Result<()> {
         self.arm_changed();
+        self.take_done(wait.is_some() && self.ended.is_empty());
         let limit = match wait {
             Some(deadline) if self.ended.is_empty() => deadline.remaining(),
             _ => Some(Duration::ZERO),
@@ -145,6 +176,7 @@ impl Readiness {
             true => Ok(()),
             false => self.wait(limit),
         };
+        self.take_done(false);
         self.due = self.ended.len();
         outcome.map_err(|errno| crate::errno::failure(errno, "waiting for handles to be ready"))
     }

@@ -1,0 +1,197 @@
+//! Threads that wait for files, as no mechanism says when one is ready.
+//!
+//! What lives here: [`Workers`], what they share, what they do. What does not: the system calls (`ops/file/carry_out.rs`).
+//!
+//! 1. **They come when they are needed**: with the first operation on a file the first thread, and one more each time
+//!    that nobody is idle, up to [`WORKERS_MAX`]. A proactor without files has none.
+//! 2. One lock guards the queue, what is done, who is idle, and the end. Whoever waits tests all of it under the lock, and
+//!    the wait lets go of the lock and sleeps in one: nothing that comes in between is missed, the end neither.
+//! 3. **What is done** lies in a list until the poll thread takes it. It is woken only if it has said, under the same lock
+//!    and having found the list empty, that it sleeps.
+//! 4. A cancel takes an operation out of the queue. One that runs cannot be stopped: its result wins.
+//! 5. Lists have room for every slot from the start: nothing is allocated for an operation.
+
+use super::lower::Outcome;
+use crate::event::raise;
+use crate::ops::carry_out;
+use crate::record::Erased;
+use crate::table::Key;
+use rustix::io::Errno;
+use std::collections::VecDeque;
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+
+/// Operations on files that run at once.
+const WORKERS_MAX: usize = 4;
+
+/// An operation that a worker has, or will have.
+struct Job {
+    key: Key,
+    operation: Erased,
+}
+
+/// One that a worker is done with.
+pub(super) struct Finished {
+    pub(super) slot: u32,
+    pub(super) operation: Erased,
+    pub(super) outcome: Outcome,
+}
+
+struct State {
+    queue: VecDeque<Job>,
+    done: Vec<Finished>,
+    /// Threads that wait for something in the queue.
+    idle: usize,
+    /// Whether the poll thread wants to be woken.
+    is_awaited: bool,
+    is_over: bool,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    has_work: Condvar,
+    wake: Arc<OwnedFd>,
+}
+
+/// See the header.
+pub(super) struct Workers {
+    shared: Arc<Shared>,
+    threads: Vec<JoinHandle<()>>,
+    /// Operations that were given and have not come back.
+    busy: usize,
+    /// What was taken, and the empty list for the next.
+    taken: Vec<Finished>,
+}
+
+impl Workers {
+    /// No threads, and room for so many operations.
+    pub(super) fn new(slots: usize, wake: Arc<OwnedFd>) -> Workers {
+        let state = State {
+            queue: VecDeque::with_capacity(slots),
+            done: Vec::with_capacity(slots),
+            idle: 0,
+            is_awaited: false,
+            is_over: false,
+        };
+        let shared = Arc::new(Shared { state: Mutex::new(state), has_work: Condvar::new(), wake });
+        Workers { shared, threads: Vec::new(), busy: 0, taken: Vec::with_capacity(slots) }
+    }
+
+    /// Has an operation on a file carried out. It comes back if there is no thread and none can be made.
+    pub(super) fn push(&mut self, key: Key, operation: Erased) -> Result<(), (Erased, Errno)> {
+        let has_idle = {
+            let state = self.shared.lock();
+            state.idle > state.queue.len()
+        };
+        if !has_idle
+            && self.threads.len() < WORKERS_MAX
+            && let Err(errno) = self.spawn()
+            && self.threads.is_empty()
+        {
+            return Err((operation, errno));
+        }
+        self.shared.lock().queue.push_back(Job { key, operation });
+        self.busy += 1;
+        self.shared.has_work.notify_one();
+        Ok(())
+    }
+
+    fn spawn(&mut self) -> Result<(), Errno> {
+        let shared = Arc::clone(&self.shared);
+        let thread = std::thread::Builder::new().name("weft-io file".to_owned()).spawn(move || shared.work());
+        self.threads.push(thread.map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::AGAIN))?);
+        Ok(())
+    }
+
+    /// Takes an operation back that has not begun.
+    pub(super) fn cancel(&mut self, key: Key) -> Option<Erased> {
+        let mut state = self.shared.lock();
+        let place = state.queue.iter().position(|job| job.key == key)?;
+        self.busy -= 1;
+        state.queue.remove(place).map(|job| job.operation)
+    }
+
+    /// Whether something is to come back.
+    pub(super) fn is_busy(&self) -> bool {
+        self.busy > 0
+    }
+
+    /// What is done. If that is nothing and `awaits`, the poll thread is woken when something is (rule 3).
+    pub(super) fn take(&mut self, awaits: bool) -> impl Iterator<Item = Finished> {
+        {
+            let mut state = self.shared.lock();
+            std::mem::swap(&mut state.done, &mut self.taken);
+            state.is_awaited = awaits && self.taken.is_empty();
+        }
+        self.busy -= self.taken.len();
+        self.taken.drain(..)
+    }
+}
+
+impl Drop for Workers {
+    /// The end: what has not begun is dropped, what runs is waited for.
+    fn drop(&mut self) {
+        let left = {
+            let mut state = self.shared.lock();
+            state.is_over = true;
+            std::mem::take(&mut state.queue)
+        };
+        self.shared.has_work.notify_all();
+        drop(left);
+        for thread in self.threads.drain(..) {
+            // One that panicked has said so.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Nothing panics while it is held.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What a worker does.
+    fn work(&self) {
+        let mut state = self.lock();
+        loop {
+            if state.is_over {
+                return;
+            }
+            let Some(Job { key, mut operation }) = state.queue.pop_front() else {
+                state.idle += 1;
+                state = self.has_work.wait(state).unwrap_or_else(PoisonError::into_inner);
+                state.idle -= 1;
+                continue;
+            };
+            drop(state);
+            let outcome = carry_out(&mut operation.body());
+            state = self.lock();
+            state.done.push(Finished { slot: key.index, operation, outcome });
+            if std::mem::take(&mut state.is_awaited) {
+                raise(&self.wake);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::new_eventfd;
+
+    /// [async-backends 175] Threads end whatever they do when they are told: nothing that tells them is missed.
+    #[test]
+    fn workers_end() {
+        let wake = Arc::new(new_eventfd().unwrap());
+        for _ in 0..2000 {
+            let mut workers = Workers::new(1, Arc::clone(&wake));
+            for _ in 0..2 {
+                workers.spawn().unwrap();
+            }
+            assert!(!workers.is_busy() && workers.take(true).next().is_none());
+            drop(workers);
+        }
+    }
+}
