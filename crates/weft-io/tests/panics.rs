@@ -2,13 +2,16 @@
 
 mod support;
 
+use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::task::{Context, Wake, Waker};
 use std::time::{Duration, Instant};
 use support::{CANCELLED, Log, Subject, after_ms, every, poll_until, real};
 use weft_io::ops::{Nop, SemaphoreSignal, SemaphoreWait, Timer};
-use weft_io::{Event, EventSource, Operation, Progressed};
+use weft_io::{Config, Event, EventSource, Operation, Progressed, Runner, RunnerOptions, open_any};
 use weft_sync::{Code, Deadline, Point, Semaphore};
 
 /// Panics with this, without what the hook would print.
@@ -184,4 +187,56 @@ fn a_source_that_panics_takes_no_other_news_along() {
         assert_eq!((log.len(), panics), (3, 1), "{}", subject.name);
         drop((first, other));
     });
+}
+
+/// A waker is user code too: one that panics costs neither its future the result nor others their callbacks.
+#[test]
+fn a_waker_that_panics_leaves_nothing_behind() {
+    struct Panicking;
+    impl Wake for Panicking {
+        fn wake(self: Arc<Self>) {
+            panic_with("waker");
+        }
+    }
+    every(|mut subject| {
+        let handle = subject.poller.handle().clone();
+        let log = Log::default();
+        let mut future = pin!(handle.run(Nop));
+        let waker = Waker::from(Arc::new(Panicking));
+        assert!(future.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+        for _ in 0..4 {
+            handle.submit(Operation::new(Nop).on_done(log.line("beside"))).unwrap();
+        }
+        assert_eq!(poll_panics(&mut subject), Some("waker"), "{}", subject.name);
+        let start = Instant::now();
+        poll_until(&mut subject.poller, || log.len() == 4);
+        assert!(start.elapsed() < Duration::from_secs(4), "{}", subject.name);
+        assert!(future.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready(), "{}", subject.name);
+    });
+}
+
+/// A runner stops at a panic, and goes on where it was when it is resumed: nobody is left uncalled, nobody called twice.
+#[test]
+fn a_runner_that_is_resumed_after_a_panic_has_lost_nothing() {
+    let Ok(proactor) = open_any(&Config::new()) else { return println!("skipped: nothing can be opened") };
+    let runner = Runner::start(proactor, RunnerOptions::new()).unwrap();
+    let log = Log::default();
+    let mut batch = runner.handle().batch();
+    batch.add(bad_nop(&log, "bad")).unwrap();
+    for _ in 0..40 {
+        batch.add(Operation::new(Nop).on_done(log.line("beside"))).unwrap();
+    }
+    batch.submit().unwrap();
+    runner.join(after_ms(20_000)).unwrap();
+    assert!(runner.consume_status().is_some(), "it says that it has stopped, and why");
+    runner.resume().unwrap();
+    runner.handle().submit(Operation::new(Nop).on_done(log.line("after"))).unwrap();
+    let start = Instant::now();
+    while log.len() < 42 {
+        assert!(start.elapsed() < Duration::from_secs(20), "{} of 42", log.len());
+        std::thread::yield_now();
+    }
+    runner.request_stop();
+    runner.join(after_ms(20_000)).unwrap();
+    assert_eq!(log.len(), 42);
 }
