@@ -1,5 +1,6 @@
 //! Cases for proactors, by family.
 
+pub mod buffer;
 pub mod cancellation;
 pub mod chain;
 pub mod event;

@@ -110,15 +110,11 @@ impl BufferPool {
         self.0.list().push(index);
     }
 
-    /// Whether a proactor can receive into it. `FAILED_PRECONDITION`: nobody may write to the region.
-    /// `INVALID_ARGUMENT`: it is not of this proactor.
+    /// Whether operations may receive into it. `FAILED_PRECONDITION`: nobody may write to the region.
     #[allow(dead_code, reason = "receives into pools follow")]
-    pub(crate) fn check_receive(&self, proactor: u32) -> Result<()> {
+    pub(crate) fn check_receive(&self) -> Result<()> {
         if !self.0.region.access().contains(Access::WRITE) {
             bail!(FailedPrecondition, "receiving into a pool whose region operations may not write");
-        }
-        if self.0.region.proactor_id() != proactor {
-            bail!(InvalidArgument, "receiving into a pool of a region that is not of this proactor");
         }
         Ok(())
     }

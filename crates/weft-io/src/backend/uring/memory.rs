@@ -33,7 +33,7 @@ const SLOTS: u32 = 16_384;
 /// What one slot takes at most.
 const SLOT_BYTES: usize = 1 << 30;
 /// How long the poll thread may take to come by.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = if cfg!(test) { Duration::from_millis(50) } else { Duration::from_secs(10) };
 
 /// What a ring can be told.
 #[derive(Clone, Copy, Debug)]
@@ -375,5 +375,78 @@ impl State {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::BufferPool;
+    use crate::{Config, open};
+    use weft_sync::{Code, Deadline};
+
+    /// [async 187] [async-backends 153] Numbers of rings are all that 16 bits hold, none twice while it is in use, and the
+    /// next of what came back.
+    #[test]
+    fn numbers_of_rings_are_used_again() {
+        let mut groups = Groups::default();
+        for round in 0..70_000_u32 {
+            let id = groups.acquire().unwrap();
+            assert_eq!(id, 0, "round {round}");
+            groups.free.push(id);
+        }
+        let all: Vec<u16> = std::iter::from_fn(|| groups.acquire()).collect();
+        assert_eq!(all, (0..=u16::MAX).collect::<Vec<_>>());
+        assert_eq!(groups.acquire(), None);
+        groups.free.push(0x8001);
+        assert_eq!((groups.acquire(), groups.acquire()), (Some(0x8001), None));
+    }
+
+    /// [async-backends 162] What needs the poll thread fails if that does not poll, and leaves nothing behind; what comes to
+    /// an end without it is let go when it polls.
+    #[test]
+    fn nobody_waits_for_ever() {
+        let Ok(proactor) = open("uring", &Config::new()) else { return };
+        let mut poller = proactor.into_poller().unwrap();
+        let handle = poller.handle().clone();
+        let is_single = handle.describe().details.contains("deferred");
+        let slab = Slab::new(64, 4).unwrap();
+        let access = Access::READ | Access::WRITE;
+        let held = handle.register_slab(&slab, access).unwrap();
+        let register = {
+            let (handle, slab) = (handle.clone(), slab.clone());
+            move || handle.register_slab(&slab, access)
+        };
+        let elsewhere = register.clone();
+        let both = std::thread::spawn(move || {
+            let outcome = elsewhere();
+            drop(held);
+            outcome
+        });
+        let outcome = both.join().unwrap();
+        match outcome {
+            Ok(_) => assert!(!is_single),
+            Err(why) => assert_eq!(why.code(), Code::DeadlineExceeded),
+        }
+        assert!(poller.poll(Deadline::IMMEDIATE).is_err());
+        let state = |handle: &crate::Handle| {
+            let crate::memory::Registry::Uring(memory) = &handle.0.registry else { panic!("it is io_uring") };
+            let state = lock(&memory.state);
+            (state.groups.made, state.groups.free.len())
+        };
+        let (made, free) = state(&handle);
+        assert_eq!(made as usize, free, "all came back");
+        let pool = BufferPool::new(&handle.register_slab(&slab, access).unwrap()).unwrap();
+        // Left behind when the proactor goes: told, not carried out.
+        let other = std::thread::spawn(register);
+        while lock(&handle.0.commands).as_ref().is_some_and(Vec::is_empty) && !other.is_finished() {
+            std::thread::yield_now();
+        }
+        drop(poller);
+        if let Err(why) = other.join().unwrap() {
+            assert!([Code::Aborted, Code::DeadlineExceeded].contains(&why.code()), "{why}");
+        }
+        assert_eq!(handle.register_slab(&slab, access).unwrap_err().code(), Code::Aborted);
+        assert_eq!(pool.acquire().unwrap().len(), 64);
     }
 }
