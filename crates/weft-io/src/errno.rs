@@ -2,12 +2,12 @@
 //!
 //! What lives here: the table of the specification, and its use. What does not: what a result means to an operation
 //! before it counts as an error (`backend/*/lower.rs`).
-#![cfg(target_os = "linux")]
+#![cfg(unix)]
 
 use rustix::io::Errno;
 use weft_sync::{Code, Status};
 
-/// Numbers by code; whatever is not here is `UNKNOWN`.
+/// Numbers by code; whatever is in none of the tables is `UNKNOWN`.
 const CODES: &[(Code, &[Errno])] = &[
     (Code::Cancelled, &[Errno::CANCELED]),
     (
@@ -21,17 +21,16 @@ const CODES: &[(Code, &[Errno])] = &[
             Errno::FAULT,
             Errno::ILSEQ,
             Errno::NOPROTOOPT,
-            Errno::NOSTR,
             Errno::NOTSOCK,
             Errno::NOTTY,
             Errno::PROTOTYPE,
             Errno::SPIPE,
         ],
     ),
-    (Code::DeadlineExceeded, &[Errno::TIMEDOUT, Errno::TIME]),
-    (Code::NotFound, &[Errno::NODEV, Errno::NOENT, Errno::NOMEDIUM, Errno::NXIO, Errno::SRCH]),
-    (Code::AlreadyExists, &[Errno::EXIST, Errno::ADDRNOTAVAIL, Errno::ALREADY, Errno::NOTUNIQ]),
-    (Code::PermissionDenied, &[Errno::PERM, Errno::ACCESS, Errno::NOKEY, Errno::ROFS]),
+    (Code::DeadlineExceeded, &[Errno::TIMEDOUT]),
+    (Code::NotFound, &[Errno::NODEV, Errno::NOENT, Errno::NXIO, Errno::SRCH]),
+    (Code::AlreadyExists, &[Errno::EXIST, Errno::ADDRNOTAVAIL, Errno::ALREADY]),
+    (Code::PermissionDenied, &[Errno::PERM, Errno::ACCESS, Errno::ROFS]),
     (
         Code::ResourceExhausted,
         &[
@@ -41,9 +40,7 @@ const CODES: &[(Code, &[Errno])] = &[
             Errno::MLINK,
             Errno::NFILE,
             Errno::NOBUFS,
-            Errno::NODATA,
             Errno::NOMEM,
-            Errno::NOSR,
             Errno::USERS,
         ],
     ),
@@ -55,25 +52,21 @@ const CODES: &[(Code, &[Errno])] = &[
             Errno::NOTDIR,
             Errno::ADDRINUSE,
             Errno::BADF,
-            Errno::BADFD,
             Errno::BUSY,
             Errno::CHILD,
             Errno::ISCONN,
-            Errno::ISNAM,
             Errno::NOTBLK,
             Errno::NOTCONN,
             Errno::PIPE,
             Errno::SHUTDOWN,
             Errno::TXTBSY,
-            Errno::UNATCH,
         ],
     ),
     (Code::Aborted, &[Errno::DEADLK, Errno::STALE]),
-    (Code::OutOfRange, &[Errno::CHRNG, Errno::FBIG, Errno::OVERFLOW, Errno::RANGE]),
+    (Code::OutOfRange, &[Errno::FBIG, Errno::OVERFLOW, Errno::RANGE]),
     (
         Code::Unimplemented,
         &[
-            Errno::NOPKG,
             Errno::NOSYS,
             Errno::OPNOTSUPP,
             Errno::AFNOSUPPORT,
@@ -87,7 +80,6 @@ const CODES: &[(Code, &[Errno])] = &[
         Code::Unavailable,
         &[
             Errno::AGAIN,
-            Errno::COMM,
             Errno::CONNREFUSED,
             Errno::CONNABORTED,
             Errno::CONNRESET,
@@ -99,14 +91,38 @@ const CODES: &[(Code, &[Errno])] = &[
             Errno::NETUNREACH,
             Errno::NOLCK,
             Errno::NOLINK,
-            Errno::NONET,
         ],
     ),
 ];
 
+/// Numbers of streams, which not every system has.
+#[cfg(not(target_os = "freebsd"))]
+const STREAM_CODES: &[(Code, &[Errno])] = &[
+    (Code::InvalidArgument, &[Errno::NOSTR]),
+    (Code::DeadlineExceeded, &[Errno::TIME]),
+    (Code::ResourceExhausted, &[Errno::NODATA, Errno::NOSR]),
+];
+#[cfg(target_os = "freebsd")]
+const STREAM_CODES: &[(Code, &[Errno])] = &[];
+
+/// Numbers that only Linux has.
+#[cfg(target_os = "linux")]
+const LINUX_CODES: &[(Code, &[Errno])] = &[
+    (Code::NotFound, &[Errno::NOMEDIUM]),
+    (Code::AlreadyExists, &[Errno::NOTUNIQ]),
+    (Code::PermissionDenied, &[Errno::NOKEY]),
+    (Code::FailedPrecondition, &[Errno::BADFD, Errno::ISNAM, Errno::UNATCH]),
+    (Code::OutOfRange, &[Errno::CHRNG]),
+    (Code::Unimplemented, &[Errno::NOPKG]),
+    (Code::Unavailable, &[Errno::COMM, Errno::NONET]),
+];
+#[cfg(not(target_os = "linux"))]
+const LINUX_CODES: &[(Code, &[Errno])] = &[];
+
 /// The code of an error number.
 pub(crate) fn code(errno: Errno) -> Code {
-    let named = CODES.iter().find(|(_, numbers)| numbers.contains(&errno));
+    let mut tables = [CODES, STREAM_CODES, LINUX_CODES].into_iter().flatten();
+    let named = tables.find(|(_, numbers)| numbers.contains(&errno));
     named.map_or(Code::Unknown, |&(code, _)| code)
 }
 

@@ -56,7 +56,7 @@ mod capability;
 mod config;
 mod describe;
 mod doorbell;
-#[cfg(target_os = "linux")]
+#[cfg(unix)]
 mod errno;
 #[cfg(target_os = "linux")]
 mod event;

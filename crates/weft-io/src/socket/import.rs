@@ -6,13 +6,13 @@
 //! 2. What it is, is asked of the system, so that the socket's kind cannot be wrong.
 #![cfg(unix)]
 
-use super::{Socket, SocketKind, SocketState, closing};
+use super::{Socket, SocketKind, SocketState, closing, query};
 use crate::errno::failure;
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 use rustix::net::sockopt;
 use std::fmt;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use weft_sync::{Result, Status, bail};
 
 /// A handle that cannot be taken over, and why.
@@ -57,7 +57,7 @@ fn adopt(handle: &OwnedFd, kind: SocketKind) -> Result<SocketState> {
 }
 
 fn state_of(handle: &OwnedFd) -> Result<SocketState> {
-    if sockopt::socket_acceptconn(handle).unwrap_or(false) {
+    if query::is_listening(handle.as_fd()) {
         return Ok(SocketState::Listening);
     }
     match rustix::net::getpeername(handle) {

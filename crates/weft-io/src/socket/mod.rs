@@ -16,7 +16,7 @@
 mod closing;
 mod create;
 mod import;
-mod space;
+mod query;
 #[cfg(all(test, not(loom), target_os = "linux"))]
 mod tests;
 
@@ -26,7 +26,7 @@ pub use import::RefusedImport;
 use crate::address::{Address, Family};
 use crate::errno::failure;
 use rustix::io::Errno;
-use rustix::net::{SocketType, sockopt};
+use rustix::net::SocketType;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use weft_sync::atomic::{AtomicU32, Ordering};
@@ -238,7 +238,7 @@ impl Socket {
     /// Ends one direction of a connection, or both; also after a failure. What the kernel has received is still there.
     pub fn shutdown(&self, what: Shutdown) -> Result<()> {
         self.open("shutting a socket down")?;
-        if self.kind().family() == Family::Unix && !self.accepts_connections() {
+        if self.kind().family() == Family::Unix && !query::is_listening(self.as_fd()) {
             // The kernel shuts those down that have no peer, too, which other kinds refuse.
             self.called(rustix::net::getpeername(self), "shutdown")?;
         }
@@ -253,7 +253,7 @@ impl Socket {
     /// How many bytes can surely be sent now without waiting; `usize::MAX` where the system does not say.
     pub fn send_space(&self) -> Result<usize> {
         self.usable("asking for the room of a socket")?;
-        self.called(space::send_space(self.as_fd()), "asking for the room of a socket")
+        self.called(query::send_space(self.as_fd()), "asking for the room of a socket")
     }
 
     /// Remembers a transport failure, unless there was one. What callers do to themselves is none: see rule 2.
@@ -314,10 +314,6 @@ impl Socket {
     /// Operations that have entered and not left. Not fewer than there are once closing has begun.
     pub(crate) fn pending(&self) -> u32 {
         self.0.pending.load(Ordering::SeqCst)
-    }
-
-    fn accepts_connections(&self) -> bool {
-        sockopt::socket_acceptconn(self).unwrap_or(false)
     }
 
     /// Refuses a closed socket.
