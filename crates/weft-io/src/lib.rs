@@ -42,6 +42,7 @@
 //! | say "look again"          | `notification.rs`, across processes `shared_notification.rs`    |
 //! | follow the poll loop      | `proactor/poll.rs`; chains `proactor/core.rs`                   |
 //! | add a backend             | `backend/mod.rs`, then a line in `backend/open.rs`              |
+//! | make a socket             | `socket`; where it is `address`                                 |
 //! | watch a handle            | `proactor/watch.rs`; for instance `fence.rs`, `event_source.rs` |
 
 #![cfg_attr(loom, allow(dead_code, reason = "what only kernels need is not modelled"))]

@@ -149,7 +149,6 @@ fn listening_needs_no_address_and_may_be_said_again() {
     assert!(plain(SocketKind::UnixDatagram).unwrap().listen(1).is_err());
 }
 
-/// [async 248]
 #[test]
 fn addresses_of_another_family_are_refused() {
     let address = localhost(0);
