@@ -70,17 +70,16 @@ pub(crate) struct Handle {
 }
 
 impl Handle {
-    /// The first one, of an operation that rested, or one more. Whoever asks for one more knows that there is another.
-    pub(super) fn new(queue: Arc<Queue>, operation: Arc<Operation>) -> Handle {
-        // Relaxed: as with any count of owners, one that exists is what makes another.
-        operation.users.fetch_add(1, Ordering::Relaxed);
+    /// For one that was counted by [`Operation::count_user`].
+    pub(super) fn counted(queue: Arc<Queue>, operation: Arc<Operation>) -> Handle {
         Handle { queue, operation }
     }
 }
 
 impl Clone for Handle {
     fn clone(&self) -> Handle {
-        Handle::new(Arc::clone(&self.queue), Arc::clone(&self.operation))
+        self.operation.count_user();
+        Handle::counted(Arc::clone(&self.queue), Arc::clone(&self.operation))
     }
 }
 
@@ -94,14 +93,31 @@ impl Deref for Handle {
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        // AcqRel: the last one has seen all that the others did, and so does the next use.
-        if self.operation.users.fetch_sub(1, Ordering::AcqRel) == 1 {
+        if self.operation.is_last_user() {
             self.queue.waiting.lay_aside(&self.operation);
         }
     }
 }
 
 impl Operation {
+    /// One more handle: made from another one, or under the lock of the lists, where an operation rests or is listed.
+    pub(super) fn count_user(&self) {
+        // Relaxed: as with any count of owners, one that exists is what makes another; and the lock orders the others.
+        self.users.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// One handle less. `true`: the last one.
+    pub(super) fn is_last_user(&self) -> bool {
+        // AcqRel: the last one has seen all that the others did, and so does the next use.
+        self.users.fetch_sub(1, Ordering::AcqRel) == 1
+    }
+
+    /// Whether it has no handle. Means something under the lock of the lists, and if it is not listed.
+    pub(super) fn has_no_user(&self) -> bool {
+        // Acquire: pairs with the Release of `is_last_user`, whose thread may still be on its way to the lock.
+        self.users.load(Ordering::Acquire) == 0
+    }
+
     /// `job` makes the job, with the room of an earlier one.
     pub(crate) fn begin(
         queue: &Queue,
@@ -134,11 +150,13 @@ impl Operation {
             let more = made.saturating_sub(ready.len());
             ready.reserve(more);
             drop(ready);
-            Arc::default()
+            let operation = Arc::<Operation>::default();
+            operation.count_user();
+            operation
         });
         // Relaxed: nobody else has it.
         operation.pending.store(1, Ordering::Relaxed);
-        Handle::new(queue.retain(), operation)
+        Handle::counted(queue.retain(), operation)
     }
 
     /// One that waits for something else than semaphores: for one call of [`Handle::one_less`] or [`Handle::fail`].
