@@ -1,5 +1,4 @@
 #![allow(unsafe_code, reason = "the kernel reads and writes a frame beside its owner")]
-#![allow(dead_code, reason = "the operations that need all of it follow")]
 //! What the kernel is told of a transfer that one address and one length do not describe.
 //!
 //! What lives here: [`Frame`]: the list of spans, the message header, the address of the other side; and [`Spans`], the
@@ -21,7 +20,7 @@ use weft_sync::{Result, bail};
 
 /// The memory of a transfer.
 #[derive(Debug)]
-pub(crate) enum Spans<'a> {
+pub enum Spans<'a> {
     /// One piece, or nothing.
     One(Span),
     /// Several, in the frame; a message with an address has its only piece there too.
@@ -46,7 +45,7 @@ struct Parts {
 }
 
 /// See the header.
-pub(crate) struct Frame(NonNull<Parts>);
+pub struct Frame(NonNull<Parts>);
 
 // SAFETY: a frame holds addresses of memory that the operation owns beside it; whoever has the operation has both.
 unsafe impl Send for Frame {}
@@ -110,6 +109,15 @@ impl Frame {
         unsafe { (*parts).header.msg_name = storage.cast() };
         // SAFETY: rule 2.
         unsafe { (*parts).header.msg_namelen = size_of::<sockaddr_storage>() as _ };
+    }
+
+    /// For the kernel: where the sender's address goes, and where its length.
+    pub(crate) fn sender_place(&self) -> (*mut sockaddr_storage, *mut libc::socklen_t) {
+        let parts = self.parts();
+        // SAFETY: within the allocation.
+        let storage = unsafe { &raw mut (*parts).address };
+        // SAFETY: within the allocation.
+        (storage, unsafe { &raw mut (*parts).header.msg_namelen })
     }
 
     /// The address that the message came from, as the kernel left it; the caller has seen the end of the operation.
@@ -179,16 +187,32 @@ pub(crate) fn prepare(frame: &mut Option<Frame>, count: usize, has_address: bool
     Ok(())
 }
 
-/// The spans of memory that is read. `frame` was prepared for it.
-pub(crate) fn of_source<'a, S: Source>(source: &S, frame: &'a mut Option<Frame>) -> Spans<'a> {
+/// The spans of memory that is read, without so many bytes at the beginning. `frame` was prepared for it.
+pub(crate) fn of_rest<'a, S: Source>(source: &S, frame: &'a mut Option<Frame>, mut skip: usize) -> Spans<'a> {
+    let mut rest = |index| {
+        let span = source.span(index);
+        let cut = skip.min(span.length);
+        skip -= cut;
+        span.part(cut..span.length)
+    };
     match (source.count(), frame) {
         (count, Some(frame)) => {
-            frame.fill((0..count).map(|index| source.span(index)));
+            frame.fill((0..count).map(rest));
             Spans::Many(frame)
         }
         (0, None) => Spans::One(Span::of(&[])),
-        (_, None) => Spans::One(source.span(0)),
+        (_, None) => Spans::One(rest(0)),
     }
+}
+
+/// Bytes that a source has.
+pub(crate) fn length_of_source<S: Source>(source: &S) -> usize {
+    (0..source.count()).fold(0, |sum, index| sum.saturating_add(source.span(index).length))
+}
+
+/// Bytes that a target has room for.
+pub(crate) fn length_of_target<T: Target>(target: &mut T) -> usize {
+    (0..target.count()).fold(0, |sum, index| sum.saturating_add(target.span(index).length))
 }
 
 /// The spans of memory that is written. `frame` was prepared for it.

@@ -48,7 +48,6 @@
 #![cfg_attr(loom, allow(dead_code, reason = "what only kernels need is not modelled"))]
 
 #[cfg(unix)]
-#[cfg_attr(not(loom), allow(dead_code, reason = "the operations on sockets use the rest"))]
 mod address;
 mod alarm;
 mod backend;
@@ -103,7 +102,6 @@ mod shared_notification;
 #[cfg(all(target_os = "linux", not(loom)))]
 mod signal;
 #[cfg(unix)]
-#[cfg_attr(not(loom), allow(dead_code, reason = "the operations on sockets use the rest"))]
 mod socket;
 mod span;
 mod table;
@@ -126,10 +124,10 @@ pub use fence::RefusedFence;
 pub use file::{DirectAlignment, File};
 pub use future::Running;
 pub use handle::{Batch, Handle, RefusedAll, RefusedBatch};
-#[cfg(all(target_os = "linux", not(loom)))]
-pub use memory::{RegionSpan, SharedLease, SharedPool, SharedPoolParts};
 #[cfg(all(unix, not(loom)))]
 pub use memory::{Access, BufferPool, Lease, Pages, Region, RegionKind, Slab, SlabOptions};
+#[cfg(all(target_os = "linux", not(loom)))]
+pub use memory::{RegionSpan, SharedLease, SharedPool, SharedPoolParts};
 pub use notification::{Notification, Observation, WAKE_ALL};
 pub use operation::{Done, Operation, Params, Refused, Ticket};
 #[cfg(not(loom))]

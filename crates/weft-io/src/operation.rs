@@ -12,6 +12,7 @@
 //! 4. Whoever wants to cancel keeps the [`Ticket`]. It names one use of one slot, so it cannot reach another operation.
 
 use crate::Capabilities;
+use crate::ops::outcome::{Answer, Lane, Onward};
 use crate::ops::{Body, Kind};
 use crate::record::{Erased, Record};
 use crate::table::Key;
@@ -31,7 +32,7 @@ pub trait Params: sealed::Lower + Sized + Send + 'static {
 
 /// What the proactor asks of parameters.
 pub(crate) mod sealed {
-    use super::{Body, Capabilities, Kind, Result, Status};
+    use super::{Answer, Body, Capabilities, Kind, Lane, Onward, Result, Status};
 
     pub trait Lower {
         const KIND: Kind;
@@ -49,6 +50,30 @@ pub(crate) mod sealed {
 
         /// What is to be done.
         fn body(&mut self) -> Body<'_>;
+
+        /// The direction of a socket that it waits in; every kind that [`Kind::is_transfer`] has one.
+        fn lane(&self) -> Option<Lane> {
+            None
+        }
+
+        /// Why it must not begin, although its turn has come.
+        fn obstacle(&self) -> Option<Status> {
+            None
+        }
+
+        /// What the backend's answer means to one that has a lane, and how it goes on. Called for each answer, also those
+        /// that are not the last; the answer may be changed.
+        fn settle(&mut self, _answer: &mut Answer, _is_cancelled: bool) -> Onward {
+            Onward::End
+        }
+
+        /// One of several results, after `settle` has said so. Calls what the user gave.
+        fn shot(&mut self, _value: i64) {}
+
+        /// The proactor that alone can carry it out.
+        fn proactor(&self) -> Option<u32> {
+            None
+        }
 
         /// It has ended without a value.
         fn miss(&mut self, _why: &Status) {}

@@ -30,6 +30,7 @@ use crate::Capabilities;
 use crate::callback::Callback;
 use crate::handoff::{Finished, Handoff, Where};
 use crate::operation::{Done, Operation, Params};
+use crate::ops::outcome::{Answer, Lane, Onward};
 use crate::ops::{Body, Kind};
 use crate::table::NONE;
 use std::any::TypeId;
@@ -66,6 +67,10 @@ struct VTable {
     miss: unsafe fn(NonNull<Header>, &Status),
     body: for<'a> unsafe fn(NonNull<Header>, PhantomData<&'a mut ()>) -> Body<'a>,
     keep: unsafe fn(NonNull<Header>, i64) -> Result<()>,
+    lane: unsafe fn(NonNull<Header>) -> Option<Lane>,
+    obstacle: unsafe fn(NonNull<Header>) -> Option<Status>,
+    settle: unsafe fn(NonNull<Header>, &mut Answer, bool) -> Onward,
+    shot: unsafe fn(NonNull<Header>, i64),
     finish: unsafe fn(NonNull<Header>, Result<i64>),
     drop: unsafe fn(NonNull<Header>),
 }
@@ -89,6 +94,10 @@ impl<P: Params> Record<P> {
         miss: Self::miss,
         body: Self::body,
         keep: Self::keep,
+        lane: Self::lane,
+        obstacle: Self::obstacle,
+        settle: Self::settle,
+        shot: Self::shot,
         finish: Self::finish,
         drop: Self::drop,
     };
@@ -146,6 +155,42 @@ impl<P: Params> Record<P> {
         // SAFETY: the caller's promise.
         let params = unsafe { &mut (*record).params };
         params.keep(value)
+    }
+
+    /// # Safety
+    /// `header` is that of a record of this type, to which the caller has access.
+    unsafe fn lane(header: NonNull<Header>) -> Option<Lane> {
+        let record = header.cast::<Record<P>>().as_ptr();
+        // SAFETY: the caller's promise.
+        let params = unsafe { &(*record).params };
+        params.lane()
+    }
+
+    /// # Safety
+    /// `header` is that of a record of this type, to which the caller has access.
+    unsafe fn obstacle(header: NonNull<Header>) -> Option<Status> {
+        let record = header.cast::<Record<P>>().as_ptr();
+        // SAFETY: the caller's promise.
+        let params = unsafe { &(*record).params };
+        params.obstacle()
+    }
+
+    /// # Safety
+    /// `header` is that of a record of this type, to which the caller has exclusive access.
+    unsafe fn settle(header: NonNull<Header>, answer: &mut Answer, is_cancelled: bool) -> Onward {
+        let record = header.cast::<Record<P>>().as_ptr();
+        // SAFETY: the caller's promise.
+        let params = unsafe { &mut (*record).params };
+        params.settle(answer, is_cancelled)
+    }
+
+    /// # Safety
+    /// `header` is that of a record of this type, to which the caller has exclusive access.
+    unsafe fn shot(header: NonNull<Header>, value: i64) {
+        let record = header.cast::<Record<P>>().as_ptr();
+        // SAFETY: the caller's promise.
+        let params = unsafe { &mut (*record).params };
+        params.shot(value);
     }
 
     /// # Safety
@@ -397,6 +442,37 @@ impl Erased {
         let keep = self.header().table.keep;
         // SAFETY: rule 2; exclusive access comes with `&mut self`.
         unsafe { keep(self.0, value) }
+    }
+
+    /// See [`Lower::lane`](crate::operation::sealed::Lower::lane).
+    #[inline]
+    pub(crate) fn lane(&self) -> Option<Lane> {
+        let lane = self.header().table.lane;
+        // SAFETY: rule 2; access comes with `&self`.
+        unsafe { lane(self.0) }
+    }
+
+    /// See [`Lower::obstacle`](crate::operation::sealed::Lower::obstacle).
+    #[inline]
+    pub(crate) fn obstacle(&self) -> Option<Status> {
+        let obstacle = self.header().table.obstacle;
+        // SAFETY: rule 2; access comes with `&self`.
+        unsafe { obstacle(self.0) }
+    }
+
+    /// See [`Lower::settle`](crate::operation::sealed::Lower::settle).
+    #[inline]
+    pub(crate) fn settle(&mut self, answer: &mut Answer, is_cancelled: bool) -> Onward {
+        let settle = self.header().table.settle;
+        // SAFETY: rule 2; exclusive access comes with `&mut self`.
+        unsafe { settle(self.0, answer, is_cancelled) }
+    }
+
+    /// See [`Lower::shot`](crate::operation::sealed::Lower::shot).
+    pub(crate) fn shot(&mut self, value: i64) {
+        let shot = self.header().table.shot;
+        // SAFETY: rule 2; exclusive access comes with `&mut self`.
+        unsafe { shot(self.0, value) };
     }
 
     /// The place that the kernel may use; valid until the operation ends.

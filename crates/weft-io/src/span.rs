@@ -48,7 +48,7 @@ impl Span {
     }
 
     /// Less of it; what of the range lies within.
-    fn part(self, range: Range<usize>) -> Span {
+    pub(crate) fn part(self, range: Range<usize>) -> Span {
         let (start, end) = (range.start.min(self.length), range.end.min(self.length));
         Span { address: self.address.wrapping_add(start), length: end.saturating_sub(start), ..self }
     }

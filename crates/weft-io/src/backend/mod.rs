@@ -6,6 +6,7 @@
 //! * `cancel`    asks; the operation still comes back exactly once;
 //! * `exchange`  hands over what was taken, and waits until something is there, somebody wakes, or a deadline;
 //! * `next`      gives back one thing that had ended when the last `exchange` was over;
+//! * `resume`    takes back what `next` has lent out with one of several answers; only those that do so need it;
 //! * `close`     is the last call;
 //! * the [`Waker`] that it was opened with ends an `exchange` from any thread.
 //!
@@ -54,6 +55,10 @@ impl Waker {
 pub(crate) enum Ended {
     /// An operation, its slot, and what it ended with: a number, or one of the system's errors.
     Operation { slot: u32, operation: Erased, outcome: std::result::Result<i64, i32> },
+    /// One of several answers to an operation, which is on loan: [`Backend::resume`] takes it back before anything else.
+    #[cfg(unix)]
+    #[cfg_attr(loom, allow(dead_code, reason = "no kernel goes on by itself"))]
+    Shot { slot: u32, operation: Erased, value: i64 },
     /// A watch: readiness in the bits of `poll(2)`, or an error below zero.
     #[cfg(target_os = "linux")]
     Watch { number: u64, result: i32 },
@@ -114,6 +119,16 @@ impl Backend {
     #[inline]
     pub(crate) fn push(&mut self, key: Key, operation: Erased, is_linked: bool) {
         each!(self, backend => backend.push(key, operation, is_linked))
+    }
+
+    /// Takes an operation back that it has lent out for one of several answers.
+    #[cfg(unix)]
+    pub(crate) fn resume(&mut self, slot: u32, operation: Erased) {
+        match self {
+            #[cfg(all(target_os = "linux", not(loom)))]
+            Backend::Uring(backend) => backend.resume(slot, operation),
+            _ => unreachable!("{operation:?} in slot {slot}: this backend lends nothing"),
+        }
     }
 
     pub(crate) fn cancel(&mut self, key: Key) {

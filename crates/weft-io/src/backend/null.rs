@@ -7,6 +7,8 @@
 use super::{Ended, Waker};
 #[cfg(target_os = "linux")]
 use crate::ops::Interest;
+#[cfg(unix)]
+use crate::ops::Kind;
 use crate::record::Erased;
 use crate::table::Key;
 use std::collections::VecDeque;
@@ -98,7 +100,15 @@ impl Null {
             return Some(Ended::Watch { number, result: -rustix::io::Errno::CANCELED.raw_os_error() });
         }
         let (slot, operation) = self.ended.pop_front()?;
-        let outcome = if operation.kind().gives_handle() { opened() } else { Ok(0) };
+        let outcome = match operation.kind() {
+            kind if kind.gives_handle() => opened(),
+            // Nobody calls, and nothing comes.
+            #[cfg(unix)]
+            Kind::SocketAccept | Kind::SocketRecv | Kind::SocketRecvPool | Kind::SocketRecvFrom => {
+                Err(rustix::io::Errno::OPNOTSUPP.raw_os_error())
+            }
+            _ => Ok(0),
+        };
         Some(Ended::Operation { slot, operation, outcome })
     }
 

@@ -11,6 +11,12 @@ use super::{
     Sequence,
 };
 #[cfg(unix)]
+use crate::address::Address;
+#[cfg(unix)]
+use crate::frame::{Frame, Spans};
+#[cfg(unix)]
+use crate::socket::Socket;
+#[cfg(unix)]
 use std::os::fd::{BorrowedFd, OwnedFd};
 use weft_sync::Deadline;
 
@@ -39,7 +45,57 @@ pub enum Body<'a> {
     /// Whether the bytes alone will do.
     #[cfg(unix)]
     FileSync(BorrowedFd<'a>, bool),
+    /// One connection; its address goes to `peer`.
+    #[cfg(unix)]
+    Accept {
+        listener: BorrowedFd<'a>,
+        peer: &'a Frame,
+    },
+    /// One connection, or, if the backend can, many.
+    #[cfg(unix)]
+    AcceptMany {
+        listener: BorrowedFd<'a>,
+        is_native: bool,
+    },
+    #[cfg(unix)]
+    Connect {
+        socket: BorrowedFd<'a>,
+        address: &'a Address,
+    },
+    /// What is there, at least a byte. With an address if the spans are a frame that expects a sender.
+    #[cfg(unix)]
+    Recv {
+        socket: BorrowedFd<'a>,
+        spans: Spans<'a>,
+    },
+    #[cfg(unix)]
+    Send(Sending<'a>),
+    #[cfg(unix)]
+    SocketClose(&'a Socket),
     /// Whoever closes it takes it out; `None`: there is nothing to close.
     #[cfg(unix)]
     FileClose(&'a mut Option<OwnedFd>),
+}
+
+/// Whether the memory of a send may stay where it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ZeroCopy {
+    /// It is copied.
+    No,
+    /// It is not, if the kernel has its way.
+    Tried,
+    /// The same, and the kernel tells whether it was.
+    Reported,
+}
+
+/// What a send is, or what is left of it.
+#[cfg(unix)]
+pub struct Sending<'a> {
+    pub(crate) socket: BorrowedFd<'a>,
+    /// To an address if they are a frame that names one.
+    pub(crate) spans: Spans<'a>,
+    /// A stream takes all of it before the send ends, if it can; what it takes less is handed over again.
+    pub(crate) is_stream: bool,
+    pub(crate) has_more: bool,
+    pub(crate) zero_copy: ZeroCopy,
 }

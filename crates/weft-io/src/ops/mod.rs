@@ -3,7 +3,7 @@
 //! What lives here: [`Kind`], and the form in which every backend gets an operation, `Body`. What does not: how one is
 //! lowered (`backend/*/lower.rs`), how those that need no kernel are carried out (`proactor/software.rs`).
 
-mod body;
+pub(crate) mod body;
 #[cfg(target_os = "linux")]
 mod event;
 #[cfg(unix)]
@@ -12,8 +12,11 @@ mod futex;
 mod message;
 mod nop;
 mod notification;
+pub(crate) mod outcome;
 mod semaphore;
 mod sequence;
+#[cfg(unix)]
+mod socket;
 mod timer;
 
 pub(crate) use body::Body;
@@ -34,6 +37,11 @@ pub use notification::{NotificationSignal, NotificationWait};
 pub use semaphore::Tracker;
 pub use semaphore::{SemaphoreSignal, SemaphoreWait, WaitMode};
 pub use sequence::{Advance, Sequence, Step};
+#[cfg(unix)]
+pub use socket::{
+    Accept, AcceptMany, Accepted, Connect, Received, Recv, RecvFrom, RecvMany, Send, SendFlags, SendTo, Sent,
+    SocketClose,
+};
 pub use timer::Timer;
 
 /// What kind of operation. The numbers are those of traces and dumps.
@@ -52,21 +60,21 @@ pub enum Kind {
     SemaphoreSignal = 4,
     /// [`Sequence`].
     Sequence = 5,
-    /// Accepting connections.
+    /// [`Accept`], [`AcceptMany`].
     SocketAccept = 6,
-    /// Connecting.
+    /// [`Connect`].
     SocketConnect = 7,
-    /// Receiving into memory of the caller's.
+    /// [`Recv`], [`RecvMany`].
     SocketRecv = 8,
     /// Receiving into buffers of a pool.
     SocketRecvPool = 9,
-    /// Sending to the peer.
+    /// [`Send`].
     SocketSend = 10,
-    /// Sending to an address.
+    /// [`SendTo`].
     SocketSendTo = 11,
-    /// Receiving with the sender's address.
+    /// [`RecvFrom`].
     SocketRecvFrom = 12,
-    /// Closing a socket.
+    /// [`SocketClose`].
     SocketClose = 13,
     /// Opening a file.
     FileOpen = 14,
@@ -96,13 +104,14 @@ impl Kind {
     /// Whether the kernel carries it out.
     pub(crate) fn is_kernel(self) -> bool {
         matches!(self, Kind::Nop | Kind::EventWait | Kind::FutexWait | Kind::FutexWake | Kind::HandlePoll)
-            || self.is_socket()
+            || self.is_transfer()
             || self.is_file()
     }
 
-    /// Whether it works on a socket.
-    pub(crate) fn is_socket(self) -> bool {
-        (Kind::SocketAccept as u8..=Kind::SocketClose as u8).contains(&(self as u8))
+    /// Whether it waits for a socket: the kernel carries it out. Closing one does not wait.
+    #[inline]
+    pub(crate) fn is_transfer(self) -> bool {
+        (Kind::SocketAccept as u8..=Kind::SocketRecvFrom as u8).contains(&(self as u8))
     }
 
     /// Whether it works on a file.

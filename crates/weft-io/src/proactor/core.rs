@@ -14,6 +14,8 @@
 //! 5. Callbacks run from `end` and `cancel_chain` alone, with nothing borrowed that they could reach. One that panics
 //!    changes nothing for what comes after it, see `panics.rs`.
 
+#[cfg(unix)]
+use super::lanes::Lanes;
 use super::panics::Panics;
 use super::timers::Timers;
 #[cfg(target_os = "linux")]
@@ -36,6 +38,9 @@ pub(super) enum Place {
     /// Nowhere, or in the table: not started.
     #[default]
     Table,
+    /// In its entry, behind others of its direction of a socket.
+    #[cfg(unix)]
+    Lane,
     /// In its entry, until the backend has room.
     Backlog,
     /// In the backend.
@@ -88,6 +93,8 @@ pub(crate) struct Core {
     pub(super) backend: Backend,
     pub(super) entries: Box<[Entry]>,
     pub(super) timers: Timers,
+    #[cfg(unix)]
+    pub(super) lanes: Lanes,
     /// Slots whose operations wait for room in the backend, in order.
     backlog: VecDeque<u32>,
     /// Operations that have ended in software, in order.
@@ -116,6 +123,8 @@ impl Core {
             backend,
             entries: (0..slots).map(entry).collect(),
             timers: Timers::new(slots),
+            #[cfg(unix)]
+            lanes: Lanes::new(slots),
             backlog: VecDeque::with_capacity(slots as usize),
             ended: VecDeque::with_capacity(slots as usize),
             live: 0,
@@ -217,7 +226,12 @@ impl Core {
     /// Has an operation done, or does it.
     #[inline(always)]
     pub(super) fn dispatch(&mut self, slot: u32, operation: Erased) {
-        match operation.kind().is_kernel() {
+        let kind = operation.kind();
+        #[cfg(unix)]
+        if kind.is_transfer() {
+            return self.start_transfer(slot, operation);
+        }
+        match kind.is_kernel() {
             true => self.hand_over(slot, operation),
             false => self.carry_out(slot, operation),
         }
@@ -232,6 +246,8 @@ impl Core {
                 return self.keep(slot, operation, Place::Timer);
             }
             Body::Sequence(_) => return self.begin_sequence(slot, operation),
+            #[cfg(unix)]
+            Body::SocketClose(_) => return self.close_socket(slot, operation),
             Body::SemaphoreWait(wait) => match wait.arm(&self.handle.0, slot) {
                 Some(outcome) => outcome,
                 None => return self.keep(slot, operation, Place::Armed),
@@ -264,7 +280,7 @@ impl Core {
 
     /// Gives an operation, and what the kernel may link behind it, to the backend; or keeps it until there is room.
     #[inline(always)]
-    fn hand_over(&mut self, slot: u32, operation: Erased) {
+    pub(super) fn hand_over(&mut self, slot: u32, operation: Erased) {
         if !self.backlog.is_empty() || self.backend.room() == 0 {
             self.keep(slot, operation, Place::Backlog);
             return self.backlog.push_back(slot);
@@ -305,7 +321,9 @@ impl Core {
             return None;
         }
         let operation = self.shared().table.take(next)?;
-        if !operation.kind().is_kernel() || self.shared().table.is_cancelled(next) {
+        let kind = operation.kind();
+        // One that waits for a socket waits for its turn, too.
+        if !kind.is_kernel() || kind.is_transfer() || self.shared().table.is_cancelled(next) {
             self.shared().table.put(next, operation);
             return None;
         }
@@ -318,8 +336,12 @@ impl Core {
     pub(super) fn feed(&mut self) {
         while self.backend.room() > 0 {
             let Some(slot) = self.backlog.pop_front() else { return };
-            let operation = self.entry(slot).operation.take().expect("it waits in its entry");
+            #[cfg_attr(not(unix), allow(unused_mut, reason = "sockets have more to say"))]
+            let mut operation = self.entry(slot).operation.take().expect("it waits in its entry");
             if self.shared().table.is_cancelled(slot) {
+                #[cfg(unix)]
+                let cancelled = self.cancelled(&mut operation);
+                #[cfg(not(unix))]
                 let cancelled = Err(self.bare.cancelled.clone());
                 self.conclude(slot, operation, cancelled);
                 continue;
@@ -335,6 +357,8 @@ impl Core {
         match self.entry(slot).place {
             // The mark in the slot's word is seen in its turn (rule 3); what has ended has ended.
             Place::Table | Place::Backlog | Place::Ended => {}
+            #[cfg(unix)]
+            Place::Lane => self.cancel_in_lane(slot),
             Place::Backend => {
                 let key = self.shared().table.key(slot);
                 self.backend.cancel(key);
@@ -364,6 +388,10 @@ impl Core {
     /// Rule 2.
     #[inline(always)]
     pub(super) fn end(&mut self, slot: u32, operation: Erased, outcome: Result<i64>) {
+        #[cfg(unix)]
+        if operation.kind().is_transfer() {
+            self.leave_lane(slot);
+        }
         let entry = &mut self.entries[slot as usize];
         if entry.sequence.is_some() {
             return self.end_step(slot, operation, outcome);
@@ -411,6 +439,12 @@ impl Core {
         self.deliver_timers();
         while let Some(ended) = self.backend.next() {
             match ended {
+                #[cfg(unix)]
+                Ended::Operation { slot, operation, outcome } if operation.kind().is_transfer() => {
+                    self.take_answer(slot, operation, outcome);
+                }
+                #[cfg(unix)]
+                Ended::Shot { slot, operation, value } => self.settle_shot(slot, operation, value),
                 Ended::Operation { slot, mut operation, outcome } => {
                     let outcome = match outcome {
                         Ok(value) if operation.kind().gives_handle() => operation.keep(value).map(|()| value),
@@ -470,7 +504,7 @@ impl Core {
 
     /// What a failure of the system means to an operation.
     #[cold]
-    fn failure(&self, errno: i32, operation: &mut Erased) -> Status {
+    pub(super) fn failure(&self, errno: i32, operation: &mut Erased) -> Status {
         let kind = operation.kind();
         #[cfg(unix)]
         {

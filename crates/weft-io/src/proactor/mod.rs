@@ -6,15 +6,21 @@
 //! | `core.rs`      | an operation from its start to its end: chains, cancels, back-pressure |
 //! | `software.rs`  | kinds that no kernel sees: semaphores, notifications, messages        |
 //! | `steps.rs`     | sequences                                                             |
+//! | `socket.rs`    | operations on sockets: their turns, several answers for one, closing  |
+//! | `lanes.rs`     | whose turn it is                                                      |
 //! | `timers.rs`    | which timer ends next                                                 |
 //! | `watch.rs`     | handles that are watched for something else than an operation         |
 //! | `panics.rs`    | what becomes of panics of callbacks                                   |
 //! | `progress.rs`  | callbacks that are run by every poll                                  |
 
 mod core;
+#[cfg(unix)]
+mod lanes;
 mod panics;
 mod poll;
 mod progress;
+#[cfg(unix)]
+mod socket;
 mod software;
 mod steps;
 mod timers;

@@ -36,7 +36,8 @@ const PASSES_MAX: usize = 32;
 pub struct Proactor(Ending);
 
 impl Proactor {
-    pub(crate) fn new(shared: Arc<Shared>, backend: Backend) -> Proactor {
+    pub(crate) fn new(shared: Arc<Shared>, mut backend: Backend) -> Proactor {
+        backend.introduce(shared.id);
         Proactor(Ending(Some(Core::new(shared, backend))))
     }
 

@@ -25,6 +25,12 @@ impl Socket {
         Ok(())
     }
 
+    /// Ends what others have under way on it, in both directions.
+    pub(crate) fn interrupt(&self) {
+        // One without a peer is not shut down, but who waits for it is told all the same.
+        let _ = rustix::net::shutdown(self, rustix::net::Shutdown::Both);
+    }
+
     /// Closes it, whoever else holds it; once, and after that nothing happens. Requests that the kernel has begun keep the
     /// file until they end.
     pub(crate) fn close_now(&self) {

@@ -29,7 +29,7 @@ use rustix::io::Errno;
 use rustix::net::SocketType;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
-use weft_sync::atomic::{AtomicU32, Ordering};
+use weft_sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use weft_sync::{Code, Result, Status, bail};
 
 /// What a socket speaks. The numbers are those of the specification.
@@ -101,6 +101,8 @@ struct Inner {
     kind: SocketKind,
     /// Whether sends should try to leave the bytes where they are.
     is_zero_copy: bool,
+    /// Whether the system has refused to do so.
+    copies: AtomicBool,
     /// A [`SocketState`]; never goes back from `Closing` and `Closed`.
     state: AtomicU32,
     /// A [`Code`]'s number, 0 for none; set once.
@@ -171,6 +173,7 @@ impl Socket {
             fd,
             kind,
             is_zero_copy,
+            copies: AtomicBool::new(false),
             state: AtomicU32::new(state as u32),
             failed: AtomicU32::new(0),
             pending: AtomicU32::new(0),
@@ -185,6 +188,16 @@ impl Socket {
     /// Whether sends should try to leave the bytes where they are.
     pub fn is_zero_copy(&self) -> bool {
         self.0.is_zero_copy
+    }
+
+    /// The same, as long as the system has not refused.
+    pub(crate) fn tries_zero_copy(&self) -> bool {
+        self.0.is_zero_copy && !self.0.copies.load(Ordering::Relaxed)
+    }
+
+    /// The system has refused. Says nothing else, so nothing has to be seen with it.
+    pub(crate) fn leave_zero_copy(&self) {
+        self.0.copies.store(true, Ordering::Relaxed);
     }
 
     /// What it has come to; any thread may ask.

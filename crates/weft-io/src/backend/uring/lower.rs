@@ -7,11 +7,14 @@
 //! (`EINTR`): both are asked again, on a thread from the start, see [`is_again`].
 
 use crate::frame::Spans;
-use crate::ops::{Body, FileOpen, Kind, Ready};
+use crate::ops::body::{Sending, ZeroCopy};
+use crate::ops::outcome::Outcome;
+use crate::ops::{Body, FileOpen, Kind, Ready, Transfer};
 use crate::record::{Erased, Side};
+use crate::span::Span;
 use io_uring::{opcode, squeue, types};
 use rustix::io::Errno;
-use std::os::fd::{AsRawFd, IntoRawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, IntoRawFd};
 use weft_sync::atomic::AtomicU32;
 
 /// Size and scope of futexes: 32 bits, of this process.
@@ -19,9 +22,9 @@ pub(super) const FUTEX_FLAGS: u32 = 2 | 128;
 /// Whoever waits, whatever for.
 pub(super) const FUTEX_ANY: u64 = u32::MAX as u64;
 
-/// The entry of an operation of a kernel kind.
+/// The entry of an operation of a kernel kind, on the ring of this proactor.
 #[inline]
-pub(super) fn entry(operation: &mut Erased) -> squeue::Entry {
+pub(super) fn entry(operation: &mut Erased, proactor: u32) -> squeue::Entry {
     let side = operation.side();
     match operation.body() {
         Body::Nop => opcode::Nop::new().build(),
@@ -46,39 +49,129 @@ pub(super) fn entry(operation: &mut Erased) -> squeue::Entry {
             let (flags, mode) = (open.system_flags().bits() as i32, FileOpen::mode().bits());
             opcode::OpenAt::new(types::Fd(libc::AT_FDCWD), path).flags(flags).mode(mode).build()
         }
-        Body::FileRead(transfer) => {
-            let (fd, offset) = (types::Fd(transfer.file.as_raw_fd()), transfer.offset);
-            match transfer.spans {
-                Spans::One(span) => {
-                    opcode::Read::new(fd, span.address, span.length as u32).offset(offset).build()
-                }
-                Spans::Many(frame) => {
-                    let (list, count) = frame.list();
-                    opcode::Readv::new(fd, list, count as u32).offset(offset).build()
-                }
-            }
-        }
-        Body::FileWrite(transfer) => {
-            let (fd, offset) = (types::Fd(transfer.file.as_raw_fd()), transfer.offset);
-            match transfer.spans {
-                Spans::One(span) => {
-                    opcode::Write::new(fd, span.address, span.length as u32).offset(offset).build()
-                }
-                Spans::Many(frame) => {
-                    let (list, count) = frame.list();
-                    opcode::Writev::new(fd, list, count as u32).offset(offset).build()
-                }
-            }
-        }
+        Body::FileRead(transfer) => read_file(&transfer, proactor),
+        Body::FileWrite(transfer) => write_file(&transfer, proactor),
         Body::FileSync(file, is_data_only) => {
             let flags = if is_data_only { types::FsyncFlags::DATASYNC } else { types::FsyncFlags::empty() };
             opcode::Fsync::new(types::Fd(file.as_raw_fd())).flags(flags).build()
         }
         Body::FileClose(Some(handle)) => opcode::Close::new(types::Fd(handle.as_raw_fd())).build(),
+        Body::Accept { listener, peer } => {
+            let (address, length) = peer.sender_place();
+            opcode::Accept::new(fd_of(listener), address.cast(), length).flags(ACCEPT_FLAGS).build()
+        }
+        Body::AcceptMany { listener, is_native: true } => {
+            opcode::AcceptMulti::new(fd_of(listener)).flags(ACCEPT_FLAGS).build()
+        }
+        Body::AcceptMany { listener, is_native: false } => {
+            let nowhere = std::ptr::null_mut();
+            opcode::Accept::new(fd_of(listener), nowhere, std::ptr::null_mut()).flags(ACCEPT_FLAGS).build()
+        }
+        // Read when the request begins or, by old kernels, when it goes on; the operation has it until it ends.
+        Body::Connect { socket, address } => {
+            opcode::Connect::new(fd_of(socket), address.as_ptr().cast(), address.length()).build()
+        }
+        Body::Recv { socket, spans } => match spans {
+            Spans::One(span) => opcode::Recv::new(fd_of(socket), span.address, clamped(span)).build(),
+            Spans::Many(frame) => opcode::RecvMsg::new(fd_of(socket), frame.header()).build(),
+        },
+        Body::Send(sending) => send(&sending, proactor),
         // Others hold it, or it is closed.
         Body::FileClose(None) => opcode::Nop::new().build(),
         _ => unreachable!("the poll thread carries it out"),
     }
+}
+
+/// The slot in which the ring knows the pages of this memory.
+fn own_slot(span: Span, proactor: u32) -> Option<u16> {
+    span.registered.filter(|registered| registered.proactor == proactor).map(|registered| registered.index)
+}
+
+fn read_file(transfer: &Transfer<'_>, proactor: u32) -> squeue::Entry {
+    let (fd, offset) = (types::Fd(transfer.file.as_raw_fd()), transfer.offset);
+    match transfer.spans {
+        Spans::One(span) => {
+            // Cut to less than 2³¹ by the operation.
+            let length = span.length as u32;
+            match own_slot(span, proactor) {
+                Some(slot) => opcode::ReadFixed::new(fd, span.address, length, slot).offset(offset).build(),
+                None => opcode::Read::new(fd, span.address, length).offset(offset).build(),
+            }
+        }
+        Spans::Many(frame) => {
+            let (list, count) = frame.list();
+            opcode::Readv::new(fd, list, count as u32).offset(offset).build()
+        }
+    }
+}
+
+fn write_file(transfer: &Transfer<'_>, proactor: u32) -> squeue::Entry {
+    let (fd, offset) = (types::Fd(transfer.file.as_raw_fd()), transfer.offset);
+    match transfer.spans {
+        Spans::One(span) => {
+            let length = span.length as u32;
+            match own_slot(span, proactor) {
+                Some(slot) => opcode::WriteFixed::new(fd, span.address, length, slot).offset(offset).build(),
+                None => opcode::Write::new(fd, span.address, length).offset(offset).build(),
+            }
+        }
+        Spans::Many(frame) => {
+            let (list, count) = frame.list();
+            opcode::Writev::new(fd, list, count as u32).offset(offset).build()
+        }
+    }
+}
+
+/// What an accepted connection has from the start.
+const ACCEPT_FLAGS: i32 = libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
+/// `IORING_SEND_ZC_REPORT_USAGE`.
+const REPORT_USAGE: u16 = 1 << 3;
+/// `IORING_NOTIF_USAGE_ZC_COPIED`.
+const WAS_COPIED: i32 = i32::MIN;
+
+fn fd_of(handle: BorrowedFd<'_>) -> types::Fd {
+    types::Fd(handle.as_raw_fd())
+}
+
+/// What the kernel can take at once; the operation goes on with the rest.
+fn clamped(span: Span) -> u32 {
+    span.length.min(0x7FFF_F000) as u32
+}
+
+fn send(sending: &Sending<'_>, proactor: u32) -> squeue::Entry {
+    let fd = fd_of(sending.socket);
+    let mut flags = libc::MSG_NOSIGNAL;
+    if sending.is_stream {
+        flags |= libc::MSG_WAITALL;
+    }
+    if sending.has_more {
+        flags |= libc::MSG_MORE;
+    }
+    let reports = if sending.zero_copy == ZeroCopy::Reported { REPORT_USAGE } else { 0 };
+    match (sending.zero_copy, &sending.spans) {
+        (ZeroCopy::No, &Spans::One(span)) => {
+            opcode::Send::new(fd, span.address, clamped(span)).flags(flags).build()
+        }
+        (ZeroCopy::No, Spans::Many(frame)) => {
+            opcode::SendMsg::new(fd, frame.header()).flags(flags as u32).build()
+        }
+        (_, &Spans::One(span)) => {
+            let plain = opcode::SendZc::new(fd, span.address, clamped(span)).flags(flags).zc_flags(reports);
+            plain.buf_index(own_slot(span, proactor)).build()
+        }
+        (_, Spans::Many(frame)) => {
+            opcode::SendMsgZc::new(fd, frame.header()).flags(flags as u32).ioprio(reports).build()
+        }
+    }
+}
+
+/// What two answers mean to a send: its result, and what became of its memory.
+pub(super) fn outcome_of_zero_copy(result: i32, notification: i32) -> Result<i64, i32> {
+    let sent = u32::try_from(result).map_err(|_| result.wrapping_neg())?;
+    let outcome = Outcome::of(sent);
+    // Whether the kernel was asked to report is known to the operation.
+    let is_copied = notification & WAS_COPIED != 0;
+    Ok(if is_copied { outcome.value() } else { outcome.without_copy().value() })
 }
 
 fn read(fd: i32, side: *mut Side) -> squeue::Entry {

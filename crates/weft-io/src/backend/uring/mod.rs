@@ -18,8 +18,11 @@
 //! 4. **A cancel may come before its operation has begun** in the kernel (behind a link). Then the kernel finds nothing,
 //!    and it is asked again for as long as the operation is there.
 //! 5. **Overflow of the completion queue** loses nothing (a kernel that would lose is refused): the flag makes the next
-//!    exchange enter, and that refills the queue. No request of this backend stays for more than one completion, so none
-//!    can end unseen.
+//!    exchange enter, and that refills the queue. A request for many completions is ended by it, and says so in the last
+//!    one that it has; it is made again.
+//! 6. **A send without a copy is answered twice**: with its result, and when its memory is not needed any more. It has ended
+//!    with the second. The first is kept; that it is a failure does not make it the last. Such a send is in no chain of
+//!    the kernel, where it could be cancelled by a single answer with a second one behind it.
 
 mod detect;
 mod group;
@@ -35,11 +38,11 @@ use super::{Backend, Ended, Waker};
 use crate::capability::Capabilities;
 use crate::config::Config;
 use crate::event::{new_eventfd, raise};
-use crate::ops::Interest;
+use crate::ops::{Interest, Kind};
 use crate::record::Erased;
 use crate::table::Key;
 use io_uring::{opcode, squeue, types};
-use ring::{InFlight, Ring};
+use ring::{Answer, InFlight, Ring, flag};
 use rustix::io::Errno;
 use std::collections::VecDeque;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
@@ -55,6 +58,8 @@ pub(crate) struct Uring {
     /// Declared before `ring`: it knows the ring by a handle, until it is dropped.
     memory: Knowing,
     ring: Ring,
+    /// The number of the proactor.
+    proactor: u32,
     is_disabled: bool,
     wake: Arc<OwnedFd>,
     /// Entries of this backend's own that found no room, in order.
@@ -96,6 +101,7 @@ pub(super) fn open(config: &Config) -> Result<Opened> {
     let backend = Uring {
         memory: Knowing(Memory::new(ring.as_raw_fd(), abilities)),
         ring: Ring::new(ring, config.operations_max, rung.tells_of_work),
+        proactor: 0,
         is_disabled: rung.is_single,
         wake: Arc::clone(&wake),
         own: VecDeque::new(),
@@ -109,6 +115,10 @@ fn unavailable(status: Status) -> Status {
 }
 
 impl Uring {
+    pub(crate) fn introduce(&mut self, proactor: u32) {
+        self.proactor = proactor;
+    }
+
     pub(crate) fn bind(&mut self) -> Result<()> {
         let enabled = self.memory.0.while_binding(|| self.ring.enable(self.is_disabled));
         enabled.map_err(|errno| setup::refusal(errno, "enabling the ring"))
@@ -125,9 +135,9 @@ impl Uring {
 
     #[inline]
     pub(crate) fn push(&mut self, key: Key, operation: Erased, is_linked: bool) {
-        let of = Use::from(key);
+        let (of, proactor) = (Use::from(key), self.proactor);
         self.ring.push(of, operation, |operation| {
-            let entry = lower::entry(operation).user_data(Tag::Operation(of).pack());
+            let entry = lower::entry(operation, proactor).user_data(Tag::Operation(of).pack());
             if is_linked { entry.flags(squeue::Flags::IO_LINK) } else { entry }
         });
     }
@@ -212,6 +222,12 @@ impl Uring {
             let answer = self.ring.next()?;
             match Tag::unpack(answer.user_data) {
                 Tag::Operation(of) => {
+                    if answer.flags & (flag::MORE | flag::NOTIFICATION) != 0 {
+                        match self.next_of_several(of, answer) {
+                            Some(ended) => return Some(ended),
+                            None => continue,
+                        }
+                    }
                     let Some(found) = self.ring.take(of) else {
                         debug_assert!(false, "an answer without a question: {of:?}");
                         continue;
@@ -247,6 +263,32 @@ impl Uring {
         }
     }
 
+    /// An answer that is not the last, or the one that says that memory of a send is not needed any more.
+    #[inline(never)]
+    fn next_of_several(&mut self, of: Use, answer: Answer) -> Option<Ended> {
+        let kind = self.ring.kind(of)?;
+        let is_send = matches!(kind, Kind::SocketSend | Kind::SocketSendTo);
+        if answer.flags & flag::NOTIFICATION != 0 {
+            // The result is that of the answer before, which may have been a failure.
+            let found = self.ring.take(of)?;
+            let outcome = lower::outcome_of_zero_copy(found.result, answer.result);
+            return Some(Ended::Operation { slot: of.slot, operation: found.operation, outcome });
+        }
+        if is_send {
+            self.ring.note_result(of, answer.result);
+            return None;
+        }
+        let operation = self.ring.lend(of)?;
+        // Failures are final; one that is not would leave nothing to tell.
+        let value = u32::try_from(answer.result).map_or(0, i64::from);
+        Some(Ended::Shot { slot: of.slot, operation, value })
+    }
+
+    /// See `backend/mod.rs`.
+    pub(crate) fn resume(&mut self, slot: u32, operation: Erased) {
+        self.ring.resume(slot, operation);
+    }
+
     /// What the answer means to an operation on a file. `None`: the kernel is asked again.
     fn conclude_file(&mut self, mut found: InFlight, answer: i32) -> Option<Ended> {
         let InFlight { of, is_cancelled, is_repeated, .. } = found;
@@ -254,7 +296,7 @@ impl Uring {
         let mut outcome = lower::outcome(kind, answer);
         if lower::is_again(kind, answer, is_repeated) {
             if !is_cancelled {
-                let entry = lower::entry(&mut found.operation).flags(squeue::Flags::ASYNC);
+                let entry = lower::entry(&mut found.operation, self.proactor).flags(squeue::Flags::ASYNC);
                 self.ring.put_back(InFlight { is_repeated: true, ..found });
                 self.push_own(entry.user_data(Tag::Operation(of).pack()));
                 return None;

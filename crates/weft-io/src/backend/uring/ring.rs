@@ -21,6 +21,7 @@
 
 use super::setup::number;
 use super::tag::Use;
+use crate::ops::Kind;
 use crate::record::Erased;
 use io_uring::{EnterFlags, IoUring, Submitter, squeue, types};
 use rustix::io::Errno;
@@ -35,6 +36,16 @@ const COPIED_MAX: usize = 32;
 pub(super) struct Answer {
     pub(super) user_data: u64,
     pub(super) result: i32,
+    /// See [`flag`].
+    pub(super) flags: u32,
+}
+
+/// Flags of answers.
+pub(super) mod flag {
+    /// Another answer follows.
+    pub const MORE: u32 = 1 << 1;
+    /// The memory of a send is not needed any more.
+    pub const NOTIFICATION: u32 = 1 << 3;
 }
 
 /// An operation that the kernel has.
@@ -45,6 +56,8 @@ pub(super) struct InFlight {
     pub(super) is_cancelled: bool,
     /// Whether this is not the first time that the kernel has it.
     pub(super) is_repeated: bool,
+    /// What the first of two answers said.
+    pub(super) result: i32,
 }
 
 /// See the header.
@@ -56,6 +69,8 @@ pub(super) struct Ring {
     in_flight: Box<[Option<InFlight>]>,
     /// How many there are.
     count: usize,
+    /// What is known of the one that was lent out, which is still with the kernel.
+    lent: Option<(Use, bool, bool, i32)>,
     /// What the read of the wake writes to.
     wake_word: *mut u64,
     /// Whether that read is under way.
@@ -93,6 +108,7 @@ impl Ring {
             ring,
             in_flight: (0..slots).map(|_| None).collect(),
             count: 0,
+            lent: None,
             wake_word: Box::into_raw(Box::new(0)),
             is_wake_armed: false,
             instant: 0,
@@ -134,7 +150,7 @@ impl Ring {
         self.instant += u32::from(operation.kind().is_instant());
         let place = &mut self.in_flight[of.slot as usize];
         assert!(place.is_none(), "one operation in a slot at a time");
-        *place = Some(InFlight { of, operation, is_cancelled: false, is_repeated: false });
+        *place = Some(InFlight { of, operation, is_cancelled: false, is_repeated: false, result: 0 });
         self.count += 1;
         self.push_entry(&entry);
     }
@@ -175,6 +191,42 @@ impl Ring {
         }
         self.count -= 1;
         self.in_flight[of.slot as usize].take()
+    }
+
+    /// The kind of the operation of this use of a slot, if the kernel has it.
+    pub(super) fn kind(&self, of: Use) -> Option<Kind> {
+        match self.in_flight.get(of.slot as usize) {
+            Some(Some(found)) if found.of == of => Some(found.operation.kind()),
+            _ => None,
+        }
+    }
+
+    /// Keeps the first of two answers.
+    pub(super) fn note_result(&mut self, of: Use, result: i32) {
+        if let Some(Some(found)) = self.in_flight.get_mut(of.slot as usize)
+            && found.of == of
+        {
+            found.result = result;
+        }
+    }
+
+    /// Lends out an operation that the kernel goes on with. It comes back by `resume` before anything else is asked for.
+    pub(super) fn lend(&mut self, of: Use) -> Option<Erased> {
+        assert!(self.lent.is_none(), "one at a time");
+        if !self.has(of) {
+            return None;
+        }
+        let InFlight { of, operation, is_cancelled, is_repeated, result } =
+            self.in_flight[of.slot as usize].take()?;
+        self.lent = Some((of, is_cancelled, is_repeated, result));
+        Some(operation)
+    }
+
+    /// Takes back what was lent.
+    pub(super) fn resume(&mut self, slot: u32, operation: Erased) {
+        let (of, is_cancelled, is_repeated, result) = self.lent.take().expect("it was lent");
+        assert_eq!(of.slot, slot, "it was this one");
+        self.in_flight[slot as usize] = Some(InFlight { of, operation, is_cancelled, is_repeated, result });
     }
 
     /// Keeps an operation that was taken for a second answer, to an entry that the caller pushes next.
@@ -300,7 +352,8 @@ impl Ring {
         let count = self.left.min(COPIED_MAX);
         self.end = 0;
         for (entry, place) in queue.take(count).zip(&mut self.copied) {
-            *place = Answer { user_data: entry.user_data(), result: entry.result() };
+            let (user_data, result, flags) = (entry.user_data(), entry.result(), entry.flags());
+            *place = Answer { user_data, result, flags };
             self.end += 1;
         }
         self.left -= count;
