@@ -88,6 +88,7 @@ macro_rules! every_io_family {
             event_source: weft_cts::io::event_source::EVENT_SOURCE, for_each_io_event_source_case;
             exhaustion: weft_cts::io::exhaustion::EXHAUSTION, for_each_io_exhaustion_case;
             fence: weft_cts::io::fence::FENCE, for_each_io_fence_case;
+            file: weft_cts::io::file::FILE, for_each_io_file_case;
             futex: weft_cts::io::futex::FUTEX_CASES, for_each_io_futex_case;
             lifecycle: weft_cts::io::lifecycle::LIFECYCLE, for_each_io_lifecycle_case;
             load: weft_cts::io::load::LOAD, for_each_io_load_case;

@@ -7,6 +7,7 @@ pub mod event;
 pub mod event_source;
 pub mod exhaustion;
 pub mod fence;
+pub mod file;
 pub mod futex;
 pub mod lifecycle;
 pub mod load;
