@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use weft_bench::{Subject, Table, measure, measure_busy};
 use weft_io::ops::{EventWait, NotificationWait, SemaphoreWait};
-use weft_io::{Done, Event, Handle, Notification, Operation, Poller, WAKE_ALL};
+use weft_io::{Done, Event, EventPool, Handle, Notification, Operation, Poller, WAKE_ALL};
 use weft_sync::{Point, Semaphore};
 
 thread_local! {
@@ -240,7 +240,18 @@ fn in_software(table: &Table) {
     );
 }
 
+/// An event of a pool, taken and given back.
+fn pooled(table: &Table) {
+    let pool = EventPool::new(1).expect("handles are to be had");
+    let figures = measure_busy(vec![
+        Subject::new("floor: eventfd, made and closed", handle),
+        Subject::new("weft, event of a pool", || pool.acquire().expect("one is free")),
+    ]);
+    table.group("event, taken and given back", &figures, beside(0.022));
+}
+
 pub fn run(table: &Table) {
+    pooled(table);
     one(table);
     for (count, reference_us) in [(4, None), (16, None), (64, Some(64.0))] {
         many(table, count, reference_us);
