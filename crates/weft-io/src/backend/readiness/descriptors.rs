@@ -51,6 +51,8 @@ struct Entry {
     is_known: bool,
     /// Whether it is among the changes.
     is_noted: bool,
+    /// Whether the last receive left something. Of an earlier handle with the number it costs a call.
+    has_more: bool,
 }
 
 const EMPTY: Entry = Entry {
@@ -60,6 +62,7 @@ const EMPTY: Entry = Entry {
     armed: Mask::empty(),
     is_known: false,
     is_noted: false,
+    has_more: false,
 };
 
 #[derive(Clone, Copy, Debug)]
@@ -275,6 +278,16 @@ impl Descriptors {
         true
     }
 
+    /// Whether there is probably something to be received.
+    pub(super) fn has_more(&self, fd: RawFd) -> bool {
+        self.known(fd).is_some_and(|entry| entry.has_more)
+    }
+
+    /// Says so.
+    pub(super) fn set_more(&mut self, fd: RawFd, has_more: bool) {
+        self.entry(fd).has_more = has_more;
+    }
+
     /// Handles with something armed.
     pub(super) fn armed(&self) -> usize {
         self.armed
@@ -283,4 +296,126 @@ impl Descriptors {
 
 fn entry_is_idle(entry: Option<&Entry>) -> bool {
     entry.is_none_or(|entry| entry.armed.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::{BTreeMap, VecDeque};
+
+    const LINES: [Line; 3] = [Line::Readers, Line::Writers, Line::Observers];
+
+    /// What is waited for, told the simple way.
+    #[derive(Default)]
+    struct Model {
+        lines: BTreeMap<(RawFd, usize), VecDeque<(u32, Mask)>>,
+        generations: BTreeMap<RawFd, u32>,
+        armed: BTreeMap<RawFd, Mask>,
+        places: BTreeMap<u32, (RawFd, usize)>,
+    }
+
+    impl Model {
+        fn wanted(&self, fd: RawFd) -> Mask {
+            let members = (0..3).filter_map(|line| self.lines.get(&(fd, line))).flatten();
+            members.fold(Mask::empty(), |wanted, (_, mask)| wanted | *mask)
+        }
+
+        fn leave(&mut self, waiter: u32) -> Option<RawFd> {
+            let (fd, line) = self.places.remove(&waiter).unwrap();
+            self.lines.get_mut(&(fd, line)).unwrap().retain(|(member, _)| *member != waiter);
+            if !self.wanted(fd).is_empty() {
+                return None;
+            }
+            *self.generations.entry(fd).or_default() += 1;
+            self.armed.remove(&fd).map(|_| fd)
+        }
+    }
+
+    fn compare(map: &Descriptors, model: &Model, fd: RawFd) {
+        for line in LINES {
+            let (mut found, mut waiter) = (Vec::new(), map.first(fd, line));
+            while waiter != NOBODY {
+                found.push(waiter);
+                waiter = map.after(waiter);
+            }
+            let expected = model.lines.get(&(fd, line as usize)).into_iter().flatten();
+            assert_eq!(found, expected.map(|(waiter, _)| *waiter).collect::<Vec<_>>());
+        }
+    }
+
+    /// [async-backends 207] A hundred thousand random changes, against a model: who waits, in which order, what has to be
+    /// armed, in which generation. Numbers far apart are as good as near ones.
+    #[test]
+    fn whoever_waits_is_found() {
+        let (mut map, mut model) = (Descriptors::new(64), Model::default());
+        let numbers: [RawFd; 6] = [0, 3, 4, 255, 256, 70_000];
+        let mut state = 1_u64;
+        let mut random = |below: usize| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (state >> 33) as usize % below
+        };
+        for _ in 0..100_000 {
+            let fd = numbers[random(numbers.len())];
+            match random(4) {
+                0 | 1 => {
+                    let waiter = random(64) as u32;
+                    if let Some(&(at, _)) = model.places.get(&waiter) {
+                        assert!(map.is_waiting(waiter));
+                        assert_eq!(map.leave(waiter), model.leave(waiter));
+                        compare(&map, &model, at);
+                        continue;
+                    }
+                    let line = LINES[random(3)];
+                    let mask = match line {
+                        Line::Readers => Mask::IN,
+                        Line::Writers => Mask::OUT,
+                        Line::Observers => Mask::from_bits_truncate([1, 4, 5][random(3)]),
+                    };
+                    map.join(waiter, fd, line, mask | Mask::TROUBLE);
+                    let members = model.lines.entry((fd, line as usize)).or_default();
+                    members.push_back((waiter, mask | Mask::TROUBLE));
+                    model.places.insert(waiter, (fd, line as usize));
+                    compare(&map, &model, fd);
+                }
+                2 => {
+                    while let Some(change) = map.next_change() {
+                        let Some(arming) = change else { continue };
+                        let armed = model.armed.get(&arming.fd).copied().unwrap_or_default();
+                        assert_eq!(arming.armed, armed);
+                        assert_eq!(arming.mask, armed | model.wanted(arming.fd));
+                        assert_eq!(arming.generation, *model.generations.entry(arming.fd).or_default());
+                        map.has_armed(&arming);
+                        model.armed.insert(arming.fd, arming.mask);
+                    }
+                    let is_armed = |fd: &RawFd| {
+                        model.armed.get(fd).is_some_and(|armed| armed.contains(model.wanted(*fd)))
+                    };
+                    assert!(numbers.iter().all(|fd| model.wanted(*fd).is_empty() || is_armed(fd)));
+                }
+                _ => {
+                    let generation = *model.generations.entry(fd).or_default();
+                    let report = Fired { fd, generation, ready: Mask::IN, disarmed: Mask::all() };
+                    let earlier = Fired { generation: generation.wrapping_sub(1), ..report };
+                    assert!(!map.take(&earlier), "it is about an earlier handle");
+                    assert_eq!(map.take(&report), !model.wanted(fd).is_empty());
+                    model.armed.remove(&fd);
+                }
+            }
+            assert_eq!(map.armed(), model.armed.len());
+        }
+    }
+
+    /// Places of watches come back, above those of slots; numbers of handles that nobody ever waited for are nobody's.
+    #[test]
+    fn watches_have_places_of_their_own() {
+        let mut map = Descriptors::new(2);
+        assert_eq!([map.new_watch(), map.new_watch()], [2, 3]);
+        map.join(3, 9, Line::Observers, Mask::IN);
+        assert_eq!(map.leave(3), None, "it was never armed");
+        map.free_watch(3);
+        assert_eq!(map.new_watch(), 3);
+        assert_eq!([map.first(-1, Line::Readers), map.first(RawFd::MAX, Line::Readers)], [NOBODY; 2]);
+        let report = Fired { fd: 1_000_000, generation: 0, ready: Mask::IN, disarmed: Mask::all() };
+        assert!(!map.take(&report));
+    }
 }

@@ -120,3 +120,153 @@ pub(super) fn held(fd: RawFd) -> BorrowedFd<'static> {
     // handle is armed, and a mechanism that finds it closed says so and touches no memory.
     unsafe { BorrowedFd::borrow_raw(fd) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Read, Write};
+    use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+    use std::os::unix::net::UnixStream;
+    use std::time::Instant;
+
+    /// Calls `body` with a set of each kind that this system has, and its wake handle.
+    fn every(body: impl Fn(&mut EventSet, &mut UnixStream)) {
+        let wake = || UnixStream::pair().unwrap();
+        let (read, mut write) = wake();
+        body(&mut EventSet::Poll(PollSet::new(read.as_fd()).unwrap()), &mut write);
+        #[cfg(target_os = "linux")]
+        {
+            let (read, mut write) = wake();
+            let mut set = Epoll::new(read.as_fd()).unwrap();
+            set.round_up();
+            body(&mut EventSet::Epoll(set), &mut write);
+            let (read, mut write) = wake();
+            body(&mut EventSet::Epoll(Epoll::new(read.as_fd()).unwrap()), &mut write);
+        }
+        #[cfg(any(target_vendor = "apple", target_os = "freebsd"))]
+        {
+            let (read, mut write) = wake();
+            body(&mut EventSet::Kqueue(Kqueue::new(read.as_fd()).unwrap()), &mut write);
+        }
+    }
+
+    fn arming(fd: &impl AsRawFd, generation: u32, mask: Mask) -> Arming {
+        Arming { fd: fd.as_raw_fd(), generation, mask, armed: Mask::empty(), is_known: false }
+    }
+
+    fn now(set: &mut EventSet) -> Vec<Fired> {
+        let mut fired = Vec::new();
+        assert!(!set.wait(Some(Duration::ZERO), &mut fired).unwrap(), "nobody woke it");
+        fired
+    }
+
+    /// [async-backends 203] [async-backends 209] What is armed is told once, however long it stays ready; armed again it is
+    /// told again. Arming twice is arming once, with what was said last; what is not armed may be disarmed.
+    #[test]
+    fn what_is_armed_is_told_once() {
+        every(|set, _| {
+            let (here, mut there) = UnixStream::pair().unwrap();
+            set.disarm(here.as_raw_fd());
+            set.arm(&arming(&here, 7, Mask::IN)).unwrap();
+            assert_eq!(now(set), []);
+            there.write_all(b"x").unwrap();
+            let told = now(set);
+            assert_eq!(told.len(), 1);
+            assert_eq!((told[0].fd, told[0].generation), (here.as_raw_fd(), 7));
+            assert_eq!(told[0].ready, Mask::IN);
+            assert_eq!(now(set), [], "it is not armed");
+            let again = Arming { is_known: true, ..arming(&here, 8, Mask::IN | Mask::OUT) };
+            set.arm(&Arming { mask: Mask::OUT, ..again }).unwrap();
+            set.arm(&Arming { armed: Mask::OUT, ..again }).unwrap();
+            let ready = now(set).iter().fold(Mask::empty(), |ready, fired| {
+                assert_eq!(fired.generation, 8);
+                ready | fired.ready
+            });
+            assert_eq!(ready, Mask::IN | Mask::OUT);
+            set.arm(&again).unwrap();
+            set.disarm(here.as_raw_fd());
+            assert_eq!(now(set), []);
+            // A hang-up that stays is told once, too.
+            drop(there);
+            set.arm(&arming(&here, 9, Mask::IN)).unwrap();
+            assert!(now(set)[0].ready.contains(Mask::IN));
+            assert_eq!(now(set), []);
+        });
+    }
+
+    /// [async-backends 203] More than one batch: each is told, whichever is disarmed meanwhile.
+    #[test]
+    fn many_are_told() {
+        every(|set, _| {
+            let pairs: Vec<_> = (0..300).map(|_| UnixStream::pair().unwrap()).collect();
+            for (index, (here, there)) in pairs.iter().enumerate() {
+                set.arm(&arming(here, index as u32, Mask::IN)).unwrap();
+                (&mut &*there).write_all(b"x").unwrap();
+            }
+            for (here, _) in pairs.iter().step_by(3) {
+                set.disarm(here.as_raw_fd());
+            }
+            let mut found = Vec::new();
+            loop {
+                let told = now(set);
+                if told.is_empty() {
+                    break;
+                }
+                found.extend(told.iter().map(|fired| fired.generation as usize));
+            }
+            found.sort_unstable();
+            let expected: Vec<usize> = (0..pairs.len()).filter(|index| index % 3 != 0).collect();
+            assert_eq!(found, expected);
+        });
+    }
+
+    /// [async-backends 205] A handle that was closed while a duplicate of it is open is told of once at most, in its own
+    /// generation; the next with its number is told in its own.
+    #[test]
+    fn ghosts_are_told_apart() {
+        every(|set, _| {
+            let (here, mut there) = UnixStream::pair().unwrap();
+            let duplicate = here.try_clone().unwrap();
+            let number = here.as_raw_fd();
+            set.arm(&arming(&here, 1, Mask::IN)).unwrap();
+            let (next, mut other) = UnixStream::pair().unwrap();
+            // The number changes hands in one step, so that no other test takes it.
+            let mut place = OwnedFd::from(here);
+            rustix::io::dup2(&next, &mut place).unwrap();
+            assert_eq!(place.as_raw_fd(), number);
+            // The set is told to forget what it has under the number, as when the last waiter leaves: too late for the ghost.
+            set.disarm(number);
+            set.arm(&Arming { is_known: true, ..arming(&place, 2, Mask::IN) }).unwrap();
+            there.write_all(b"x").unwrap();
+            assert!(now(set).iter().all(|fired| fired.generation == 1));
+            assert_eq!(now(set), [], "a ghost does not come again");
+            other.write_all(b"x").unwrap();
+            assert_eq!(now(set)[0].generation, 2);
+            drop(duplicate);
+        });
+    }
+
+    /// [async-backends 203] Limits are kept; a wake is told for as long as it is not taken, beside everything else.
+    #[test]
+    fn limits_and_wakes() {
+        every(|set, wake| {
+            for limit in [300_000, 2_500_000] {
+                let limit = Duration::from_nanos(limit);
+                let start = Instant::now();
+                assert!(!set.wait(Some(limit), &mut Vec::new()).unwrap());
+                assert!(start.elapsed() >= limit);
+            }
+            wake.write_all(b"x").unwrap();
+            for _ in 0..2 {
+                assert!(set.wait(None, &mut Vec::new()).unwrap());
+            }
+            let (here, mut there) = UnixStream::pair().unwrap();
+            there.write_all(b"x").unwrap();
+            set.arm(&arming(&here, 0, Mask::IN)).unwrap();
+            let mut fired = Vec::new();
+            assert!(set.wait(None, &mut fired).unwrap());
+            assert_eq!(fired.len(), 1);
+            (&here).read_exact(&mut [0]).unwrap();
+        });
+    }
+}

@@ -9,6 +9,7 @@
 
 use super::descriptors::Line;
 use super::event_set::Mask;
+use super::sockets;
 use crate::ops::{Body, Interest, Ready};
 use crate::record::Erased;
 use rustix::io::Errno;
@@ -21,19 +22,37 @@ pub(super) type Outcome = Result<i64, i32>;
 pub(super) enum Begun {
     /// It has ended.
     Ended(Outcome),
-    /// It waits.
-    Waits { fd: RawFd, line: Line, mask: Mask },
+    /// It waits, after a first attempt if that makes sense and nobody is before it.
+    Waits { fd: RawFd, line: Line, mask: Mask, first: First },
     /// It blocks, so a worker carries it out.
     Blocks,
+}
+
+/// Whether an attempt is made at the beginning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum First {
+    /// Whoever waits does not expect that there is something.
+    None,
+    /// There usually is.
+    Attempt,
+    /// There is if the last one found as much as it could take.
+    IfFull,
 }
 
 /// Begins an operation of a kernel kind.
 pub(super) fn begin(operation: &mut Erased) -> Begun {
     match operation.body() {
         Body::Nop => Begun::Ended(Ok(0)),
-        // No attempt: whoever waits for an event does not expect it to be set.
-        Body::EventWait(fd) => waits(fd, Line::Readers, Mask::IN | Mask::TROUBLE),
-        Body::HandlePoll(fd, interest) => waits(fd, Line::Observers, of_interest(interest)),
+        Body::EventWait(fd) => reads(fd, First::None),
+        Body::HandlePoll(fd, interest) => waits(fd, Line::Observers, of_interest(interest), First::None),
+        Body::Accept { listener, .. } | Body::AcceptMany { listener, .. } => reads(listener, First::Attempt),
+        Body::Recv { socket, .. } => reads(socket, First::IfFull),
+        Body::RecvPool(pooled) => reads(pooled.socket, First::None),
+        Body::Send(sending) => writes(sending.socket, First::Attempt),
+        Body::Connect { socket, address } => match sockets::connect(socket, address) {
+            Some(outcome) => Begun::Ended(outcome),
+            None => writes(socket, First::None),
+        },
         // A close has taken its file by now: whoever comes later finds it closed.
         Body::FileOpen(..)
         | Body::FileRead(..)
@@ -45,8 +64,16 @@ pub(super) fn begin(operation: &mut Erased) -> Begun {
     }
 }
 
-fn waits(fd: BorrowedFd<'_>, line: Line, mask: Mask) -> Begun {
-    Begun::Waits { fd: fd.as_raw_fd(), line, mask }
+fn reads(fd: BorrowedFd<'_>, first: First) -> Begun {
+    waits(fd, Line::Readers, Mask::IN | Mask::TROUBLE, first)
+}
+
+fn writes(fd: BorrowedFd<'_>, first: First) -> Begun {
+    waits(fd, Line::Writers, Mask::OUT | Mask::TROUBLE, first)
+}
+
+fn waits(fd: BorrowedFd<'_>, line: Line, mask: Mask, first: First) -> Begun {
+    Begun::Waits { fd: fd.as_raw_fd(), line, mask, first }
 }
 
 /// Tries to end an operation whose handle is ready; `None`: there was nothing.
@@ -54,7 +81,30 @@ pub(super) fn attempt(operation: &mut Erased, ready: Mask) -> Option<Outcome> {
     match operation.body() {
         Body::EventWait(fd) => take_signal(fd),
         Body::HandlePoll(..) => Some(observed(ready)),
+        Body::Accept { listener, peer } => sockets::accept(listener, Some(peer)),
+        Body::AcceptMany { listener, .. } => sockets::accept(listener, None),
+        Body::Connect { socket, .. } => sockets::connected(socket),
+        Body::Recv { socket, spans } => sockets::recv(socket, &spans).or_else(|| trouble(socket, ready)),
+        Body::RecvPool(mut pooled) => pooled.attempt().or_else(|| trouble(pooled.socket, ready)),
+        Body::Send(sending) => sockets::send(&sending).or_else(|| trouble(sending.socket, ready)),
         _ => unreachable!("it does not wait for a handle"),
+    }
+}
+
+/// There was nothing although the socket is in trouble: it says what that is, or would say so again and again.
+fn trouble(socket: BorrowedFd<'_>, ready: Mask) -> Option<Outcome> {
+    if !ready.intersects(Mask::TROUBLE) {
+        return None;
+    }
+    let hung_up = ready.contains(Mask::HUP).then_some(Errno::CONNRESET);
+    sockets::failure_of(socket).or(hung_up).map(|errno| Err(errno.raw_os_error()))
+}
+
+/// Whether a receive found as much as it could take, so that there is probably more.
+pub(super) fn is_full(operation: &mut Erased, outcome: &Outcome) -> bool {
+    match (operation.body(), outcome) {
+        (Body::Recv { spans, .. }, Ok(count)) => *count > 0 && usize::try_from(*count) == Ok(spans.length()),
+        _ => false,
     }
 }
 
@@ -86,7 +136,7 @@ pub(super) fn of_interest(interest: Interest) -> Mask {
 }
 
 /// Rule 2.
-fn again<T>(mut call: impl FnMut() -> Result<T, Errno>) -> Result<T, Errno> {
+pub(super) fn again<T>(mut call: impl FnMut() -> Result<T, Errno>) -> Result<T, Errno> {
     loop {
         match call() {
             Err(Errno::INTR) => {}

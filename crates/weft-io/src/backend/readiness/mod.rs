@@ -7,6 +7,7 @@
 //! | `epoll.rs`, `poll.rs`, `kqueue.rs` | the three mechanisms behind it                         |
 //! | `descriptors.rs` | who waits for which handle                                              |
 //! | `lower.rs`       | what a kind does when it begins, and when its handle is ready            |
+//! | `sockets.rs`     | attempts at sockets; unsafe                                             |
 //! | `workers.rs`     | threads that wait for files                                             |
 //!
 //! 1. **An operation begins when it is pushed**, on the poll thread. It ends at once, or joins a line at its handle.
@@ -27,18 +28,19 @@ mod kqueue;
 mod lower;
 mod open;
 mod poll;
+mod sockets;
 mod workers;
 
 pub(super) use open::{open_epoll, open_kqueue, open_poll};
 
 use super::Ended;
 use crate::event::lower as lower_wake;
-use crate::ops::Interest;
+use crate::ops::{Interest, Kind};
 use crate::record::Erased;
 use crate::table::Key;
 use descriptors::{Descriptors, Line, NOBODY};
 use event_set::{Arming, EventSet, Fired, Mask};
-use lower::{Begun, Outcome};
+use lower::{Begun, First, Outcome};
 use rustix::io::Errno;
 use std::collections::{HashMap, VecDeque};
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
@@ -97,12 +99,43 @@ impl Readiness {
         let slot = key.index;
         match lower::begin(&mut operation) {
             Begun::Ended(outcome) => self.ended.push_back(Ended::Operation { slot, operation, outcome }),
-            Begun::Waits { fd, line, mask } => {
+            Begun::Waits { fd, line, mask, first } => {
+                if let Some(outcome) = self.attempt_first(fd, line, first, &mut operation) {
+                    return self.ended.push_back(Ended::Operation { slot, operation, outcome });
+                }
                 self.operations[slot as usize] = Some((key.generation, operation));
                 self.map.join(slot, fd, line, mask);
             }
             Begun::Blocks => self.have_done(key, operation),
         }
+    }
+
+    /// An attempt before anything is armed, unless somebody was there before.
+    fn attempt_first(
+        &mut self,
+        fd: RawFd,
+        line: Line,
+        first: First,
+        operation: &mut Erased,
+    ) -> Option<Outcome> {
+        let is_made = match first {
+            First::None => false,
+            First::Attempt => true,
+            First::IfFull => self.map.has_more(fd),
+        };
+        if !is_made || self.map.first(fd, line) != NOBODY {
+            return None;
+        }
+        self.attempt(fd, operation, Mask::empty())
+    }
+
+    fn attempt(&mut self, fd: RawFd, operation: &mut Erased, ready: Mask) -> Option<Outcome> {
+        let outcome = lower::attempt(operation, ready);
+        if operation.kind() == Kind::SocketRecv {
+            let has_more = outcome.as_ref().is_some_and(|outcome| lower::is_full(operation, outcome));
+            self.map.set_more(fd, has_more);
+        }
+        outcome
     }
 
     fn have_done(&mut self, key: Key, operation: Erased) {
@@ -262,8 +295,10 @@ impl Readiness {
             if waiter == NOBODY {
                 return;
             }
-            let Some((_, operation)) = &mut self.operations[waiter as usize] else { return };
-            match lower::attempt(operation, ready) {
+            let Some((generation, mut operation)) = self.operations[waiter as usize].take() else { return };
+            let outcome = self.attempt(fd, &mut operation, ready);
+            self.operations[waiter as usize] = Some((generation, operation));
+            match outcome {
                 Some(outcome) => self.end(waiter, outcome),
                 None => return,
             }
