@@ -115,7 +115,8 @@ impl Handle {
         &self,
         mut operation: Operation<P>,
     ) -> std::result::Result<(Key, Erased), Refused<P>> {
-        let why = match operation.prepare(self.capabilities()) {
+        let prepared = self.own(operation.proactor()).and_then(|()| operation.prepare(self.capabilities()));
+        let why = match prepared {
             Ok(()) => match self.0.acquire() {
                 Some(key) => return Ok((key, operation.erase())),
                 None => self.exhausted(),
@@ -124,6 +125,16 @@ impl Handle {
         };
         operation.release();
         Err(Refused { why, operation })
+    }
+
+    /// Whether an operation that one proactor alone can carry out has come to that.
+    fn own(&self, proactor: Option<u32>) -> Result<()> {
+        match proactor {
+            Some(id) if id != self.0.id => {
+                bail!(InvalidArgument, "the memory is registered with another proactor")
+            }
+            _ => Ok(()),
+        }
     }
 
     #[cold]

@@ -111,7 +111,6 @@ impl BufferPool {
     }
 
     /// Whether operations may receive into it. `FAILED_PRECONDITION`: nobody may write to the region.
-    #[allow(dead_code, reason = "receives into pools follow")]
     pub(crate) fn check_receive(&self) -> Result<()> {
         if !self.0.region.access().contains(Access::WRITE) {
             bail!(FailedPrecondition, "receiving into a pool whose region operations may not write");
@@ -121,9 +120,13 @@ impl BufferPool {
 }
 
 /// For the backend that has a ring of buffers; on the poll thread.
-#[allow(dead_code, reason = "receives into pools follow")]
 #[cfg(target_os = "linux")]
 impl BufferPool {
+    /// Whether the kernel has a ring for it.
+    pub(crate) fn has_ring(&self) -> bool {
+        self.0.region.hold().group().is_some()
+    }
+
     /// A receive begins: the number of the ring that the kernel picks a buffer from. `None`: there is no ring, and the
     /// receive needs a lease.
     pub(crate) fn begin_receive(&self) -> Option<u16> {

@@ -4,6 +4,8 @@
 
 #[cfg(target_os = "linux")]
 use super::Interest;
+#[cfg(all(unix, not(loom)))]
+use super::Pooled;
 #[cfg(unix)]
 use super::{FileOpen, Transfer};
 use super::{
@@ -68,6 +70,8 @@ pub enum Body<'a> {
         socket: BorrowedFd<'a>,
         spans: Spans<'a>,
     },
+    #[cfg(all(unix, not(loom)))]
+    RecvPool(Pooled<'a>),
     #[cfg(unix)]
     Send(Sending<'a>),
     #[cfg(unix)]

@@ -37,11 +37,15 @@ pub use notification::{NotificationSignal, NotificationWait};
 pub use semaphore::Tracker;
 pub use semaphore::{SemaphoreSignal, SemaphoreWait, WaitMode};
 pub use sequence::{Advance, Sequence, Step};
+#[cfg(all(unix, not(loom)))]
+pub(crate) use socket::Pooled;
 #[cfg(unix)]
 pub use socket::{
     Accept, AcceptMany, Accepted, Connect, Received, Recv, RecvFrom, RecvMany, Send, SendFlags, SendTo, Sent,
     SocketClose,
 };
+#[cfg(all(unix, not(loom)))]
+pub use socket::{PooledRecv, RecvPool, RecvPoolMany};
 pub use timer::Timer;
 
 /// What kind of operation. The numbers are those of traces and dumps.
@@ -66,7 +70,7 @@ pub enum Kind {
     SocketConnect = 7,
     /// [`Recv`], [`RecvMany`].
     SocketRecv = 8,
-    /// Receiving into buffers of a pool.
+    /// [`RecvPool`], [`RecvPoolMany`].
     SocketRecvPool = 9,
     /// [`Send`].
     SocketSend = 10,

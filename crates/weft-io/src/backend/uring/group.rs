@@ -65,7 +65,6 @@ impl State {
     }
 }
 
-#[allow(dead_code, reason = "receives into pools follow")]
 impl Group {
     /// An empty ring of as many entries, a power of two.
     pub(super) fn new(id: u16, entries: u32) -> Result<Group> {

@@ -6,10 +6,11 @@
 //! it cannot. Some files answer that they cannot now (`EAGAIN`) instead, and what waits on a thread can be interrupted
 //! (`EINTR`): both are asked again, on a thread from the start, see [`is_again`].
 
+use super::ring::{Answer, flag};
 use crate::frame::Spans;
 use crate::ops::body::{Sending, ZeroCopy};
 use crate::ops::outcome::Outcome;
-use crate::ops::{Body, FileOpen, Kind, Ready, Transfer};
+use crate::ops::{Body, FileOpen, Kind, Pooled, Ready, Transfer};
 use crate::record::{Erased, Side};
 use crate::span::Span;
 use io_uring::{opcode, squeue, types};
@@ -75,6 +76,7 @@ pub(super) fn entry(operation: &mut Erased, proactor: u32) -> squeue::Entry {
             Spans::One(span) => opcode::Recv::new(fd_of(socket), span.address, clamped(span)).build(),
             Spans::Many(frame) => opcode::RecvMsg::new(fd_of(socket), frame.header()).build(),
         },
+        Body::RecvPool(mut pooled) => receive_pooled(&mut pooled, proactor),
         Body::Send(sending) => send(&sending, proactor),
         // Others hold it, or it is closed.
         Body::FileClose(None) => opcode::Nop::new().build(),
@@ -162,6 +164,36 @@ fn send(sending: &Sending<'_>, proactor: u32) -> squeue::Entry {
         (_, Spans::Many(frame)) => {
             opcode::SendMsgZc::new(fd, frame.header()).flags(flags as u32).ioprio(reports).build()
         }
+    }
+}
+
+/// The kernel picks a buffer when there is data; or, where it cannot, it says when.
+fn receive_pooled(pooled: &mut Pooled<'_>, proactor: u32) -> squeue::Entry {
+    let fd = fd_of(pooled.socket);
+    match pooled.begin(proactor) {
+        Some(group) if pooled.is_many => opcode::RecvMulti::new(fd, group).build(),
+        Some(group) => {
+            let receive = opcode::Recv::new(fd, std::ptr::null_mut(), 0).buf_group(group);
+            receive.build().flags(squeue::Flags::BUFFER_SELECT)
+        }
+        None => opcode::PollAdd::new(fd, libc::POLLIN as u32).build(),
+    }
+}
+
+/// What an answer means to a receive into a pool, which has the buffer afterwards. `None`: it has to be asked again.
+pub(super) fn outcome_of_pooled(
+    operation: &mut Erased,
+    answer: &Answer,
+    proactor: u32,
+) -> Option<Result<i64, i32>> {
+    let Body::RecvPool(mut pooled) = operation.body() else { return Some(Ok(i64::from(answer.result))) };
+    let buffer = (answer.flags & flag::BUFFER != 0).then_some((answer.flags >> 16) as u16);
+    let is_last = answer.flags & flag::MORE == 0;
+    let is_native = pooled.picked(proactor, buffer, is_last);
+    match u32::try_from(answer.result) {
+        Err(_) => Some(Err(answer.result.wrapping_neg())),
+        Ok(bytes) if is_native => Some(Ok(i64::from(bytes))),
+        Ok(_) => pooled.attempt(),
     }
 }
 

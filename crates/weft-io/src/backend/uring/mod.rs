@@ -238,6 +238,12 @@ impl Uring {
                             None => continue,
                         }
                     }
+                    if found.operation.kind() == Kind::SocketRecvPool {
+                        match self.conclude_pooled(found, answer) {
+                            Some(ended) => return Some(ended),
+                            None => continue,
+                        }
+                    }
                     let outcome = lower::outcome(found.operation.kind(), answer.result);
                     return Some(Ended::Operation { slot: of.slot, operation: found.operation, outcome });
                 }
@@ -278,7 +284,11 @@ impl Uring {
             self.ring.note_result(of, answer.result);
             return None;
         }
-        let operation = self.ring.lend(of)?;
+        let mut operation = self.ring.lend(of)?;
+        if kind == Kind::SocketRecvPool {
+            // The buffer. Several answers are of those that it comes with.
+            let _ = lower::outcome_of_pooled(&mut operation, &answer, self.proactor);
+        }
         // Failures are final; one that is not would leave nothing to tell.
         let value = u32::try_from(answer.result).map_or(0, i64::from);
         Some(Ended::Shot { slot: of.slot, operation, value })
@@ -287,6 +297,22 @@ impl Uring {
     /// See `backend/mod.rs`.
     pub(crate) fn resume(&mut self, slot: u32, operation: Erased) {
         self.ring.resume(slot, operation);
+    }
+
+    /// What the last answer means to a receive into a pool. `None`: the kernel is asked again.
+    fn conclude_pooled(&mut self, mut found: InFlight, answer: Answer) -> Option<Ended> {
+        let InFlight { of, is_cancelled, .. } = found;
+        let mut outcome = lower::outcome_of_pooled(&mut found.operation, &answer, self.proactor);
+        if outcome.is_none() && is_cancelled {
+            outcome = Some(Err(Errno::CANCELED.raw_os_error()));
+        }
+        if let Some(outcome) = outcome {
+            return Some(Ended::Operation { slot: of.slot, operation: found.operation, outcome });
+        }
+        let entry = lower::entry(&mut found.operation, self.proactor);
+        self.ring.put_back(found);
+        self.push_own(entry.user_data(Tag::Operation(of).pack()));
+        None
     }
 
     /// What the answer means to an operation on a file. `None`: the kernel is asked again.

@@ -42,6 +42,8 @@ pub(super) struct Answer {
 
 /// Flags of answers.
 pub(super) mod flag {
+    /// A buffer was picked; its number is in the upper half.
+    pub const BUFFER: u32 = 1;
     /// Another answer follows.
     pub const MORE: u32 = 1 << 1;
     /// The memory of a send is not needed any more.

@@ -5,6 +5,7 @@
 //! | `accept.rs`  | accepting one connection, and accepting until told to stop     |
 //! | `connect.rs` | connecting                                                     |
 //! | `recv.rs`    | receiving from the peer, once and until the end                |
+//! | `recv_pool.rs` | the same into buffers of a pool                              |
 //! | `send.rs`    | sending to the peer                                            |
 //! | `message.rs` | messages to and from any address                               |
 //! | `close.rs`   | closing                                                        |
@@ -28,6 +29,7 @@ mod close;
 mod connect;
 mod message;
 mod recv;
+mod recv_pool;
 mod send;
 
 pub use accept::{Accept, AcceptMany, Accepted};
@@ -35,6 +37,10 @@ pub use close::SocketClose;
 pub use connect::Connect;
 pub use message::{Received, RecvFrom, SendTo};
 pub use recv::{Recv, RecvMany};
+#[cfg(not(loom))]
+pub(crate) use recv_pool::Pooled;
+#[cfg(not(loom))]
+pub use recv_pool::{PooledRecv, RecvPool, RecvPoolMany};
 pub use send::{Send, SendFlags, Sent};
 
 use super::outcome::{Answer, Direction, Lane, Onward};

@@ -1,0 +1,353 @@
+//! Receiving into buffers of a pool.
+//!
+//! What lives here: [`RecvPool`], [`RecvPoolMany`], [`PooledRecv`], and one attempt for backends without a ring of buffers.
+//! What does not: the pool (`memory/pool.rs`), the ring (`backend/uring/group.rs`).
+//!
+//! 1. **No buffer waits for data**: one is picked when data is there, by the kernel or by the attempt.
+//! 2. A backend puts the buffer into the operation before it gives the answer, so it comes back whatever becomes of the
+//!    answer. One that holds nothing goes back at once.
+//! 3. **A pool without a buffer** ends the operation with `RESOURCE_EXHAUSTED`, and nothing is lost: what has come stays in
+//!    the socket, and the failure is not the socket's. A receive whose ring has run dry while the pool has buffers again
+//!    goes on.
+#![cfg(all(unix, not(loom)))]
+
+use super::{Held, after_receive};
+use crate::Capabilities;
+use crate::memory::{BufferPool, Lease};
+use crate::operation::{Params, sealed::Lower};
+use crate::ops::outcome::{Answer, Direction, Lane, Onward, Outcome};
+use crate::ops::{Body, Kind};
+use crate::socket::Socket;
+use rustix::io::Errno;
+use rustix::net::RecvFlags;
+use std::fmt;
+use std::os::fd::BorrowedFd;
+use weft_sync::{Result, Status};
+
+/// What was received into a buffer of a pool.
+#[derive(Debug)]
+pub struct PooledRecv {
+    /// The buffer. None at the end of a stream, and for an empty message.
+    pub lease: Option<Lease>,
+    /// How many of its bytes were received.
+    pub bytes: usize,
+}
+
+impl PooledRecv {
+    /// What was received.
+    pub fn data(&self) -> &[u8] {
+        self.lease.as_ref().map_or(&[], |lease| &lease[..self.bytes.min(lease.len())])
+    }
+}
+
+/// What a backend needs of either operation.
+pub struct Pooled<'a> {
+    pub(crate) socket: BorrowedFd<'a>,
+    pub(crate) pool: &'a BufferPool,
+    /// Where the buffer goes (rule 2).
+    pub(crate) lease: &'a mut Option<Lease>,
+    /// Whether the kernel may pick buffers from the ring of the pool, if it has one.
+    pub(crate) is_native: bool,
+    /// Whether it may go on by itself.
+    pub(crate) is_many: bool,
+}
+
+impl Pooled<'_> {
+    /// The number of the ring of buffers that the kernel of this proactor picks from, for a request that follows.
+    /// `None`: it has none.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn begin(&self, proactor: u32) -> Option<u16> {
+        if self.is_picked_by(proactor) { self.pool.begin_receive() } else { None }
+    }
+
+    /// An answer to such a request, with the buffer that was picked. `false`: there was no ring, and so no such request.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn picked(&mut self, proactor: u32, buffer: Option<u16>, is_last: bool) -> bool {
+        if !self.is_picked_by(proactor) {
+            return false;
+        }
+        if let Some(buffer) = buffer {
+            *self.lease = self.pool.received(buffer);
+        }
+        // After the buffer: what is in the ring of a pool without receives can be leased to anybody.
+        if is_last {
+            self.pool.end_receive();
+        }
+        true
+    }
+
+    #[cfg(target_os = "linux")]
+    fn is_picked_by(&self, proactor: u32) -> bool {
+        self.is_native && self.pool.region().proactor_id() == proactor && self.pool.has_ring()
+    }
+
+    /// Receives now, if there is something; `None`: there is not.
+    pub(crate) fn attempt(&mut self) -> Option<Answer> {
+        let Ok(mut lease) = self.pool.acquire() else {
+            return Some(Err(Errno::NOBUFS.raw_os_error()));
+        };
+        loop {
+            return match rustix::net::recv(self.socket, &mut *lease, RecvFlags::DONTWAIT) {
+                Err(Errno::INTR) => continue,
+                Err(Errno::AGAIN) => None,
+                Err(errno) => Some(Err(errno.raw_os_error())),
+                Ok((stored, _)) => {
+                    *self.lease = (stored > 0).then_some(lease);
+                    Some(Ok(stored as i64))
+                }
+            };
+        }
+    }
+}
+
+/// What both operations are made of.
+#[derive(Debug)]
+struct Receiving {
+    socket: Held,
+    pool: BufferPool,
+    lease: Option<Lease>,
+    is_native: bool,
+}
+
+impl Receiving {
+    fn new(socket: Socket, pool: BufferPool) -> Receiving {
+        Receiving { socket: Held::new(socket), pool, lease: None, is_native: false }
+    }
+
+    fn prepare(&mut self, capabilities: Capabilities) -> Result<()> {
+        self.pool.check_receive()?;
+        self.is_native = capabilities.contains(Capabilities::MULTISHOT | Capabilities::PROVIDED_BUFFERS);
+        self.socket.enter()
+    }
+
+    fn body(&mut self, is_many: bool) -> Body<'_> {
+        Body::RecvPool(Pooled {
+            socket: self.socket.handle(),
+            pool: &self.pool,
+            lease: &mut self.lease,
+            is_native: self.is_native,
+            is_many,
+        })
+    }
+
+    /// What an answer means that is not that of a message: `None` for one.
+    fn settle(&mut self, answer: &mut Answer, is_cancelled: bool) -> Option<Onward> {
+        if *answer == Err(Errno::NOBUFS.raw_os_error()) {
+            // Rule 3.
+            let goes_on = !is_cancelled && self.is_native && self.replenish();
+            return Some(if goes_on { Onward::Again } else { Onward::End });
+        }
+        let is_end = *answer == Ok(0) && self.socket.has_ended();
+        if !matches!(answer, Ok(1..)) {
+            self.lease = None;
+        }
+        match after_receive(&self.socket, answer, is_end) {
+            Some(onward) => Some(onward),
+            None if answer.is_ok() && !is_end => None,
+            None => Some(Onward::End),
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    fn replenish(&self) -> bool {
+        self.pool.replenish()
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn replenish(&self) -> bool {
+        false
+    }
+
+    fn take(&mut self, value: i64) -> PooledRecv {
+        PooledRecv { lease: self.lease.take(), bytes: Outcome::from_value(value).bytes() }
+    }
+}
+
+/// Receives what is there, at least a byte of a stream, into a buffer of a pool, which is picked when it is there.
+///
+/// Ends with the buffer; without one at the end of a stream, and for an empty message. Of a datagram that is longer than
+/// a buffer the rest is lost. `RESOURCE_EXHAUSTED`: the pool has no buffer; what has come stays in the socket. Refused with
+/// `FAILED_PRECONDITION` if operations may not write to the pool's region, and with `INVALID_ARGUMENT` if that is not of this
+/// proactor.
+///
+/// ```
+/// use weft_io::{Access, Address, BufferPool, Config, Operation, Slab, Socket, SocketKind, SocketOptions, open_any};
+/// use weft_io::ops::{RecvPool, SendTo};
+/// use weft_sync::Deadline;
+/// let mut poller = open_any(&Config::new())?.into_poller()?;
+/// let handle = poller.handle().clone();
+/// let pool = BufferPool::new(&handle.register_slab(&Slab::new(2048, 16)?, Access::WRITE)?)?;
+/// let socket = Socket::new(SocketKind::Udp, SocketOptions::empty())?;
+/// socket.bind(&Address::ipv4("127.0.0.1", 0)?)?;
+/// let address = socket.local_address()?;
+/// let recv = RecvPool::new(socket.clone(), pool.clone());
+/// handle.submit(Operation::new(recv).on_done(|done| assert_eq!(done.result.unwrap().data(), b"hello"))).unwrap();
+/// handle.submit(SendTo::new(socket, b"hello".as_slice(), address)).unwrap();
+/// let mut ended = 0;
+/// while ended < 2 {
+///     ended += poller.poll(Deadline::NEVER)?;
+/// }
+/// assert_eq!(pool.available(), 16);
+/// # weft_sync::Result::Ok(())
+/// ```
+#[derive(Debug)]
+pub struct RecvPool(Receiving);
+
+impl RecvPool {
+    /// From this socket, into that pool.
+    pub fn new(socket: Socket, pool: BufferPool) -> RecvPool {
+        RecvPool(Receiving::new(socket, pool))
+    }
+
+    /// From where.
+    pub fn socket(&self) -> &Socket {
+        &self.0.socket.socket
+    }
+}
+
+impl Params for RecvPool {
+    type Output = PooledRecv;
+
+    fn output(&mut self, value: i64) -> PooledRecv {
+        self.0.take(value)
+    }
+}
+
+impl Lower for RecvPool {
+    const KIND: Kind = Kind::SocketRecvPool;
+
+    fn prepare(&mut self, capabilities: Capabilities) -> Result<()> {
+        self.0.prepare(capabilities)
+    }
+
+    fn proactor(&self) -> Option<u32> {
+        Some(self.0.pool.region().proactor_id())
+    }
+
+    fn release(&mut self) {
+        self.0.socket.leave();
+    }
+
+    fn body(&mut self) -> Body<'_> {
+        self.0.body(false)
+    }
+
+    fn lane(&self) -> Option<Lane> {
+        self.0.socket.lane(Direction::In)
+    }
+
+    fn obstacle(&self) -> Option<Status> {
+        self.0.socket.obstacle()
+    }
+
+    fn settle(&mut self, answer: &mut Answer, is_cancelled: bool) -> Onward {
+        self.0.settle(answer, is_cancelled).unwrap_or(Onward::End)
+    }
+}
+
+type OnReceived = Box<dyn FnMut(PooledRecv) + std::marker::Send>;
+
+/// Receives until the stream ends, each piece into another buffer; a callback gets them. A socket of datagrams has no end;
+/// an empty message is one like any, without a buffer.
+///
+/// Fails as [`RecvPool`] does, also in the middle: after `RESOURCE_EXHAUSTED` the next one continues where it stopped.
+///
+/// ```
+/// use std::sync::mpsc::channel;
+/// use weft_io::{Access, Address, BufferPool, Config, Slab, Socket, SocketKind, SocketOptions, open_any};
+/// use weft_io::ops::{RecvPoolMany, SendTo};
+/// use weft_sync::Deadline;
+/// let mut poller = open_any(&Config::new())?.into_poller()?;
+/// let handle = poller.handle().clone();
+/// let pool = BufferPool::new(&handle.register_slab(&Slab::new(2048, 16)?, Access::WRITE)?)?;
+/// let socket = Socket::new(SocketKind::Udp, SocketOptions::empty())?;
+/// socket.bind(&Address::ipv4("127.0.0.1", 0)?)?;
+/// let address = socket.local_address()?;
+/// let (send, received) = channel();
+/// handle.submit(RecvPoolMany::new(socket.clone(), pool, move |piece| send.send(piece).unwrap())).unwrap();
+/// for text in ["one", "two"] {
+///     handle.submit(SendTo::new(socket.clone(), text.as_bytes(), address)).unwrap();
+/// }
+/// let mut messages = Vec::new();
+/// while messages.len() < 2 {
+///     poller.poll(Deadline::NEVER)?;
+///     messages.extend(received.try_iter());
+/// }
+/// assert_eq!((messages[0].data(), messages[1].data()), (b"one".as_slice(), b"two".as_slice()));
+/// # weft_sync::Result::Ok(())
+/// ```
+pub struct RecvPoolMany {
+    receiving: Receiving,
+    /// `None` once it has panicked.
+    on_received: Option<OnReceived>,
+}
+
+impl RecvPoolMany {
+    /// From this socket, into that pool. The callback is called on the poll thread, with each piece; it may do what
+    /// callbacks of operations may. One that panics is not called again, and the operation ends with `CANCELLED`.
+    pub fn new(
+        socket: Socket,
+        pool: BufferPool,
+        on_received: impl FnMut(PooledRecv) + std::marker::Send + 'static,
+    ) -> RecvPoolMany {
+        let on_received: OnReceived = Box::new(on_received);
+        RecvPoolMany { receiving: Receiving::new(socket, pool), on_received: Some(on_received) }
+    }
+
+    /// From where.
+    pub fn socket(&self) -> &Socket {
+        &self.receiving.socket.socket
+    }
+}
+
+impl Params for RecvPoolMany {
+    type Output = ();
+
+    fn output(&mut self, _value: i64) {}
+}
+
+impl Lower for RecvPoolMany {
+    const KIND: Kind = Kind::SocketRecvPool;
+
+    fn prepare(&mut self, capabilities: Capabilities) -> Result<()> {
+        self.receiving.prepare(capabilities)
+    }
+
+    fn proactor(&self) -> Option<u32> {
+        Some(self.receiving.pool.region().proactor_id())
+    }
+
+    fn release(&mut self) {
+        self.receiving.socket.leave();
+    }
+
+    fn body(&mut self) -> Body<'_> {
+        self.receiving.body(true)
+    }
+
+    fn lane(&self) -> Option<Lane> {
+        self.receiving.socket.lane(Direction::In)
+    }
+
+    fn obstacle(&self) -> Option<Status> {
+        self.receiving.socket.obstacle()
+    }
+
+    fn settle(&mut self, answer: &mut Answer, is_cancelled: bool) -> Onward {
+        self.receiving.settle(answer, is_cancelled).unwrap_or(Onward::Tell)
+    }
+
+    fn shot(&mut self, value: i64) {
+        let piece = self.receiving.take(value);
+        if let Some(mut on_received) = self.on_received.take() {
+            on_received(piece);
+            self.on_received = Some(on_received);
+        }
+    }
+}
+
+impl fmt::Debug for RecvPoolMany {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RecvPoolMany").field("receiving", &self.receiving).finish_non_exhaustive()
+    }
+}
