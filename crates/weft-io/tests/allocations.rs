@@ -10,9 +10,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::sync_channel;
 use support::{Subject, every, real};
 use weft_io::ops::{
-    EventWait, Message, Nop, NotificationWait, SemaphoreSignal, SemaphoreWait, Sequence, Step, Timer,
+    EventWait, FileRead, Message, Nop, NotificationWait, SemaphoreSignal, SemaphoreWait, Sequence, Step,
+    Timer,
 };
-use weft_io::{Event, Notification, Operation, Params, WAKE_ALL};
+use weft_io::{Event, File, Notification, Operation, Params, WAKE_ALL};
 use weft_sync::{Deadline, Point, Semaphore};
 
 struct Counting;
@@ -131,5 +132,11 @@ fn submitting_and_ending_allocates_nothing() {
         let event = Event::new().unwrap();
         let wait = EventWait { event: event.clone() };
         assert_eq!(allocations(&mut subject, wait, |_| (), || event.set()), 0, "{}", subject.name);
+        let file = File::import(std::fs::File::open("/proc/self/exe").unwrap()).unwrap();
+        let read = FileRead::new(file.clone(), 0, vec![0; 4096]);
+        let next = |read: &mut FileRead<Vec<u8>>| read.offset = (read.offset + 4096) % (1 << 20);
+        assert_eq!(allocations(&mut subject, read, next, || ()), 0, "{}, reads", subject.name);
+        let pieces = FileRead::new(file, 0, [vec![0; 100], vec![0; 100]]);
+        assert_eq!(allocations(&mut subject, pieces, |_| (), || ()), 0, "{}, pieces", subject.name);
     });
 }

@@ -10,7 +10,7 @@ use std::sync::mpsc::channel;
 use std::time::Duration;
 use support::{Log, Subject, alone, handles, poll_dry, poll_until, real};
 use weft_io::ops::{FileClose, FileFlags, FileOpen, FileRead, FileSync, FileWrite, Sequence, Step};
-use weft_io::{File, Operation};
+use weft_io::{Access, BufferPool, File, Operation, Slab};
 use weft_sync::{Code, Deadline};
 
 /// A file of its own for each test, gone afterwards.
@@ -185,5 +185,34 @@ fn no_handle_is_left() {
             drop(held);
         }
         assert_eq!(handles(), before, "{name}");
+    });
+}
+
+/// Memory that the ring knows, of this proactor and of another: the same bytes. Files are read into
+/// leases and written from them.
+#[test]
+fn registered_memory_is_memory() {
+    let _alone = alone();
+    let place = Place::new("registered", &[1; 8192]);
+    let foreign = weft_io::open_any(&weft_io::Config::new()).unwrap();
+    with_files(|Subject { name, mut poller, .. }| {
+        let handle = poller.handle().clone();
+        for owner in [&handle, foreign.handle()] {
+            let slab = Slab::new(4096, 2).unwrap();
+            let region = owner.register_slab(&slab, Access::READ | Access::WRITE).unwrap();
+            let pool = BufferPool::new(&region).unwrap();
+            let file = place.open();
+            let lease = pool.acquire().unwrap();
+            let read = poller.block_on(handle.run(FileRead::new(file.clone(), 4096, lease))).unwrap();
+            assert_eq!(read.result.unwrap(), 4096, "{name}");
+            let mut lease = read.operation.into_params().target;
+            assert!(lease.iter().all(|&byte| byte == 1), "{name}");
+            lease.fill(2);
+            let write = poller.block_on(handle.run(FileWrite::new(file, 0, lease))).unwrap();
+            assert_eq!(write.result.unwrap(), 4096, "{name}");
+            drop(write.operation);
+            assert!(std::fs::read(&place.0).unwrap() == [[2; 4096], [1; 4096]].concat(), "{name}");
+            std::fs::write(&place.0, [1; 8192]).unwrap();
+        }
     });
 }
