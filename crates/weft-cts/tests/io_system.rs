@@ -8,14 +8,18 @@
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::net::UnixStream;
 use std::process::Command;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use weft_cts::case::Tested;
 use weft_cts::io::subject::{self, poll_dry};
-use weft_io::ops::{Nop, Timer};
-use weft_io::{BACKEND_VARIABLE, Capabilities, Config, Operation, Poller, Proactor, open, open_any};
+use weft_io::ops::{EventWait, FileFlags, FileOpen, FileRead, Nop, Recv, Timer};
+use weft_io::{
+    BACKEND_VARIABLE, Capabilities, Config, Event, Operation, Poller, Proactor, Socket, SocketKind, open,
+    open_any,
+};
 use weft_sync::{Code, Deadline, Result, Status};
 
 /// Says to a child which test it is.
@@ -229,7 +233,11 @@ fn what_is_refused_is_no_capability() {
         let of_sends = Capabilities::ZERO_COPY_SEND | Capabilities::ZERO_COPY_REPORT;
         // The number of the registration is its second argument.
         for (call, argument, missing) in [
-            (libc::SYS_io_uring_register, Some((1, 0)), Capabilities::REGISTERED_BUFFERS),
+            (
+                libc::SYS_io_uring_register,
+                Some((1, 0)),
+                Capabilities::REGISTERED_BUFFERS | Capabilities::DMABUF,
+            ),
             (libc::SYS_io_uring_register, Some((1, 22)), of_groups),
             (libc::SYS_socketpair, None, of_groups | of_sends),
         ] {
@@ -449,5 +457,182 @@ fn other_programs_inherit_nothing() {
         assert!(!theirs.contains("eventfd") && !theirs.contains("io_uring"), "{theirs}");
         drop(event);
         poll_dry(&mut poller);
+    });
+}
+
+/// A line for each backend that was refused, in order.
+fn refused_before(proactor: &Proactor, names: &[&str]) {
+    let refused = &proactor.handle().describe().refused;
+    assert_eq!(refused.iter().map(|(name, _)| *name).collect::<Vec<_>>(), names);
+    refused.iter().for_each(|(_, why)| is_told(why, ""));
+}
+
+/// Events, sockets and files, whichever backend it is.
+fn works_with_handles(mut poller: Poller) {
+    let handle = poller.handle().clone();
+    let (event, text) = (Event::new().expect("there are handles left"), b"seven b".as_slice());
+    let pair = UnixStream::pair().expect("there are handles left");
+    let [here, there] = <[UnixStream; 2]>::from(pair)
+        .map(|end| Socket::import(end.into(), SocketKind::UnixStream, false).expect("it is one"));
+    let outcome = poller.block_on(async {
+        let wait = handle.run(EventWait { event: event.clone() });
+        event.set();
+        wait.await.result?;
+        handle.run(weft_io::ops::Send::new(here, text)).await.result?;
+        let received = handle.run(Recv::new(there, vec![0; 7])).await;
+        received.result?;
+        assert_eq!(received.operation.into_params().target, text);
+        let open = FileOpen::new("/proc/self/stat", FileFlags::READ);
+        let file = handle.run(open).await.result?;
+        handle.run(FileRead::new(file, 0, vec![0; 1])).await.result
+    });
+    assert_eq!(outcome.expect("it is polled").expect("nothing fails"), 1);
+    works(poller);
+}
+
+/// [async 11] [async-backends 4] Where io_uring is filtered, epoll is opened; where epoll is, too, `poll`; where nothing is
+/// left, one line names all of it. What is opened carries everything.
+#[test]
+fn what_is_left_is_opened() {
+    in_child("what_is_left_is_opened", &[], || {
+        let before = handles();
+        for errno in [libc::EPERM, libc::ENOSYS] {
+            refused(libc::SYS_io_uring_setup, None, errno, move || {
+                let proactor = open_any(&Config::new()).expect("there is epoll");
+                assert_eq!(proactor.handle().describe().backend, "epoll");
+                refused_before(&proactor, &["uring"]);
+                works_with_handles(proactor.into_poller().expect("it was just opened"));
+                deny(libc::SYS_epoll_create1, None, errno);
+                let proactor = open_any(&Config::new()).expect("there is poll");
+                assert_eq!(proactor.handle().describe().backend, "poll");
+                refused_before(&proactor, &["uring", "epoll"]);
+                works_with_handles(proactor.into_poller().expect("it was just opened"));
+                deny(libc::SYS_ppoll, None, errno);
+                let nothing = open_any(&Config::new()).expect_err("nothing is left");
+                ["uring", "epoll", "poll"].iter().for_each(|name| is_told(&nothing, name));
+            });
+        }
+        // The one that takes the place of closed handles stays for good.
+        assert!(handles() <= before + 1);
+    });
+}
+
+/// [async-backends 4] [async-backends 16] Each can be asked for by name, and then nothing else is opened; kqueue is not of
+/// this system.
+#[test]
+fn readiness_is_asked_for_by_name() {
+    for name in ["epoll", "poll"] {
+        in_child("readiness_is_asked_for_by_name", &[(BACKEND_VARIABLE, OsStr::new(name))], || {
+            let name = std::env::var(BACKEND_VARIABLE).expect("it was set");
+            let proactor = open_any(&Config::new()).expect("it needs nothing special");
+            assert_eq!(proactor.handle().describe().backend, name);
+            refused_before(&proactor, &[]);
+            works_with_handles(proactor.into_poller().expect("it was just opened"));
+            is_told(&open("kqueue", &Config::new()).expect_err("it is of other systems"), "kqueue");
+        });
+    }
+}
+
+/// [async-backends 19] [async-backends 35] A kernel, or a filter, without limits in nanoseconds: waits are not shorter than
+/// asked for, and do not spin.
+#[test]
+fn limits_are_rounded_where_they_must_be() {
+    in_child("limits_are_rounded_where_they_must_be", &[], || {
+        for errno in [libc::ENOSYS, libc::EPERM] {
+            refused(libc::SYS_epoll_pwait2, None, errno, || {
+                let proactor = open("epoll", &Config::new()).expect("it is not needed");
+                assert!(proactor.handle().describe().details.contains("milliseconds"));
+                let mut poller = proactor.into_poller().expect("it was just opened");
+                let (start, before) = (Instant::now(), processor_time());
+                for _ in 0..50 {
+                    let deadline = Instant::now() + Duration::from_micros(900);
+                    let nothing = poller.poll(Deadline::after(Duration::from_micros(900)));
+                    assert_eq!(nothing.expect_err("nothing ends").code(), Code::DeadlineExceeded);
+                    assert!(Instant::now() >= deadline);
+                }
+                let (used, passed) = (processor_time() - before, start.elapsed());
+                assert!(used < passed / 3, "{used:?} of {passed:?}");
+                works_with_handles(poller);
+            });
+        }
+    });
+}
+
+/// What this thread has used.
+fn processor_time() -> Duration {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: see the header.
+    let outcome = unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
+    assert_eq!(outcome, 0);
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
+
+/// [async-backends 7] [async-backends 210] No handle for the wake, or for the set, or fewer and fewer at all: unavailable,
+/// and nothing is left open.
+#[test]
+fn handles_run_out_for_readiness() {
+    in_child("handles_run_out_for_readiness", &[], || {
+        let before = handles();
+        for name in ["epoll", "poll"] {
+            refused(libc::SYS_eventfd2, None, libc::EMFILE, move || {
+                is_told(&open(name, &Config::new()).expect_err("it has no wake"), "eventfd");
+            });
+        }
+        for errno in [libc::EMFILE, libc::ENFILE, libc::ENOMEM] {
+            refused(libc::SYS_epoll_create1, None, errno, || {
+                is_told(&open("epoll", &Config::new()).expect_err("it is refused"), "epoll");
+            });
+            refused(libc::SYS_epoll_ctl, None, errno, || {
+                is_told(&open("epoll", &Config::new()).expect_err("it is refused"), "epoll");
+            });
+        }
+        let used = before as u64 - 1;
+        for name in ["epoll", "poll"] {
+            let mut refusals = 0;
+            // There may be gaps below the number that is the limit.
+            for left in 0..8 {
+                let soft = libc::rlimit { rlim_cur: (used + left).saturating_sub(4), rlim_max: 1024 };
+                // SAFETY: see the header.
+                let outcome = unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const soft) };
+                assert_eq!(outcome, 0);
+                match open(name, &Config::new()) {
+                    Ok(proactor) => works(proactor.into_poller().expect("it was opened")),
+                    Err(status) => {
+                        is_told(&status, "");
+                        refusals += 1;
+                    }
+                }
+            }
+            assert!((1..8).contains(&refusals), "{name}: {refusals}");
+        }
+        let soft = libc::rlimit { rlim_cur: 1024, rlim_max: 1024 };
+        // SAFETY: see the header.
+        let outcome = unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const soft) };
+        assert_eq!(outcome, 0);
+        assert_eq!(handles(), before);
+    });
+}
+
+/// [async-backends 31] Waiting is refused in the middle of everything: each poll says so, and the end ends.
+#[test]
+fn a_set_that_breaks_says_so() {
+    in_child("a_set_that_breaks_says_so", &[], || {
+        for (name, call) in [("epoll", libc::SYS_epoll_pwait2), ("poll", libc::SYS_ppoll)] {
+            let thread = std::thread::spawn(move || {
+                let mut poller = open(name, &Config::new()).expect("not yet").into_poller().expect("not yet");
+                let event = Event::new().expect("there are handles left");
+                deny(call, None, libc::EBADF);
+                poller.handle().submit(EventWait { event }).expect("there is room");
+                let start = Instant::now();
+                for _ in 0..3 {
+                    let status =
+                        poller.poll(Deadline::after(Duration::from_secs(10))).expect_err("it is broken");
+                    assert_eq!(status.code(), Code::FailedPrecondition, "{status}");
+                }
+                drop(poller);
+                assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+            });
+            thread.join().expect("no panic");
+        }
     });
 }
