@@ -101,6 +101,11 @@ macro_rules! every_io_family {
             semaphore: weft_cts::io::semaphore::SEMAPHORE, for_each_io_semaphore_case;
             sequence: weft_cts::io::sequence::SEQUENCE, for_each_io_sequence_case;
             shutdown: weft_cts::io::shutdown::SHUTDOWN, for_each_io_shutdown_case;
+            socket_close: weft_cts::io::socket_close::SOCKET_CLOSE, for_each_io_socket_close_case;
+            socket_data: weft_cts::io::socket_data::SOCKET_DATA, for_each_io_socket_data_case;
+            socket_datagram: weft_cts::io::socket_datagram::SOCKET_DATAGRAM, for_each_io_socket_datagram_case;
+            socket_many: weft_cts::io::socket_many::SOCKET_MANY, for_each_io_socket_many_case;
+            socket_zero_copy: weft_cts::io::socket_zero_copy::SOCKET_ZERO_COPY, for_each_io_socket_zero_copy_case;
             submission: weft_cts::io::submission::SUBMISSION, for_each_io_submission_case;
             timer: weft_cts::io::timer::TIMER, for_each_io_timer_case;
             wake: weft_cts::io::wake::WAKE, for_each_io_wake_case;

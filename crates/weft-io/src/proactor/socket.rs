@@ -11,7 +11,8 @@
 //! 4. A backend may give several answers by itself: each but the last comes with the operation on loan, which goes back to
 //!    it (`resume`). To whoever asked there is no difference.
 //! 5. **A close ends what is in the lanes of its socket**, by cancelling it; what has not begun by then finds the socket
-//!    closed. Operations of other proactors are ended by shutting both directions down.
+//!    closed. Operations of other proactors are ended by shutting both directions down. That is told to who watches the
+//!    file, so the file stays until the last of them has left, who closes it.
 //! 6. A callback for one of several results that panics ends its operation, with `CANCELLED`.
 
 use super::core::{Core, Place};
@@ -131,11 +132,15 @@ impl Core {
         let socket = Socket::clone(socket);
         if socket.begin_close().is_ok() {
             let own = self.cancel_lanes(&socket);
-            if socket.pending() > own {
-                // Perhaps some have only been submitted; it does them no harm.
+            // Others than these may also be own ones that have not begun; it does them no harm.
+            let has_others = socket.pending() > own;
+            if has_others {
                 socket.interrupt();
             }
-            socket.close_now();
+            // SeqCst: whoever left before the close had begun is not counted any more; whoever leaves later looks.
+            if !has_others || socket.pending() == 0 {
+                socket.close_now();
+            }
         }
         self.conclude(slot, operation, Ok(0));
     }

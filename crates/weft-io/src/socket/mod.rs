@@ -318,10 +318,13 @@ impl Socket {
         open
     }
 
-    /// An operation that has entered has ended.
+    /// An operation that has entered has ended. The last to leave a socket that is being closed closes it.
     pub(crate) fn leave(&self) {
         let before = self.0.pending.fetch_sub(1, Ordering::SeqCst);
         debug_assert!(before > 0, "who leaves has entered");
+        if before == 1 && self.0.state.load(Ordering::SeqCst) == SocketState::Closing as u32 {
+            self.close_now();
+        }
     }
 
     /// Operations that have entered and not left. Not fewer than there are once closing has begun.

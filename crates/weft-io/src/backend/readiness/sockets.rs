@@ -100,8 +100,19 @@ pub(super) fn connect(socket: BorrowedFd<'_>, address: &Address) -> Attempt {
 }
 
 /// How a connect went whose socket is ready.
-pub(super) fn connected(socket: BorrowedFd<'_>) -> Attempt {
-    Some(failure_of(socket).map_or(Ok(0), |errno| Err(errno.raw_os_error())))
+///
+/// Some systems take note of a connection only when they are asked for it again, and would then take a later connect for
+/// that; others say that there is one.
+pub(super) fn connected(socket: BorrowedFd<'_>, address: &Address) -> Attempt {
+    if let Some(errno) = failure_of(socket) {
+        return Some(Err(errno.raw_os_error()));
+    }
+    match connect(socket, address) {
+        Some(Err(errno)) if errno == Errno::ISCONN.raw_os_error() => Some(Ok(0)),
+        // It is not over: the readiness was of something else.
+        Some(Err(errno)) if errno == Errno::ALREADY.raw_os_error() => None,
+        outcome => outcome,
+    }
 }
 
 /// What the socket has failed with and nobody was told yet.
