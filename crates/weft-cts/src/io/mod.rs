@@ -1,6 +1,8 @@
 //! Cases for proactors, by family.
 
 pub mod buffer;
+pub mod buffer_receive;
+pub mod buffer_sharing;
 pub mod cancellation;
 pub mod chain;
 mod connection;

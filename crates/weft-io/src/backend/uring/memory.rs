@@ -10,12 +10,12 @@
 //!    a gigabyte), is given back, and the region works without.
 //! 3. **A kernel without sparse tables** knows one table at a time, and so one slab to be read. A mask without
 //!    `MULTISHOT` stands for such a kernel. One from before 5.13 would wait for all requests, so it is told nothing.
-//! 4. **To be written**: a ring of buffers. Its number is free again when the kernel has let it go.
+//! 4. **To be written**: a ring of buffers. Its number is free again when the kernel has let it go. Where the kernel does
+//!    not take it (a limit on locked memory), receives into pools wait for data, and then look for a buffer.
 //! 5. **A ring that goes away** takes everything along; what is registered or let go after that is of no effect.
 
 use super::group::{ENTRIES_MAX, Group};
 use super::register;
-use crate::errno::failure;
 use crate::memory::{Access, Device, Slab, Slots};
 use crate::shared::{Errand, Shared, gone};
 use libc::iovec;
@@ -290,7 +290,7 @@ impl State {
         }
         if wish.wants_group {
             match self.take_group(ring, wish.buffer_count) {
-                Ok(group) => taken.group = Some(group),
+                Ok(group) => taken.group = group,
                 Err(why) => {
                     self.let_go(taken);
                     return Err(why);
@@ -334,19 +334,18 @@ impl State {
         }
     }
 
-    fn take_group(&mut self, ring: RawFd, entries: u32) -> Result<Group> {
+    /// Rule 4. `None`: the kernel does not take it.
+    fn take_group(&mut self, ring: RawFd, entries: u32) -> Result<Option<Group>> {
         let Some(id) = self.groups.acquire() else {
             bail!(ResourceExhausted, "all 65536 rings of buffers are in use")
         };
-        let made = Group::new(id, entries).and_then(|group| {
-            let registered = register::buffer_ring(ring, group.address(), entries, id);
-            registered.map_err(|errno| failure(errno, "registering a ring of buffers"))?;
-            Ok(group)
-        });
-        if made.is_err() {
+        let made = Group::new(id, entries);
+        let registered = made.as_ref().map(|group| register::buffer_ring(ring, group.address(), entries, id));
+        if !matches!(registered, Ok(Ok(()))) {
             self.groups.free.push(id);
+            return made.map(|_| None);
         }
-        made
+        made.map(Some)
     }
 
     /// Must not fail: what the kernel does not give back is not used again.
