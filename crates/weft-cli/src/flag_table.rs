@@ -32,13 +32,34 @@ pub const MODULES: Group = Group {
             Kind::List("<file.vmfb>"),
             "A compiled module; `-` reads it from standard input. Repeat the flag for a program of several\n\
              modules, dependencies before dependents: functions are looked up in the last one. The modules\n\
-             that weft itself provides (hal) join when something depends on them.",
+             that weft itself provides (hal, io_parameters) join when something depends on them.",
         ),
         flag(
             "module_mode",
             Kind::Choice(&["preload", "mmap"]),
             "preload reads the file into memory. mmap maps it: quicker to start with large constants, but\n\
              nobody may change the file while the program runs.",
+        ),
+    ],
+};
+
+/// Weights that programs load by name.
+pub const PARAMETERS: Group = Group {
+    title: "parameters",
+    flags: &[
+        flag(
+            "parameters",
+            Kind::List("[<scope>=]<file>"),
+            "A file with weights that the program loads by name: .irpa, .safetensors or .gguf. Repeat the flag\n\
+             for several files; files of one scope are one collection, in which the first of several parameters\n\
+             with one name counts. Without a scope it is the global one. `weft params dump` shows what a file has.",
+        ),
+        flag(
+            "parameter_mode",
+            Kind::Choice(&["file", "preload", "mmap"]),
+            "file reads parameters when the program asks for them, straight into device memory. preload reads\n\
+             whole files into memory first; mmap maps them. Both let programs use aligned parameters in place;\n\
+             with mmap nobody may change the file while the program runs.",
         ),
     ],
 };
@@ -393,7 +414,7 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("cuda_", "configures a GPU driver, which weft does not have"),
     ("hip_", "configures a GPU driver, which weft does not have"),
     ("vulkan_", "configures a GPU driver, which weft does not have"),
-    ("parameter", "gives access to parameter archives, which this version does not have"),
+    ("parameter", "gives programs weights; it is a flag of run, bench, check and params"),
     (
         "device_profiling_",
         "asks for profile bundles, which this version does not write; see weft run --trace",

@@ -18,6 +18,7 @@ mod load;
 mod mapped_file;
 mod npy;
 mod outputs;
+mod parameters;
 mod plain_text;
 mod progress;
 mod results;
@@ -62,6 +63,7 @@ const COMMANDS: &[Command] = &[
         groups: &[
             &table::BASIC,
             &table::MODULES,
+            &table::PARAMETERS,
             &table::CALL,
             &table::RESULTS,
             &table::DEVICES,
@@ -81,6 +83,7 @@ const COMMANDS: &[Command] = &[
         groups: &[
             &table::BASIC,
             &table::MODULES,
+            &table::PARAMETERS,
             &table::CALL,
             &table::BENCH,
             &table::RESULTS,
@@ -96,7 +99,14 @@ const COMMANDS: &[Command] = &[
         usage: "usage: weft check --module=<tests.vmfb> [--gtest_filter=<patterns>]\n\n\
                 Every exported function of the last module is a test. It runs in a program of its own and fails\n\
                 when an expectation of the check dialect or the call fails.",
-        groups: &[&table::BASIC, &table::MODULES, &table::CHECK, &table::DEVICES, &table::WORKERS],
+        groups: &[
+            &table::BASIC,
+            &table::MODULES,
+            &table::PARAMETERS,
+            &table::CHECK,
+            &table::DEVICES,
+            &table::WORKERS,
+        ],
         run: check::run,
     },
     Command {

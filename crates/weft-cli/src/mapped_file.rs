@@ -1,36 +1,58 @@
-//! `--module_mode=mmap`: a file's bytes without reading them first.
+//! `--module_mode=mmap`, `--parameter_mode=mmap`: a file's bytes without reading them first.
 //!
 //! The file must not change while the program runs: shrinking it makes access to the missing pages end the process.
-//! That is why modules are read unless the user asks for this.
+//! That is why files are read unless the user asks for this.
 #![allow(unsafe_code, reason = "maps a file and views it as bytes")]
 
+use std::sync::Arc;
+
+use weft::parameters::ParameterFile;
 use weft::sync::Result;
 use weft::vm::ModuleBytes;
 
 /// Maps a whole file, read-only.
 #[cfg(unix)]
 pub fn map(path: &str) -> Result<ModuleBytes> {
+    // Nothing to map, or nothing that can be: pipes.
+    let Some((_, mapping)) = map_whole(path)? else { return crate::load::read_module(path) };
+    Ok(ModuleBytes::shared(mapping))
+}
+
+/// Maps a whole file of parameters. Its headers are read from the file all the same.
+#[cfg(unix)]
+pub fn map_parameters(path: &str) -> Result<Arc<ParameterFile>> {
+    let Some((file, mapping)) = map_whole(path)? else { return ParameterFile::open(path) };
+    ParameterFile::from_mapping(path, file, mapping)
+}
+
+/// The file with its mapping; `None` if it is empty or no regular file.
+#[cfg(unix)]
+fn map_whole(path: &str) -> Result<Option<(std::fs::File, Arc<unix::Mapping>)>> {
     use crate::failure::file_status;
-    use std::fs::File;
-    use std::sync::Arc;
     use weft::sync::status;
 
-    let file = File::open(path).map_err(|error| file_status(&error, "open file", path))?;
-    let metadata = file.metadata().map_err(|error| file_status(&error, "open file", path))?;
+    let opening = |error: std::io::Error| file_status(&error, "open file", path);
+    let file = std::fs::File::open(path).map_err(opening)?;
+    let metadata = file.metadata().map_err(opening)?;
     let length = usize::try_from(metadata.len())
         .map_err(|_| status!(ResourceExhausted, "file '{path}' of {} bytes is too large", metadata.len()))?;
     if length == 0 || !metadata.is_file() {
-        // Nothing to map, or nothing that can be: pipes.
-        return crate::load::read_module(path);
+        return Ok(None);
     }
     let mapping = unix::Mapping::new(&file, length).map_err(|error| file_status(&error, "map file", path))?;
-    Ok(ModuleBytes::shared(Arc::new(mapping)))
+    Ok(Some((file, Arc::new(mapping))))
 }
 
 /// Where files cannot be mapped they are read: only the cost differs.
 #[cfg(not(unix))]
 pub fn map(path: &str) -> Result<ModuleBytes> {
     crate::load::read_module(path)
+}
+
+/// The same for parameters.
+#[cfg(not(unix))]
+pub fn map_parameters(path: &str) -> Result<Arc<ParameterFile>> {
+    ParameterFile::open(path)
 }
 
 #[cfg(unix)]

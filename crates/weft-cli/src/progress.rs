@@ -30,6 +30,11 @@ impl Progress {
         Progress { doing, what: what.to_owned(), total, done: 0, started, next, is_shown: false }
     }
 
+    /// Notes how many bytes there are, where that was not known at first.
+    pub fn expect(&mut self, total: u64) {
+        self.total = Some(total);
+    }
+
     /// Notes that so many more bytes are done.
     pub fn advance(&mut self, bytes: u64) {
         self.done += bytes;
@@ -54,15 +59,17 @@ impl Drop for Progress {
     }
 }
 
-/// `reading model.vmfb: 120 of 800 MiB, 15 %, 2 s left`.
+/// `reading model.vmfb: 120 of 800 MiB, 15 %, 400 MiB/s, 2 s left`.
 fn line(doing: &str, what: &str, done: u64, total: Option<u64>, elapsed: Duration) -> String {
     let mebibytes = |bytes: u64| bytes >> 20;
+    let rate = (done as f64 / elapsed.as_secs_f64().max(1e-3) / f64::from(1 << 20)).round();
     let Some(total) = total.filter(|total| *total > 0) else {
-        return format!("{doing} {what}: {} MiB", mebibytes(done));
+        return format!("{doing} {what}: {} MiB, {rate} MiB/s", mebibytes(done));
     };
     let share = done.min(total) as f64 / total as f64;
     let mut text =
         format!("{doing} {what}: {} of {} MiB, {:.0} %", mebibytes(done), mebibytes(total), share * 100.0);
+    text.push_str(&format!(", {rate} MiB/s"));
     if share > 0.0 {
         let left = elapsed.as_secs_f64() * (1.0 - share) / share;
         text.push_str(&format!(", {} s left", left.ceil()));
@@ -78,8 +85,8 @@ mod tests {
     fn the_line_says_how_far_and_how_long() {
         let second = Duration::from_secs(1);
         let text = line("reading", "a.vmfb", 100 << 20, Some(400 << 20), second);
-        assert_eq!(text, "reading a.vmfb: 100 of 400 MiB, 25 %, 3 s left");
-        assert_eq!(line("reading", "a pipe", 5 << 20, None, second), "reading a pipe: 5 MiB");
-        assert_eq!(line("reading", "a", 0, Some(1 << 20), second), "reading a: 0 of 1 MiB, 0 %");
+        assert_eq!(text, "reading a.vmfb: 100 of 400 MiB, 25 %, 100 MiB/s, 3 s left");
+        assert_eq!(line("reading", "a pipe", 5 << 20, None, second), "reading a pipe: 5 MiB, 5 MiB/s");
+        assert_eq!(line("reading", "a", 0, Some(1 << 20), second), "reading a: 0 of 1 MiB, 0 %, 0 MiB/s");
     }
 }

@@ -13,7 +13,7 @@ use weft::{CheckLog, Deadline, DeviceOptions, Function, Program, Session};
 use crate::failure::{Outcome, complain};
 use crate::flags::Flags;
 use crate::task_flags::task_options;
-use crate::{blocks, devices, load};
+use crate::{blocks, devices, load, parameters};
 
 /// More modules than this are a mistake, such as a file pattern in the wrong folder.
 const MODULES_MAX: usize = 64;
@@ -52,6 +52,7 @@ pub fn session(flags: &Flags) -> Outcome<Session> {
     if flags.has("dump_blocks") && flags.switch("dump_blocks") {
         session = session.recorded(blocks::printer());
     }
+    session = session.parameters(parameters::scopes(flags)?).parameter_observer(parameters::observer());
     let wrappers = flags.list("device_allocator");
     let parsed = wrappers.iter().map(|text| AllocatorWrapper::parse(text)).collect::<Result<_>>();
     let allocator_wrappers = parsed.while_doing(|| "reading --device_allocator=")?;

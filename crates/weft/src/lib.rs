@@ -21,6 +21,7 @@
 //! | call by name, or often | [`Program::call`], [`Function::call`] |
 //! | let the caller go on while work is under way | [`Function::call_fenced`] with [`Fences`] |
 //! | make and read tensors | [`Tensor`], [`Element`] |
+//! | give programs their weights by name | [`parameters`], [`SessionBuilder::parameters`] |
 //! | run compiled tests | [`CheckLog`], [`Program::fresh`] |
 //! | choose who loads kernels | [`DeviceOptions`], [`default_loaders`] |
 //!
@@ -57,6 +58,7 @@ mod compare;
 mod drivers;
 mod function;
 pub mod hal_module;
+pub mod parameters;
 mod program;
 mod scratch;
 mod session;

@@ -3,8 +3,8 @@
 //! What lives here: [`Program`], [`ProgramBuilder`], choosing functions. What does not: calling them (`function.rs`).
 //!
 //! Modules are linked in the order in which they are given; a module may use those before it. The last one given is
-//! the main module, where functions are looked up. The module `hal` is added by itself before the first module that
-//! depends on it; only then are devices opened.
+//! the main module, where functions are looked up. The modules `hal` and `io_parameters` are added by themselves before
+//! the first module that depends on them; only with `hal` are devices opened.
 
 use crate::check_module::{self, CheckLog};
 use crate::function::Function;
@@ -165,6 +165,8 @@ impl ProgramBuilder {
             }
             if name == "hal" {
                 self.modules.push(self.session.hal_module()?);
+            } else if name == "io_parameters" {
+                self.modules.push(self.session.parameter_module()?);
             } else if !dependency.optional {
                 return Err(
                     missing(name).while_doing(format!("resolving dependencies for '{}'", archive.name))

@@ -10,6 +10,7 @@
 
 use crate::drivers::{DEFAULT_DRIVER, DeviceOptions, open_device_at};
 use crate::hal_module::{self, HalModuleOptions, RecordingSink, TraceSink};
+use crate::parameters::{self, ParameterModuleOptions, ParameterProvider, ParameterScopes, TransferObserver};
 use crate::program::{Program, ProgramBuilder};
 use std::fmt;
 use std::path::Path;
@@ -40,6 +41,7 @@ struct Inner {
     lead_device: usize,
     trace: Option<TraceSink>,
     recorded: Option<RecordingSink>,
+    parameters: ParameterModuleOptions,
     devices: OnceLock<Result<Opened>>,
 }
 
@@ -122,6 +124,11 @@ impl Session {
             recorded: self.0.recorded.clone(),
         })
     }
+
+    /// The module `io_parameters` over this session's parameters.
+    pub(crate) fn parameter_module(&self) -> Result<Module> {
+        parameters::module(self.0.parameters.clone())
+    }
 }
 
 impl fmt::Debug for Session {
@@ -168,6 +175,7 @@ pub struct SessionBuilder {
     lead_device: usize,
     trace: Option<TraceSink>,
     recorded: Option<RecordingSink>,
+    parameters: ParameterModuleOptions,
     print: Option<PrintHook>,
 }
 
@@ -226,6 +234,27 @@ impl SessionBuilder {
         self
     }
 
+    /// Gives programs the parameters of these scopes. See [`parameters`](crate::parameters) for an example.
+    #[must_use]
+    pub fn parameters(mut self, scopes: ParameterScopes) -> SessionBuilder {
+        self.parameters.providers.extend(scopes.into_providers());
+        self
+    }
+
+    /// Gives programs the parameters of a provider. Of several that handle a scope the first counts.
+    #[must_use]
+    pub fn parameter_provider(mut self, provider: Arc<dyn ParameterProvider>) -> SessionBuilder {
+        self.parameters.providers.push(provider);
+        self
+    }
+
+    /// Hears how transfers of parameters come along.
+    #[must_use]
+    pub fn parameter_observer(mut self, observer: TransferObserver) -> SessionBuilder {
+        self.parameters.observer = Some(observer);
+        self
+    }
+
     /// Receives what programs print. Nothing is shown without it.
     #[must_use]
     pub fn print(mut self, hook: PrintHook) -> SessionBuilder {
@@ -246,6 +275,7 @@ impl SessionBuilder {
             lead_device: self.lead_device,
             trace: self.trace,
             recorded: self.recorded,
+            parameters: self.parameters,
             devices: OnceLock::new(),
         })))
     }

@@ -1,0 +1,387 @@
+//! One batch of transfers between parameters and device buffers.
+//!
+//! 1. Up to [`TIMELINES_MAX`] private timelines. An operation goes to the one with the fewest bytes before it; the first
+//!    of a timeline waits for the caller's wait fence, later ones for the point before. So at most that many transfers
+//!    are under way at a time, and they may end in any order.
+//! 2. Long transfers are cut into pieces, which spread over the timelines like transfers of their own.
+//! 3. Splats of a batch are one command buffer.
+//! 4. At the end one barrier waits for all timelines and signals the caller's fence. Between a timeline and the barrier
+//!    stands a relay, which gives a failure the name of the parameter that it happened to.
+//!
+//! What lives here: [`Batch`]. What does not: tables of programs (see `module.rs`), the transfers themselves (`weft-hal`).
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use weft_hal::{
+    AllocaFlags, Buffer, BufferParams, BufferUsage, Device, DeviceId, ExecuteFlags, File, MemoryAccess,
+    QueueAffinity, Region, Submission,
+};
+use weft_sync::{Point, Result, Semaphore, Status, WhileDoing, bail};
+
+use super::file::{ParameterFile, file_status};
+use super::index::{ParameterEntry, ParameterKind};
+use super::lend::lend;
+use super::splats::{self, SplatFill};
+
+/// Transfers of one batch that may be under way at a time.
+const TIMELINES_MAX: usize = 8;
+
+/// The longest single transfer. Long enough that a system call more does not show, short enough that one large
+/// parameter keeps all timelines busy.
+const PIECE_BYTES_MAX: u64 = 16 << 20;
+
+/// Hears how many bytes of parameters have been transferred, and how many transfers have been asked for, since the
+/// session began. It is called on any thread, and may not block.
+pub type TransferObserver = Arc<dyn Fn(u64, u64) + Send + Sync>;
+
+/// Counts bytes for an observer.
+pub(super) struct TransferCount {
+    observer: TransferObserver,
+    done: AtomicU64,
+    total: AtomicU64,
+}
+
+impl TransferCount {
+    pub(super) fn new(observer: TransferObserver) -> Arc<TransferCount> {
+        Arc::new(TransferCount { observer, done: AtomicU64::new(0), total: AtomicU64::new(0) })
+    }
+
+    /// Bytes whose transfer ends with this point, one way or the other.
+    fn expect(self: &Arc<Self>, bytes: u64, end: &Point) {
+        self.total.fetch_add(bytes, Ordering::Relaxed);
+        let count = Arc::clone(self);
+        end.semaphore.on_reached(end.value, move |_| {
+            let done = count.done.fetch_add(bytes, Ordering::Relaxed) + bytes;
+            (count.observer)(done, count.total.load(Ordering::Relaxed));
+        });
+    }
+}
+
+/// Files as devices see them, opened once for each device.
+#[derive(Default)]
+pub(super) struct OpenFiles(Mutex<HashMap<(DeviceId, usize), OpenFile>>);
+
+struct OpenFile {
+    /// Keeps the address, which is the key, from being given to another file.
+    _parameters: Arc<ParameterFile>,
+    file: Arc<File>,
+}
+
+impl OpenFiles {
+    /// The file for a device.
+    fn open(&self, device: &Device, parameters: &Arc<ParameterFile>) -> Result<Arc<File>> {
+        let key = (device.id(), Arc::as_ptr(parameters).addr());
+        let mut files = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(open) = files.get(&key) {
+            return Ok(Arc::clone(&open.file));
+        }
+        let file = Arc::new(open(device, parameters)?);
+        files.insert(key, OpenFile { _parameters: Arc::clone(parameters), file: Arc::clone(&file) });
+        Ok(file)
+    }
+
+    /// Closes all of them that nothing uses; they are opened again when they are needed.
+    pub(super) fn clear(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+}
+
+fn open(device: &Device, parameters: &ParameterFile) -> Result<File> {
+    if let Some(memory) = parameters.memory() {
+        let params = BufferParams {
+            usage: BufferUsage::TRANSFER | BufferUsage::SHARING_IMMUTABLE,
+            access: MemoryAccess::READ | MemoryAccess::UNALIGNED,
+            ..BufferParams::device_local()
+        };
+        let storage = lend(device.allocator(), &params, memory, 0, parameters.length())?;
+        return Ok(File::from_memory(MemoryAccess::READ, storage));
+    }
+    let Some(handle) = parameters.handle() else {
+        bail!(Internal, "file `{}` has neither handle nor memory", parameters.name());
+    };
+    let handle = handle.try_clone().map_err(|error| file_status(&error, "open again", parameters.name()))?;
+    Ok(File::from_std(parameters.access(), handle))
+}
+
+/// A range of a parameter.
+pub(super) struct Transfer {
+    pub(super) entry: Arc<ParameterEntry>,
+    pub(super) offset: u64,
+    pub(super) length: u64,
+}
+
+impl Transfer {
+    /// The pieces of the range: where each begins in it, and its length.
+    fn pieces(&self) -> impl Iterator<Item = (u64, u64)> + use<> {
+        let length = self.length;
+        (0..length.div_ceil(PIECE_BYTES_MAX)).map(move |index| {
+            let start = index * PIECE_BYTES_MAX;
+            (start, PIECE_BYTES_MAX.min(length - start))
+        })
+    }
+}
+
+/// One private timeline of a batch.
+struct Timeline {
+    semaphore: Arc<Semaphore>,
+    value: u64,
+    bytes: u64,
+    /// What every value stands for, in order.
+    steps: Vec<Arc<ParameterEntry>>,
+}
+
+/// Transfers between two fences.
+pub(super) struct Batch<'a> {
+    device: &'a Device,
+    affinity: QueueAffinity,
+    wait: &'a [Point],
+    files: &'a OpenFiles,
+    count: Option<&'a Arc<TransferCount>>,
+    verb: &'static str,
+    timelines: Vec<Timeline>,
+    splats: Vec<SplatFill>,
+    /// What the commands of splats wait for, and the first of them.
+    splats_after: Vec<Point>,
+    splats_first: Option<Arc<ParameterEntry>>,
+}
+
+impl<'a> Batch<'a> {
+    /// A batch that begins after `wait`. `verb` says in messages what it does.
+    pub(super) fn new(
+        device: &'a Device,
+        affinity: QueueAffinity,
+        wait: &'a [Point],
+        files: &'a OpenFiles,
+        verb: &'static str,
+    ) -> Batch<'a> {
+        Batch {
+            device,
+            affinity,
+            wait,
+            files,
+            count: None,
+            verb,
+            timelines: Vec::new(),
+            splats: Vec::new(),
+            splats_after: Vec::new(),
+            splats_first: None,
+        }
+    }
+
+    /// Counts what is transferred.
+    pub(super) fn counted(mut self, count: Option<&'a Arc<TransferCount>>) -> Batch<'a> {
+        self.count = count;
+        self
+    }
+
+    /// A buffer with the range: the file's own memory where that is possible, else memory that is being filled.
+    pub(super) fn load(&mut self, transfer: &Transfer, params: &BufferParams) -> Result<Arc<Buffer>> {
+        let verb = self.verb;
+        let loaded = match self.alias(transfer, params)? {
+            Some(buffer) => Ok(buffer),
+            None => self.load_copy(transfer, params),
+        };
+        loaded.while_doing(|| format!("{verb} {}", transfer.entry.place()))
+    }
+
+    fn load_copy(&mut self, transfer: &Transfer, params: &BufferParams) -> Result<Arc<Buffer>> {
+        let device = self.device;
+        let (buffer, allocated) = self.submit(0, None, &transfer.entry, |submission| {
+            device.queue_alloca(submission, params, transfer.length, AllocaFlags::empty())
+        })?;
+        self.read(transfer, &buffer, 0, Some(&allocated))?;
+        Ok(buffer)
+    }
+
+    /// Memory of the file as a buffer, without a copy. Only what the program never writes may be shared.
+    fn alias(&self, transfer: &Transfer, params: &BufferParams) -> Result<Option<Arc<Buffer>>> {
+        let ParameterKind::File { file, offset } = &transfer.entry.kind else { return Ok(None) };
+        let (Some(memory), true) = (file.memory(), params.usage.contains(BufferUsage::SHARING_IMMUTABLE))
+        else {
+            return Ok(None);
+        };
+        // The range lies within the entry, and that within the file.
+        let start = offset + transfer.offset;
+        Ok(lend(self.device.allocator(), params, memory, start, transfer.length).ok())
+    }
+
+    /// Copies the range into a buffer.
+    pub(super) fn gather(&mut self, transfer: &Transfer, target: &Buffer, target_offset: u64) -> Result<()> {
+        let verb = self.verb;
+        let read = target
+            .normalize(target_offset, transfer.length)
+            .and_then(|_| self.read(transfer, &target.retain(), target_offset, None));
+        read.while_doing(|| format!("{verb} {}", transfer.entry.place()))
+    }
+
+    /// Copies part of a buffer into the range.
+    pub(super) fn scatter(&mut self, transfer: &Transfer, source: &Buffer, source_offset: u64) -> Result<()> {
+        let verb = self.verb;
+        self.write(transfer, source, source_offset)
+            .while_doing(|| format!("{verb} {}", transfer.entry.place()))
+    }
+
+    fn read(
+        &mut self,
+        transfer: &Transfer,
+        target: &Arc<Buffer>,
+        target_offset: u64,
+        after: Option<&Point>,
+    ) -> Result<()> {
+        let (file, start) = match &transfer.entry.kind {
+            ParameterKind::File { file, offset } => (file, offset + transfer.offset),
+            ParameterKind::Splat(pattern) => {
+                if transfer.length > 0 {
+                    self.splats.push(SplatFill {
+                        buffer: Arc::clone(target),
+                        offset: target_offset,
+                        length: transfer.length,
+                        pattern: pattern.from_offset(transfer.offset),
+                    });
+                    self.splats_after.extend(after.cloned());
+                    self.splats_first.get_or_insert_with(|| Arc::clone(&transfer.entry));
+                }
+                return Ok(());
+            }
+        };
+        let (device, file) = (self.device, self.files.open(self.device, file)?);
+        for (at, length) in transfer.pieces() {
+            let region = Region { buffer: target, offset: target_offset + at, length };
+            self.submit(length, after, &transfer.entry, |submission| {
+                device.queue_read(submission, &file, start + at, &region)
+            })?;
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, transfer: &Transfer, source: &Buffer, source_offset: u64) -> Result<()> {
+        source.normalize(source_offset, transfer.length)?;
+        let ParameterKind::File { file, offset } = &transfer.entry.kind else {
+            bail!(PermissionDenied, "a splat has no bytes to write to");
+        };
+        let (device, start) = (self.device, offset + transfer.offset);
+        let file = self.files.open(device, file)?;
+        for (at, length) in transfer.pieces() {
+            let region = Region { buffer: source, offset: source_offset + at, length };
+            self.submit(length, None, &transfer.entry, |submission| {
+                device.queue_write(submission, &region, &file, start + at)
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Puts an operation on a timeline; also the point that it signals.
+    fn submit<T>(
+        &mut self,
+        bytes: u64,
+        after: Option<&Point>,
+        entry: &Arc<ParameterEntry>,
+        operation: impl FnOnce(&Submission<'_>) -> Result<T>,
+    ) -> Result<(T, Point)> {
+        let affinity = self.affinity;
+        let wait = self.wait;
+        let timeline = self.timeline();
+        let before = Point { semaphore: Arc::clone(&timeline.semaphore), value: timeline.value };
+        let mut waits = if timeline.value == 0 { wait.to_vec() } else { vec![before] };
+        // What comes before on this timeline is waited for anyway.
+        waits.extend(after.filter(|point| !Arc::ptr_eq(&point.semaphore, &timeline.semaphore)).cloned());
+        let end = Point { semaphore: Arc::clone(&timeline.semaphore), value: timeline.value + 1 };
+        // Noted first: an operation that fails at once has failed the timeline by the time it returns.
+        timeline.steps.push(Arc::clone(entry));
+        let submission = Submission { affinity, wait: &waits, signal: std::slice::from_ref(&end) };
+        let done = operation(&submission)?;
+        timeline.value += 1;
+        timeline.bytes = timeline.bytes.saturating_add(bytes);
+        if let Some(count) = self.count.filter(|_| bytes > 0) {
+            count.expect(bytes, &end);
+        }
+        Ok((done, end))
+    }
+
+    /// The timeline with the fewest bytes; a new one rather than one in use, while there may be more.
+    fn timeline(&mut self) -> &mut Timeline {
+        let least = (0..self.timelines.len()).min_by_key(|index| self.timelines[*index].bytes);
+        let index = match least {
+            Some(index) if self.timelines[index].bytes == 0 || self.timelines.len() == TIMELINES_MAX => index,
+            _ => {
+                let semaphore = Arc::new(Semaphore::new(0));
+                self.timelines.push(Timeline { semaphore, value: 0, bytes: 0, steps: Vec::new() });
+                self.timelines.len() - 1
+            }
+        };
+        &mut self.timelines[index]
+    }
+
+    /// Submits what was collected, and the barrier that signals `signal` after all of it.
+    pub(super) fn finish(mut self, signal: &[Point]) -> Result<()> {
+        if let Some(first) = self.splats_first.take() {
+            let (device, fills) = (self.device, std::mem::take(&mut self.splats));
+            let commands = splats::record(device, self.affinity, &fills)?;
+            let after = std::mem::take(&mut self.splats_after);
+            // Their memory is allocated on several timelines; one join makes it one point to wait for.
+            let joined = self.join(&after)?;
+            self.submit(1, joined.as_ref(), &first, |submission| {
+                device.queue_execute(submission, Some(&commands), None, ExecuteFlags::empty())
+            })?;
+        }
+        let relays: Vec<Point> = self
+            .timelines
+            .iter()
+            .filter(|timeline| timeline.value > 0)
+            .map(|timeline| timeline.relay(self.verb))
+            .collect();
+        let wait = if relays.is_empty() { self.wait } else { &relays };
+        self.device.queue_barrier(&Submission { affinity: self.affinity, wait, signal })
+    }
+
+    /// One point after several.
+    fn join(&self, points: &[Point]) -> Result<Option<Point>> {
+        let mut last: HashMap<*const Semaphore, &Point> = HashMap::new();
+        for point in points {
+            let kept = last.entry(Arc::as_ptr(&point.semaphore)).or_insert(point);
+            if kept.value < point.value {
+                *kept = point;
+            }
+        }
+        let points: Vec<Point> = last.into_values().cloned().collect();
+        if points.len() < 2 {
+            return Ok(points.into_iter().next());
+        }
+        let joined = Point { semaphore: Arc::new(Semaphore::new(0)), value: 1 };
+        let signal = std::slice::from_ref(&joined);
+        self.device.queue_barrier(&Submission { affinity: self.affinity, wait: &points, signal })?;
+        Ok(Some(joined))
+    }
+}
+
+impl Timeline {
+    /// A point that is reached with the last of this timeline, and fails with it, saying what failed.
+    fn relay(&self, verb: &'static str) -> Point {
+        let relay = Point { semaphore: Arc::new(Semaphore::new(0)), value: 1 };
+        let target = Arc::clone(&relay.semaphore);
+        let (steps, source) = (self.steps.clone(), Arc::downgrade(&self.semaphore));
+        self.semaphore.on_reached(self.value, move |outcome| {
+            let answered = match outcome {
+                Ok(()) => target.signal(1),
+                Err(status) => {
+                    let reached = source.upgrade().map_or(0, |semaphore| semaphore.last_value());
+                    target.fail(named(status, &steps, reached, verb));
+                    Ok(())
+                }
+            };
+            debug_assert!(answered.is_ok(), "nobody else signals a relay");
+        });
+        relay
+    }
+}
+
+/// The failure with the parameter whose step was not reached.
+#[cold]
+fn named(status: Status, steps: &[Arc<ParameterEntry>], reached: u64, verb: &str) -> Status {
+    match usize::try_from(reached).ok().and_then(|reached| steps.get(reached)) {
+        Some(entry) => status.while_doing(format!("{verb} {}", entry.place())),
+        None => status,
+    }
+}
