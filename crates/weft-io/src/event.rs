@@ -1,10 +1,12 @@
 //! Events: set on any thread, taken by one waiter.
-#![cfg(target_os = "linux")]
+#![cfg(unix)]
 
-use crate::errno::failure;
+use crate::event_handle::new_event_handle;
+#[cfg(target_os = "linux")]
+pub(crate) use crate::event_handle::new_eventfd;
+pub(crate) use crate::event_handle::{EventHandle, lower, raise};
 use crate::event_pool::{self, Home};
-use rustix::event::{EventfdFlags, eventfd};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use weft_sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use weft_sync::{Result, WhileDoing};
@@ -30,7 +32,7 @@ pub struct Event(
 
 #[derive(Debug)]
 pub(crate) struct Inner {
-    pub(crate) fd: OwnedFd,
+    pub(crate) fd: EventHandle,
     /// What was written before a set is visible to whoever takes it: the kernel orders that too, but neither the memory
     /// model nor a race detector knows what passes through it.
     sets: AtomicU32,
@@ -52,7 +54,7 @@ impl Event {
     }
 
     fn make(home: Option<Home>) -> Result<Event> {
-        let fd = new_eventfd().while_doing(|| "making an event")?;
+        let fd = new_event_handle().while_doing(|| "making an event")?;
         Ok(Event::from_inner(Arc::new(Inner {
             fd,
             sets: AtomicU32::new(0),
@@ -119,37 +121,6 @@ impl Drop for Inner {
     fn drop(&mut self) {
         if let Some(home) = &self.home {
             home.leave();
-        }
-    }
-}
-
-pub(crate) fn new_eventfd() -> Result<OwnedFd> {
-    let flags = EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK;
-    eventfd(0, flags).map_err(|errno| failure(errno, "eventfd"))
-}
-
-/// Makes an eventfd readable. One that is full is readable already.
-pub(crate) fn raise(fd: &OwnedFd) {
-    loop {
-        match rustix::io::write(fd, &1_u64.to_ne_bytes()) {
-            Err(rustix::io::Errno::INTR) => {}
-            Ok(_) | Err(rustix::io::Errno::AGAIN) => return,
-            // The handle is owned, so it is open, and it is an eventfd: nothing else can come.
-            Err(errno) => {
-                debug_assert!(false, "writing to an eventfd: {errno}");
-                return;
-            }
-        }
-    }
-}
-
-/// Takes what an eventfd holds. `false`: nothing.
-pub(crate) fn lower(fd: &OwnedFd) -> bool {
-    let mut count = [0; 8];
-    loop {
-        match rustix::io::read(fd, &mut count) {
-            Err(rustix::io::Errno::INTR) => {}
-            outcome => return outcome.is_ok(),
         }
     }
 }

@@ -2,7 +2,7 @@
     unsafe_code,
     reason = "free events are kept as raw reference counts, so that neither taking nor giving one back counts any"
 )]
-#![cfg(target_os = "linux")]
+#![cfg(unix)]
 //! Events that are made once and used again and again.
 //!
 //! What lives here: [`EventPool`], and what becomes of an event that is let go (`give_back`). What does not: the free

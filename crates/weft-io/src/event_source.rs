@@ -12,7 +12,7 @@
 //! 4. A handle that the kernel does not let be watched, or not any more, is told of once, as an error; nothing is silent.
 //! 5. A source that is idle costs nothing: the kernel knows whom to tell.
 //! 6. A callback that panics is not called again; the panic comes out of the poll.
-#![cfg(target_os = "linux")]
+#![cfg(unix)]
 
 use crate::Handle;
 use crate::gate::Gate;

@@ -46,6 +46,15 @@
 //! | watch a handle            | `proactor/watch.rs`; for instance `fence.rs`, `event_source.rs` |
 
 #![cfg_attr(loom, allow(dead_code, reason = "what only kernels need is not modelled"))]
+#![cfg_attr(
+    all(unix, not(target_os = "linux")),
+    allow(
+        dead_code,
+        unused_imports,
+        unused_variables,
+        reason = "what only a ring or shared memory needs is not used here"
+    )
+)]
 
 #[cfg(unix)]
 mod address;
@@ -58,11 +67,13 @@ mod describe;
 mod doorbell;
 #[cfg(unix)]
 mod errno;
-#[cfg(target_os = "linux")]
+#[cfg(unix)]
 mod event;
-#[cfg(target_os = "linux")]
+#[cfg(unix)]
+mod event_handle;
+#[cfg(unix)]
 mod event_pool;
-#[cfg(target_os = "linux")]
+#[cfg(unix)]
 mod event_source;
 #[cfg(target_os = "linux")]
 mod fence;
@@ -73,7 +84,7 @@ mod frame;
 mod free_list;
 mod free_stack;
 mod future;
-#[cfg(target_os = "linux")]
+#[cfg(unix)]
 mod gate;
 mod handle;
 mod handoff;
@@ -90,7 +101,7 @@ pub mod ops;
 mod pool;
 mod proactor;
 mod record;
-#[cfg(target_os = "linux")]
+#[cfg(unix)]
 mod relay;
 #[cfg(not(loom))]
 mod runner;
@@ -112,11 +123,11 @@ pub use backend::open::{BACKEND_VARIABLE, open, open_any, open_null};
 pub use capability::Capabilities;
 pub use config::Config;
 pub use describe::Description;
-#[cfg(target_os = "linux")]
+#[cfg(unix)]
 pub use event::Event;
-#[cfg(target_os = "linux")]
+#[cfg(unix)]
 pub use event_pool::EventPool;
-#[cfg(target_os = "linux")]
+#[cfg(unix)]
 pub use event_source::{EventSource, RefusedSource};
 #[cfg(target_os = "linux")]
 pub use fence::RefusedFence;
@@ -133,7 +144,7 @@ pub use operation::{Done, Operation, Params, Refused, Ticket};
 #[cfg(not(loom))]
 pub use pool::{ANY_NODE, Node, ProactorPool, ProactorPoolOptions};
 pub use proactor::{Poller, Proactor, Progress, ProgressId, Progressed};
-#[cfg(target_os = "linux")]
+#[cfg(unix)]
 pub use relay::{RefusedRelay, Relay, RelayPlan, RelaySink, RelaySource, RelayState};
 #[cfg(not(loom))]
 pub use runner::{Runner, RunnerOptions};

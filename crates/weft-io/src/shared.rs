@@ -8,7 +8,7 @@ use crate::describe::Description;
 use crate::doorbell::{Doorbell, bell};
 use crate::home::Home;
 use crate::listener::HeardList;
-#[cfg(target_os = "linux")]
+#[cfg(unix)]
 use crate::proactor::Watching;
 use crate::table::{Closed, IndexList, Key, Table};
 use std::collections::VecDeque;
@@ -22,21 +22,21 @@ use weft_sync::{Result, Status, bail, status};
 #[derive(Debug)]
 pub(crate) enum Command {
     /// Start to watch a handle, under this number.
-    #[cfg(target_os = "linux")]
+    #[cfg(unix)]
     Watch(u64, Box<dyn Watching>),
     /// Stop watching the handle that was registered under this number.
-    #[cfg(target_os = "linux")]
+    #[cfg(unix)]
     Unwatch(u64),
     /// Run this.
-    #[cfg(target_os = "linux")]
+    #[cfg(unix)]
     Errand(Errand),
 }
 
 /// Something short that only the poll thread may do. One that is dropped unrun was left with a proactor that is gone.
-#[cfg(target_os = "linux")]
+#[cfg(unix)]
 pub(crate) struct Errand(Box<dyn FnOnce() + Send>);
 
-#[cfg(target_os = "linux")]
+#[cfg(unix)]
 impl Errand {
     pub(crate) fn new(run: impl FnOnce() + Send + 'static) -> Errand {
         Errand(Box::new(run))
@@ -47,7 +47,7 @@ impl Errand {
     }
 }
 
-#[cfg(target_os = "linux")]
+#[cfg(unix)]
 impl std::fmt::Debug for Errand {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Errand")
@@ -76,7 +76,7 @@ pub(crate) struct Shared {
     /// `None` once the proactor is gone.
     pub(crate) commands: Mutex<Option<Vec<Command>>>,
     watches: AtomicU64,
-    #[cfg(target_os = "linux")]
+    #[cfg(unix)]
     pub(crate) relays: crate::relay::Hub,
     pub(crate) description: Description,
     /// What it knows of memory.
@@ -107,7 +107,7 @@ impl Shared {
             mailbox: Mailbox::new(messages),
             commands: Mutex::new(Some(Vec::new())),
             watches: AtomicU64::new(1),
-            #[cfg(target_os = "linux")]
+            #[cfg(unix)]
             relays: crate::relay::Hub::new(),
             description,
             #[cfg(all(unix, not(loom)))]
@@ -160,7 +160,7 @@ impl Shared {
     }
 
     /// Starts to watch a handle; the number by which that is taken back. A proactor that is gone gives the watch back.
-    #[cfg(target_os = "linux")]
+    #[cfg(unix)]
     pub(crate) fn watch(
         &self,
         watching: Box<dyn Watching>,
@@ -174,20 +174,20 @@ impl Shared {
     }
 
     /// Stops watching: [`Watching::end`] follows, on the poll thread. Of no effect on one that has ended.
-    #[cfg(target_os = "linux")]
+    #[cfg(unix)]
     pub(crate) fn unwatch(&self, number: u64) {
         // A proactor that is gone has ended it.
         drop(self.command(Command::Unwatch(number)));
     }
 
     /// Has something run on the poll thread. `ABORTED`: the proactor is gone.
-    #[cfg(target_os = "linux")]
+    #[cfg(unix)]
     pub(crate) fn errand(&self, errand: Errand) -> Result<()> {
         self.command(Command::Errand(errand)).map_err(|_| gone())
     }
 
     /// Leaves a command for the poll thread; one for a proactor that is gone comes back.
-    #[cfg(target_os = "linux")]
+    #[cfg(unix)]
     fn command(&self, command: Command) -> std::result::Result<(), Command> {
         match &mut *lock(&self.commands) {
             Some(commands) => commands.push(command),

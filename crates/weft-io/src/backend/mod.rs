@@ -15,12 +15,12 @@
 
 pub(crate) mod null;
 pub(crate) mod open;
-#[cfg(all(target_os = "linux", not(loom)))]
+#[cfg(all(unix, not(loom)))]
 pub(crate) mod readiness;
 #[cfg(all(target_os = "linux", not(loom)))]
 pub(crate) mod uring;
 
-#[cfg(target_os = "linux")]
+#[cfg(unix)]
 use crate::ops::Interest;
 use crate::record::Erased;
 use crate::table::Key;
@@ -31,8 +31,8 @@ use weft_sync::{Deadline, Result};
 #[derive(Debug)]
 pub(crate) enum Waker {
     /// The backend reads from it.
-    #[cfg(target_os = "linux")]
-    Eventfd(std::sync::Arc<std::os::fd::OwnedFd>),
+    #[cfg(unix)]
+    Handle(std::sync::Arc<crate::event_handle::EventHandle>),
     /// The backend sleeps on it.
     Word(std::sync::Arc<Word>),
 }
@@ -41,8 +41,8 @@ impl Waker {
     /// Ends the `exchange` under way, or the next one. May be called in a signal handler.
     pub(crate) fn wake(&self) {
         match self {
-            #[cfg(target_os = "linux")]
-            Waker::Eventfd(fd) => crate::event::raise(fd),
+            #[cfg(unix)]
+            Waker::Handle(handle) => crate::event_handle::raise(handle),
             Waker::Word(word) => {
                 word.value().fetch_add(1, weft_sync::atomic::Ordering::Release);
                 word.wake_all();
@@ -60,7 +60,7 @@ pub(crate) enum Ended {
     #[cfg_attr(loom, allow(dead_code, reason = "no kernel goes on by itself"))]
     Shot { slot: u32, operation: Erased, value: i64 },
     /// A watch: readiness in the bits of `poll(2)`, or an error below zero.
-    #[cfg(target_os = "linux")]
+    #[cfg(unix)]
     Watch { number: u64, result: i32 },
 }
 
@@ -68,7 +68,7 @@ pub(crate) enum Ended {
 pub(crate) enum Backend {
     #[cfg(all(target_os = "linux", not(loom)))]
     Uring(Box<uring::Uring>),
-    #[cfg(all(target_os = "linux", not(loom)))]
+    #[cfg(all(unix, not(loom)))]
     Readiness(Box<readiness::Readiness>),
     Null(null::Null),
 }
@@ -78,7 +78,7 @@ macro_rules! each {
         match $self {
             #[cfg(all(target_os = "linux", not(loom)))]
             Backend::Uring($backend) => $body,
-            #[cfg(all(target_os = "linux", not(loom)))]
+            #[cfg(all(unix, not(loom)))]
             Backend::Readiness($backend) => $body,
             Backend::Null($backend) => $body,
         }
@@ -135,12 +135,12 @@ impl Backend {
         each!(self, backend => backend.cancel(key))
     }
 
-    #[cfg(target_os = "linux")]
+    #[cfg(unix)]
     pub(crate) fn poll(&mut self, number: u64, fd: std::os::fd::BorrowedFd<'_>, interest: Interest) {
         each!(self, backend => backend.poll(number, fd, interest))
     }
 
-    #[cfg(target_os = "linux")]
+    #[cfg(unix)]
     pub(crate) fn cancel_poll(&mut self, number: u64) {
         each!(self, backend => backend.cancel_poll(number))
     }

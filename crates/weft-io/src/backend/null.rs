@@ -5,7 +5,7 @@
 //! notifications, messages and sequences work as ever. A watch of a handle is never answered.
 
 use super::{Ended, Waker};
-#[cfg(target_os = "linux")]
+#[cfg(unix)]
 use crate::ops::Interest;
 #[cfg(unix)]
 use crate::ops::Kind;
@@ -35,7 +35,7 @@ pub(crate) struct Null {
     word: Arc<Word>,
     seen: u32,
     ended: VecDeque<(u32, Erased)>,
-    #[cfg(target_os = "linux")]
+    #[cfg(unix)]
     unwatched: VecDeque<u64>,
 }
 
@@ -46,7 +46,7 @@ impl Null {
             word: Arc::clone(&word),
             seen: 0,
             ended: VecDeque::new(),
-            #[cfg(target_os = "linux")]
+            #[cfg(unix)]
             unwatched: VecDeque::new(),
         };
         (null, Waker::Word(word))
@@ -66,10 +66,10 @@ impl Null {
 
     pub(crate) fn cancel(&mut self, _key: Key) {}
 
-    #[cfg(target_os = "linux")]
+    #[cfg(unix)]
     pub(crate) fn poll(&mut self, _number: u64, _fd: std::os::fd::BorrowedFd<'_>, _interest: Interest) {}
 
-    #[cfg(target_os = "linux")]
+    #[cfg(unix)]
     pub(crate) fn cancel_poll(&mut self, number: u64) {
         self.unwatched.push_back(number);
     }
@@ -95,7 +95,7 @@ impl Null {
     }
 
     pub(crate) fn next(&mut self) -> Option<Ended> {
-        #[cfg(target_os = "linux")]
+        #[cfg(unix)]
         if let Some(number) = self.unwatched.pop_front() {
             return Some(Ended::Watch { number, result: -rustix::io::Errno::CANCELED.raw_os_error() });
         }
@@ -115,7 +115,7 @@ impl Null {
     pub(crate) fn close(&mut self) {}
 
     fn is_idle(&self) -> bool {
-        #[cfg(target_os = "linux")]
+        #[cfg(unix)]
         if !self.unwatched.is_empty() {
             return false;
         }

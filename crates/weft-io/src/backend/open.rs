@@ -40,12 +40,21 @@ const BACKENDS: &[(&str, Try)] = cfg_select! {
             ("null", try_null),
         ]
     }
+    all(unix, not(loom)) => {
+        &[
+            ("epoll", super::readiness::open_epoll),
+            ("kqueue", super::readiness::open_kqueue),
+            ("poll", super::readiness::open_poll),
+            ("null", try_null),
+        ]
+    }
     _ => { &[("null", try_null)] }
 };
 
 /// What is tried by itself, in order.
 const OPEN_ORDER: &[&str] = cfg_select! {
     all(target_os = "linux", not(loom)) => { &["uring", "epoll", "poll"] }
+    all(unix, not(loom)) => { &["kqueue", "poll"] }
     _ => { &[] }
 };
 

@@ -2,7 +2,7 @@
 //!
 //! What lives here: [`Body`]. What does not: which of them the kernel carries out ([`Kind::is_kernel`](super::Kind)).
 
-#[cfg(target_os = "linux")]
+#[cfg(unix)]
 use super::Interest;
 #[cfg(all(unix, not(loom)))]
 use super::Pooled;
@@ -26,9 +26,9 @@ use weft_sync::Deadline;
 pub enum Body<'a> {
     Nop,
     Timer(Deadline),
-    #[cfg(target_os = "linux")]
+    #[cfg(unix)]
     EventWait(BorrowedFd<'a>),
-    #[cfg(target_os = "linux")]
+    #[cfg(unix)]
     HandlePoll(BorrowedFd<'a>, Interest),
     FutexWait(&'a FutexWait),
     FutexWake(&'a FutexWake),

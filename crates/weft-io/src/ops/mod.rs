@@ -4,7 +4,7 @@
 //! lowered (`backend/*/lower.rs`), how those that need no kernel are carried out (`proactor/software.rs`).
 
 pub(crate) mod body;
-#[cfg(target_os = "linux")]
+#[cfg(unix)]
 mod event;
 #[cfg(unix)]
 mod file;
@@ -20,7 +20,7 @@ mod socket;
 mod timer;
 
 pub(crate) use body::Body;
-#[cfg(target_os = "linux")]
+#[cfg(unix)]
 pub use event::{EventWait, HandlePoll, Interest, Ready};
 #[cfg(unix)]
 #[allow(unused_imports, reason = "for backends that have worker threads carry them out")]

@@ -18,7 +18,7 @@
 use super::lanes::Lanes;
 use super::panics::Panics;
 use super::timers::Timers;
-#[cfg(target_os = "linux")]
+#[cfg(unix)]
 use super::watch::Watches;
 use crate::backend::{Backend, Ended};
 use crate::capability::Capabilities;
@@ -104,7 +104,7 @@ pub(crate) struct Core {
     /// Messages that are being delivered, and the empty ring for the next.
     pub(super) inbox: VecDeque<u64>,
     pub(super) has_messages: bool,
-    #[cfg(target_os = "linux")]
+    #[cfg(unix)]
     pub(super) watches: Watches,
     pub(super) bare: Bare,
     pub(super) tally: Tally,
@@ -128,7 +128,7 @@ impl Core {
             backlog: VecDeque::with_capacity(slots as usize),
             ended: VecDeque::with_capacity(slots as usize),
             live: 0,
-            #[cfg(target_os = "linux")]
+            #[cfg(unix)]
             watches: Watches::default(),
             bare: Bare {
                 cancelled: Status::new(Code::Cancelled, "cancelled"),
@@ -200,7 +200,7 @@ impl Core {
         if bits & bell::HEARD != 0 {
             self.take_heard();
         }
-        #[cfg(target_os = "linux")]
+        #[cfg(unix)]
         if bits & bell::COMMAND != 0 {
             self.take_commands();
         }
@@ -453,7 +453,7 @@ impl Core {
                     };
                     self.end(slot, operation, outcome);
                 }
-                #[cfg(target_os = "linux")]
+                #[cfg(unix)]
                 Ended::Watch { number, result } => self.tell_watch(number, result),
             }
         }

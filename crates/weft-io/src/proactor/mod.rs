@@ -24,12 +24,12 @@ mod socket;
 mod software;
 mod steps;
 mod timers;
-#[cfg(target_os = "linux")]
+#[cfg(unix)]
 mod watch;
 
 pub(crate) use self::core::Core;
 pub use poll::{Poller, Proactor};
 pub use progress::{Progress, ProgressId, Progressed};
-#[cfg(target_os = "linux")]
+#[cfg(unix)]
 #[allow(unused_imports, reason = "for relays, event sources and fences")]
 pub(crate) use watch::{Verdict, Watching};

@@ -248,9 +248,9 @@ impl Core {
             }
         }
         shared.mailbox.close();
-        #[cfg(target_os = "linux")]
+        #[cfg(unix)]
         self.contain(|| shared.relays.close());
-        #[cfg(target_os = "linux")]
+        #[cfg(unix)]
         self.end_watches();
         for slot in 0..shared.table.count() {
             shared.table.cancel_here(slot);
@@ -273,7 +273,7 @@ impl Core {
     }
 
     fn has_ended(&self) -> bool {
-        #[cfg(target_os = "linux")]
+        #[cfg(unix)]
         if !self.watches.is_empty() {
             return false;
         }

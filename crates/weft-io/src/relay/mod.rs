@@ -18,7 +18,7 @@
 //! 5. **Relays of one handle share one watch**, so each of them fires, whoever takes what lies in the handle.
 //! 6. Everything that a relay uses is its own until it ends, and closed then, if nobody else has it: a source given whole
 //!    is closed, one given as an `Arc` only let go. The handle of a watch is let go when the kernel has no question left.
-#![cfg(target_os = "linux")]
+#![cfg(unix)]
 
 mod hub;
 mod sink;

@@ -109,12 +109,9 @@ pub(super) fn is_full(operation: &mut Erased, outcome: &Outcome) -> bool {
 }
 
 fn take_signal(fd: BorrowedFd<'_>) -> Option<Outcome> {
-    let mut count = [0; 8];
-    match again(|| rustix::io::read(fd, &mut count)) {
-        Err(Errno::AGAIN) => None,
-        // An eventfd gives eight bytes or an error.
-        Ok(8) => Some(Ok(8)),
-        Ok(_) => Some(Err(Errno::IO.raw_os_error())),
+    match crate::event_handle::take(fd) {
+        Ok(false) => None,
+        Ok(true) => Some(Ok(8)),
         Err(errno) => Some(Err(errno.raw_os_error())),
     }
 }

@@ -34,7 +34,7 @@ mod workers;
 pub(super) use open::{open_epoll, open_kqueue, open_poll};
 
 use super::Ended;
-use crate::event::lower as lower_wake;
+use crate::event_handle::{EventHandle, lower as lower_wake};
 use crate::ops::{Interest, Kind};
 use crate::record::Erased;
 use crate::table::Key;
@@ -43,7 +43,7 @@ use event_set::{Arming, EventSet, Fired, Mask};
 use lower::{Begun, First, Outcome};
 use rustix::io::Errno;
 use std::collections::{HashMap, VecDeque};
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::sync::Arc;
 use std::time::Duration;
 use weft_sync::{Deadline, Result};
@@ -52,7 +52,7 @@ use workers::{Finished, Workers};
 /// See the header.
 pub(crate) struct Readiness {
     set: EventSet,
-    wake: Arc<OwnedFd>,
+    wake: Arc<EventHandle>,
     map: Descriptors,
     /// Of each slot: the operation that waits, and the generation of its slot.
     operations: Box<[Option<(u64, Erased)>]>,
@@ -70,7 +70,7 @@ pub(crate) struct Readiness {
 }
 
 impl Readiness {
-    fn new(set: EventSet, wake: Arc<OwnedFd>, slots: u32) -> Readiness {
+    fn new(set: EventSet, wake: Arc<EventHandle>, slots: u32) -> Readiness {
         Readiness {
             set,
             wake,

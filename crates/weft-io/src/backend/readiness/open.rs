@@ -15,7 +15,7 @@ use super::poll::PollSet;
 use crate::capability::Capabilities;
 use crate::config::Config;
 use crate::errno::failure;
-use crate::event::new_eventfd;
+use crate::event_handle::new_event_handle;
 use rustix::io::Errno;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
@@ -54,14 +54,16 @@ pub(in crate::backend) fn open_kqueue(config: &Config) -> Result<Opened> {
 type Made = std::result::Result<(EventSet, &'static str), Errno>;
 
 fn open(config: &Config, what: &str, make: impl FnOnce(BorrowedFd<'_>) -> Made) -> Result<Opened> {
-    let wake = Arc::new(new_eventfd().map_err(|status| unavailable(&status))?);
+    let wake = Arc::new(new_event_handle().map_err(|status| unavailable(&status))?);
     let (set, details) = make(wake.as_fd()).map_err(|errno| unavailable(&failure(errno, what)))?;
     let backend = Readiness::new(set, Arc::clone(&wake), config.operations_max);
     // Deadlines are absolute in the proactor's heap; fences are handles that are watched.
-    let detected = Capabilities::ABSOLUTE_TIMEOUT | Capabilities::DEVICE_FENCE;
+    let mut detected = Capabilities::ABSOLUTE_TIMEOUT;
+    // Elsewhere there are no handles that are fences.
+    detected.set(Capabilities::DEVICE_FENCE, cfg!(target_os = "linux"));
     Ok(Opened {
         backend: Backend::Readiness(Box::new(backend)),
-        waker: Waker::Eventfd(wake),
+        waker: Waker::Handle(wake),
         details: details.to_owned(),
         detected,
     })

@@ -76,11 +76,24 @@ impl PollSet {
             }
             left -= 1;
             let fd = self.array[place].as_fd().as_raw_fd();
-            let ready = Mask::from_bits_truncate(u32::from(found.bits()));
+            let ready = told(found);
             fired.push(Fired { fd, generation: self.generations[place], ready, disarmed: Mask::all() });
             // Rule 1.
             self.disarm(fd);
         }
         Ok(is_woken)
     }
+}
+
+/// What the system has told; the numbers are the same, their type is not.
+fn told(found: PollFlags) -> Mask {
+    let names = [
+        (PollFlags::IN, Mask::IN),
+        (PollFlags::OUT, Mask::OUT),
+        (PollFlags::ERR, Mask::ERR),
+        (PollFlags::HUP, Mask::HUP),
+        (PollFlags::NVAL, Mask::INVALID),
+    ];
+    let set = names.into_iter().filter(|(flag, _)| found.contains(*flag));
+    set.fold(Mask::empty(), |ready, (_, mask)| ready | mask)
 }

@@ -12,13 +12,12 @@
 //! 5. Lists have room for every slot from the start: nothing is allocated for an operation.
 
 use super::lower::Outcome;
-use crate::event::raise;
+use crate::event_handle::{EventHandle, raise};
 use crate::ops::carry_out;
 use crate::record::Erased;
 use crate::table::Key;
 use rustix::io::Errno;
 use std::collections::VecDeque;
-use std::os::fd::OwnedFd;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
@@ -51,7 +50,7 @@ struct State {
 struct Shared {
     state: Mutex<State>,
     has_work: Condvar,
-    wake: Arc<OwnedFd>,
+    wake: Arc<EventHandle>,
 }
 
 /// See the header.
@@ -66,7 +65,7 @@ pub(super) struct Workers {
 
 impl Workers {
     /// No threads, and room for so many operations.
-    pub(super) fn new(slots: usize, wake: Arc<OwnedFd>) -> Workers {
+    pub(super) fn new(slots: usize, wake: Arc<EventHandle>) -> Workers {
         let state = State {
             queue: VecDeque::with_capacity(slots),
             done: Vec::with_capacity(slots),
@@ -179,12 +178,12 @@ impl Shared {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::new_eventfd;
+    use crate::event_handle::new_event_handle;
 
     /// [async-backends 175] Threads end whatever they do when they are told: nothing that tells them is missed.
     #[test]
     fn workers_end() {
-        let wake = Arc::new(new_eventfd().unwrap());
+        let wake = Arc::new(new_event_handle().unwrap());
         for _ in 0..2000 {
             let mut workers = Workers::new(1, Arc::clone(&wake));
             for _ in 0..2 {

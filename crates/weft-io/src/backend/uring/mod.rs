@@ -107,7 +107,7 @@ pub(super) fn open(config: &Config) -> Result<Opened> {
         own: VecDeque::new(),
         missed: Vec::new(),
     };
-    Ok(Opened { backend: Backend::Uring(Box::new(backend)), waker: Waker::Eventfd(wake), details, detected })
+    Ok(Opened { backend: Backend::Uring(Box::new(backend)), waker: Waker::Handle(wake), details, detected })
 }
 
 fn unavailable(status: Status) -> Status {
