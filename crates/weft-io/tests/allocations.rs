@@ -10,10 +10,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::sync_channel;
 use support::{Subject, every, real};
 use weft_io::ops::{
-    EventWait, FileRead, Message, Nop, NotificationWait, SemaphoreSignal, SemaphoreWait, Sequence, Step,
-    Timer,
+    Connect, EventWait, FileRead, Message, Nop, NotificationWait, Recv, RecvFrom, SemaphoreSignal,
+    SemaphoreWait, Send, SendTo, Sequence, Step, Timer,
 };
-use weft_io::{Event, File, Notification, Operation, Params, WAKE_ALL};
+use weft_io::{
+    Address, Event, File, Notification, Operation, Params, Socket, SocketKind, SocketOptions, WAKE_ALL,
+};
 use weft_sync::{Deadline, Point, Semaphore};
 
 struct Counting;
@@ -124,6 +126,29 @@ fn software(subject: &mut Subject) {
     expect_none("sequence", allocations(subject, sequence, |_| (), || ()));
 }
 
+/// What is received comes from a socket of the standard library.
+fn sockets(subject: &mut Subject) {
+    let name = subject.name;
+    let socket = Socket::new(SocketKind::Udp, SocketOptions::empty()).unwrap();
+    socket.bind(&Address::ipv4("127.0.0.1", 0).unwrap()).unwrap();
+    let own = socket.local_address().unwrap();
+    let other = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let tell = || assert_eq!(other.send_to(b"1234567890", own.to_socket_addr().unwrap()).unwrap(), 10);
+    let recv = Recv::new(socket.clone(), vec![0; 100]);
+    assert_eq!(allocations(subject, recv, |_| (), tell), 0, "receive on {name}");
+    let recv = Recv::new(socket.clone(), [vec![0; 5], vec![0; 5]]);
+    assert_eq!(allocations(subject, recv, |_| (), tell), 0, "receive of pieces on {name}");
+    let recv = RecvFrom::new(socket.clone(), vec![0; 100]);
+    assert_eq!(allocations(subject, recv, |_| (), tell), 0, "receive from on {name}");
+    // Nobody receives any more: what finds no room is lost.
+    let send = SendTo::new(socket.clone(), b"1234567890".as_slice(), own);
+    assert_eq!(allocations(subject, send, |_| (), || ()), 0, "send to on {name}");
+    let connect = Connect::new(socket.clone(), own);
+    assert_eq!(allocations(subject, connect, |_| (), || ()), 0, "connect on {name}");
+    let send = Send::new(socket, [b"12345".as_slice(), b"67890"]);
+    assert_eq!(allocations(subject, send, |_| (), || ()), 0, "send on {name}");
+}
+
 /// [async 244] [async-backends 28] One test: the count is of the whole process.
 #[test]
 fn submitting_and_ending_allocates_nothing() {
@@ -138,5 +163,6 @@ fn submitting_and_ending_allocates_nothing() {
         assert_eq!(allocations(&mut subject, read, next, || ()), 0, "{}, reads", subject.name);
         let pieces = FileRead::new(file, 0, [vec![0; 100], vec![0; 100]]);
         assert_eq!(allocations(&mut subject, pieces, |_| (), || ()), 0, "{}, pieces", subject.name);
+        sockets(&mut subject);
     });
 }

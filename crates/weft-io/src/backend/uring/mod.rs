@@ -260,7 +260,8 @@ impl Uring {
                 }
                 Tag::Cancel(of) => {
                     let not_found = answer.result == Errno::NOENT.raw_os_error().wrapping_neg();
-                    if not_found && self.ring.has(of) {
+                    // One that has been answered and waits for its memory has nothing left to cancel.
+                    if not_found && self.ring.has(of) && self.ring.result(of).is_none() {
                         self.missed.push(of);
                     }
                 }
@@ -275,9 +276,10 @@ impl Uring {
         let kind = self.ring.kind(of)?;
         let is_send = matches!(kind, Kind::SocketSend | Kind::SocketSendTo);
         if answer.flags & flag::NOTIFICATION != 0 {
-            // The result is that of the answer before, which may have been a failure.
+            // The result is that of the answer before, which may have been a failure. Without one this is of a send before.
+            let result = self.ring.result(of)?;
             let found = self.ring.take(of)?;
-            let outcome = lower::outcome_of_zero_copy(found.result, answer.result);
+            let outcome = lower::outcome_of_zero_copy(result, answer.result);
             return Some(Ended::Operation { slot: of.slot, operation: found.operation, outcome });
         }
         if is_send {

@@ -58,8 +58,8 @@ pub(super) struct InFlight {
     pub(super) is_cancelled: bool,
     /// Whether this is not the first time that the kernel has it.
     pub(super) is_repeated: bool,
-    /// What the first of two answers said.
-    pub(super) result: i32,
+    /// What the first of two answers said; the second is missing.
+    pub(super) result: Option<i32>,
 }
 
 /// See the header.
@@ -72,7 +72,7 @@ pub(super) struct Ring {
     /// How many there are.
     count: usize,
     /// What is known of the one that was lent out, which is still with the kernel.
-    lent: Option<(Use, bool, bool, i32)>,
+    lent: Option<(Use, bool, bool, Option<i32>)>,
     /// What the read of the wake writes to.
     wake_word: *mut u64,
     /// Whether that read is under way.
@@ -152,7 +152,7 @@ impl Ring {
         self.instant += u32::from(operation.kind().is_instant());
         let place = &mut self.in_flight[of.slot as usize];
         assert!(place.is_none(), "one operation in a slot at a time");
-        *place = Some(InFlight { of, operation, is_cancelled: false, is_repeated: false, result: 0 });
+        *place = Some(InFlight { of, operation, is_cancelled: false, is_repeated: false, result: None });
         self.count += 1;
         self.push_entry(&entry);
     }
@@ -203,12 +203,20 @@ impl Ring {
         }
     }
 
+    /// Whether the operation of this use of a slot has had the first of its two answers, and what that was.
+    pub(super) fn result(&self, of: Use) -> Option<i32> {
+        match self.in_flight.get(of.slot as usize) {
+            Some(Some(found)) if found.of == of => found.result,
+            _ => None,
+        }
+    }
+
     /// Keeps the first of two answers.
     pub(super) fn note_result(&mut self, of: Use, result: i32) {
         if let Some(Some(found)) = self.in_flight.get_mut(of.slot as usize)
             && found.of == of
         {
-            found.result = result;
+            found.result = Some(result);
         }
     }
 

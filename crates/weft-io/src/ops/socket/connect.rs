@@ -13,6 +13,21 @@ use weft_sync::{Result, Status, bail};
 /// Connects a stream; gives a socket of datagrams the peer that it sends to and receives from.
 ///
 /// Nobody there: `UNAVAILABLE`, which sticks; connected already: `FAILED_PRECONDITION`, which does not.
+///
+/// ```
+/// use weft_io::{Address, Config, Operation, Socket, SocketKind, SocketOptions, SocketState, open_any, ops::Connect};
+/// use weft_sync::Deadline;
+/// let mut poller = open_any(&Config::new())?.into_poller()?;
+/// let listener = Socket::new(SocketKind::Tcp, SocketOptions::empty())?;
+/// listener.bind(&Address::ipv4("127.0.0.1", 0)?)?;
+/// listener.listen(0)?;
+/// let socket = Socket::new(SocketKind::Tcp, SocketOptions::empty())?;
+/// let connect = Operation::new(Connect::new(socket.clone(), listener.local_address()?));
+/// poller.handle().submit(connect.on_done(|done| done.result.unwrap())).unwrap();
+/// poller.poll(Deadline::NEVER)?;
+/// assert_eq!(socket.state(), SocketState::Connected);
+/// # weft_sync::Result::Ok(())
+/// ```
 #[derive(Debug)]
 pub struct Connect {
     socket: Held,

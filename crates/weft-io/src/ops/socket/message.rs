@@ -169,6 +169,29 @@ pub struct Received {
 }
 
 /// Receives one message, with the address of its sender; its memory's spans are filled in order. An empty message is one.
+///
+/// ```
+/// use weft_io::{Address, Config, Operation, Socket, SocketKind, SocketOptions, open_any};
+/// use weft_io::ops::{RecvFrom, SendTo};
+/// use weft_sync::Deadline;
+/// let mut poller = open_any(&Config::new())?.into_poller()?;
+/// let handle = poller.handle().clone();
+/// let socket = Socket::new(SocketKind::Udp, SocketOptions::empty())?;
+/// socket.bind(&Address::ipv4("127.0.0.1", 0)?)?;
+/// let address = socket.local_address()?;
+/// let (answering, again) = (socket.clone(), handle.clone());
+/// let recv = Operation::new(RecvFrom::new(socket.clone(), vec![0; 100])).on_done(move |done| {
+///     let sender = done.result.unwrap().sender;
+///     again.submit(SendTo::new(answering, b"got it".as_slice(), sender)).unwrap();
+/// });
+/// handle.submit(recv).unwrap();
+/// handle.submit(SendTo::new(socket, b"hello".as_slice(), address)).unwrap();
+/// let mut ended = 0;
+/// while ended < 3 {
+///     ended += poller.poll(Deadline::NEVER)?;
+/// }
+/// # weft_sync::Result::Ok(())
+/// ```
 #[derive(Debug)]
 pub struct RecvFrom<T: Target> {
     socket: Held,
