@@ -10,6 +10,7 @@ mod layers;
 mod sanitize;
 mod source;
 mod stress;
+mod systems;
 mod tidy;
 
 use std::process::ExitCode;
@@ -70,6 +71,11 @@ const TASKS: &[Task] = &[
         name: "kernels",
         help: "the proactor suite on Linux 6.1 and on aarch64, emulated: `kernels [guest|aarch64] [filter]`",
         run: kernels::run,
+    },
+    Task {
+        name: "systems",
+        help: "weft-io type-checks for macOS and FreeBSD (adds their standard libraries, or builds them)",
+        run: systems::run,
     },
     Task {
         name: "fuzz",
