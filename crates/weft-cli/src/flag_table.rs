@@ -392,6 +392,71 @@ pub const DUMP: Group = Group {
     ],
 };
 
+/// `weft params dump`.
+pub const PARAMS_DUMP: Group = Group {
+    title: "what to show",
+    flags: &[
+        flag(
+            "checksums",
+            Kind::Switch,
+            "Adds the SHA-256 of every parameter's bytes: what sha256sum prints for the extracted file. Reads\n\
+             everything.",
+        ),
+        flag(
+            "extract",
+            Kind::List("[<scope>::]<key>=<file>"),
+            "Writes the bytes of one parameter to a file; patterns are written out.",
+        ),
+    ],
+};
+
+/// `weft params convert`.
+pub const PARAMS_CONVERT: Group = Group {
+    title: "the output",
+    flags: &[
+        flag(
+            "output",
+            Kind::Text(""),
+            "The file to write: .irpa, or .safetensors or .gguf, which keep bytes but neither patterns nor\n\
+             types. An old file of this name is replaced when the new one is whole and on the disk.",
+        ),
+        flag("exclude", Kind::List("<name>"), "Leaves a parameter out."),
+        flag("rename", Kind::List("<old>=<new>"), "Gives a parameter another name."),
+        flag("strip", Kind::Switch, "Replaces all parameters by zeros, which take no room."),
+        flag(
+            "splat",
+            Kind::List("<name>[=<type>=<value>]"),
+            "Replaces a parameter by one repeated value (`w=f32=1.5`), or by zeros (`w`). Its length stays.",
+        ),
+        flag("alignment", Kind::Count(64), "Data begin at multiples of so many bytes, a power of two."),
+        flag("quiet", Kind::Switch, "Does not print the table of what was written."),
+    ],
+};
+
+/// `weft params create`.
+pub const PARAMS_CREATE: Group = Group {
+    title: "the archive",
+    flags: &[
+        flag(
+            "data",
+            Kind::List("<name>=<shape>x<type>[=<value>]"),
+            "A parameter with room in the file: zeros, or one repeated value. Only its length is kept.",
+        ),
+        flag(
+            "splat",
+            Kind::List("<name>=<shape>x<type>[=<value>]"),
+            "A parameter without room: one repeated value, zero if none is given. Programs cannot write to it.",
+        ),
+        flag("alignment", Kind::Count(64), "Data begin at multiples of so many bytes, a power of two."),
+        flag(
+            "output",
+            Kind::Text(""),
+            "The .irpa file to write. An old one is replaced when the new one is whole and on the disk.",
+        ),
+        flag("quiet", Kind::Switch, "Does not print the table of what was written."),
+    ],
+};
+
 /// `weft devices`.
 pub const DEVICE_LISTING: Group = Group {
     title: "listings for scripts",

@@ -19,13 +19,13 @@ pub fn overview(out: &mut dyn Write, commands: &[Command]) -> io::Result<()> {
     writeln!(out, "weft runs compiled machine-learning programs.\n")?;
     writeln!(out, "usage: weft <command> [--flag=value]...\n\ncommands:")?;
     for command in commands {
-        writeln!(out, "  {:<9}{}", command.name, command.summary)?;
+        writeln!(out, "  {:<16}{}", command.name, command.summary)?;
     }
     for (name, summary) in [
         ("help", "this text; `weft help <command>` explains a command and its flags"),
         ("version", "prints the version"),
     ] {
-        writeln!(out, "  {name:<9}{summary}")?;
+        writeln!(out, "  {name:<16}{summary}")?;
     }
     writeln!(
         out,
@@ -35,6 +35,19 @@ pub fn overview(out: &mut dyn Write, commands: &[Command]) -> io::Result<()> {
            weft dump --output=metadata model.vmfb\n"
     )?;
     writeln!(out, "{EXIT_CODES}")
+}
+
+/// The commands that begin with one word.
+pub fn of_family<'a>(
+    out: &mut dyn Write,
+    word: &str,
+    commands: impl Iterator<Item = &'a Command>,
+) -> io::Result<()> {
+    writeln!(out, "usage: weft {word} <command> [--flag=value]...\n\ncommands:")?;
+    for command in commands {
+        writeln!(out, "  {:<16}{}", command.name, command.summary)?;
+    }
+    writeln!(out, "\n`weft {word} <command> --help` explains a command and its flags.")
 }
 
 /// The flags of one command, as a flag file.

@@ -19,6 +19,7 @@ mod mapped_file;
 mod npy;
 mod outputs;
 mod parameters;
+mod params;
 mod plain_text;
 mod progress;
 mod results;
@@ -38,7 +39,7 @@ use flags::{Flags, Group, nearest};
 
 /// A command: `weft <name> [flags]`.
 pub struct Command {
-    /// The first word.
+    /// The first word, or the first two.
     pub name: &'static str,
     /// One line for the list of commands.
     pub summary: &'static str,
@@ -125,6 +126,36 @@ const COMMANDS: &[Command] = &[
         groups: &[&table::BASIC, &table::DEVICE_LISTING, &table::WORKERS],
         run: devices::run,
     },
+    Command {
+        name: "params dump",
+        summary: "shows what files of parameters contain",
+        usage: "usage: weft params dump [--checksums] <file.irpa|.safetensors|.gguf>...\n\n\
+                One line for every parameter: where its bytes are in the file (- for a pattern, which has none),\n\
+                how many they are, and its name. --parameters=<scope>=<file> shows a file in a scope of its own.",
+        groups: &[&table::BASIC, &table::PARAMETERS, &table::PARAMS_DUMP],
+        run: params::dump::run,
+    },
+    Command {
+        name: "params convert",
+        summary: "makes an archive of parameters out of files of any format",
+        usage: "usage: weft params convert <file>... --output=<file.irpa>\n\n\
+                All parameters go into one file, in the order of the inputs; scopes are dropped. examples:\n  \
+                  weft params convert model.safetensors --output=model.irpa\n  \
+                  weft params convert model.gguf --exclude=unused --rename=old=new --output=model.irpa\n  \
+                  weft params convert model.irpa --strip --output=shape_only.irpa",
+        groups: &[&table::BASIC, &table::PARAMETERS, &table::PARAMS_CONVERT],
+        run: params::convert::run,
+    },
+    Command {
+        name: "params create",
+        summary: "makes an archive of parameters from declarations",
+        usage: "usage: weft params create --data=<name>=<shape>x<type>... --output=<file.irpa>\n\n\
+                examples:\n  \
+                  weft params create --data=w=4x4xf32 --data=b=4xf32=0.5 --output=zeros.irpa\n  \
+                  weft params create --splat=w=4096x4096xf32=0.01 --output=tiny.irpa",
+        groups: &[&table::BASIC, &table::PARAMS_CREATE],
+        run: params::create::run,
+    },
 ];
 
 fn main() -> ExitCode {
@@ -136,11 +167,37 @@ fn main() -> ExitCode {
         Ok(first) => first.unwrap_or_default(),
         Err(failure) => return failure.report("weft"),
     };
-    let Some(command) = COMMANDS.iter().find(|command| command.name == first) else {
+    let mut words = words.peekable();
+    let second = || match words.peek() {
+        Some(Ok(word)) => word.clone(),
+        _ => String::new(),
+    };
+    let Some((command, word_count)) = find_command(&first, second) else {
         return finish("weft", other_command(&first, words.next().and_then(Result::ok)));
     };
+    if word_count == 2 {
+        words.next();
+    }
     let origin = format!("weft {}", command.name);
     finish(&origin, words.collect::<Outcome<Vec<String>>>().and_then(|words| run_command(command, words)))
+}
+
+/// The command that the line begins with, and how many words that takes.
+fn find_command(first: &str, second: impl FnOnce() -> String) -> Option<(&'static Command, usize)> {
+    if let Some(command) = COMMANDS.iter().find(|command| command.name == first) {
+        return Some((command, 1));
+    }
+    if !COMMANDS.iter().any(|command| command.name.split(' ').next() == Some(first)) {
+        return None;
+    }
+    let both = format!("{first} {}", second());
+    COMMANDS.iter().find(|command| command.name == both).map(|command| (command, 2))
+}
+
+/// The commands that begin with a word, of which each has another.
+fn family(word: &str) -> impl Iterator<Item = &'static Command> {
+    let beginning = format!("{word} ");
+    COMMANDS.iter().filter(move |command| command.name.starts_with(&beginning))
 }
 
 fn finish(origin: &str, outcome: Outcome) -> ExitCode {
@@ -160,6 +217,9 @@ fn run_command(command: &'static Command, words: Vec<String>) -> Outcome {
 
 /// Help, version, and what is neither.
 fn other_command(word: &str, next: Option<String>) -> Outcome {
+    if family(word).next().is_some() {
+        return family_command(word, next.as_deref().unwrap_or_default());
+    }
     match word {
         "" => {
             // Asked for nothing in particular: show the way, and let scripts notice.
@@ -170,12 +230,24 @@ fn other_command(word: &str, next: Option<String>) -> Outcome {
             None => print(|out| help::overview(out, COMMANDS)),
             Some(name) => match COMMANDS.iter().find(|command| command.name == name) {
                 Some(command) => print(|out| help::of_command(out, command)),
+                None if family(&name).next().is_some() => family_command(&name, "help"),
                 None => Err(unknown_command(&name)),
             },
         },
         "version" | "--version" | "-V" => print(|out| writeln!(out, "weft {}", env!("CARGO_PKG_VERSION"))),
         word => Err(unknown_command(word)),
     }
+}
+
+/// The first word of several commands, without a second that makes one of them.
+fn family_command(word: &str, next: &str) -> Outcome {
+    if ["--help", "-h", "help"].contains(&next) {
+        return print(|out| help::of_family(out, word, family(word)));
+    }
+    let names: Vec<&str> = family(word).map(|command| command.name).collect();
+    let what =
+        if next.is_empty() { "names no command yet".to_owned() } else { format!("has no command '{next}'") };
+    Err(Failure::usage(format!("'{word}' {what}; expected one of weft {}", names.join(", weft "))))
 }
 
 fn unknown_command(word: &str) -> Failure {

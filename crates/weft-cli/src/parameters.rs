@@ -25,6 +25,16 @@ pub fn scopes(flags: &Flags) -> Result<ParameterScopes> {
     Ok(scopes)
 }
 
+/// Adds files that are named without a flag, to the global scope.
+pub fn add_files(scopes: &mut ParameterScopes, paths: &[String], flags: &Flags) -> Result<()> {
+    for path in paths {
+        ArchiveFormat::of_path(path)
+            .and_then(|_| open(path, flags.text("parameter_mode")))
+            .and_then(|file| scopes.add("", path, &file))?;
+    }
+    Ok(())
+}
+
 fn open(path: &str, mode: &str) -> Result<Arc<ParameterFile>> {
     match mode {
         "preload" => {
