@@ -42,8 +42,8 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// Submissions that are under way at the same time.
-const IN_FLIGHT: usize = 100;
+/// Submissions that are under way at the same time. The race detector takes its time over their bytes.
+const IN_FLIGHT: usize = if cfg!(tsan) { 20 } else { 100 };
 
 /// As many more in the rounds that warm up: the last of a round may still be leaving when the next round begins, so what
 /// is kept for later has to be enough for some more than one round.
