@@ -149,7 +149,7 @@ fn collect(poller: &mut Poller, socket: &Socket) -> Collected {
     collected
 }
 
-/// [async-backends 67] [async-backends 74] Operations that wait behind others of their direction end with their cancel, at
+/// [async-backends 67] Operations that wait behind others of their direction end with their cancel, at
 /// once, wherever they stand; those that stay keep their order.
 fn what_waits_for_its_turn_can_be_cancelled(subject: &IoSubject) {
     let mut poller = subject.open();
@@ -391,7 +391,7 @@ fn connections_that_nobody_takes_are_closed(subject: &IoSubject) {
     }
 }
 
-/// [async 74] The connection that a step has accepted stays with the step until the function between the steps takes it.
+/// The connection that a step has accepted stays with the step until the function between the steps takes it.
 fn a_step_keeps_its_connection(subject: &IoSubject) {
     let mut poller = subject.open();
     let (listener, address) = listener(SocketKind::Tcp);

@@ -325,8 +325,8 @@ fn streams_end_when_the_peer_has_sent_all(subject: &IoSubject) {
     }
 }
 
-/// [async 207] [async 221] [async 226] [async-backends 122] [async-backends 124] A reset fails what waits, and what comes
-/// later with the same code; a receive still ends, and nobody else is concerned. No signal ends the process.
+/// [async 207] [async 221] [async-backends 122] [async-backends 124] A reset fails what waits, and what comes
+/// later with the same code; a receive still ends, and nobody else is concerned.
 fn resets_are_failures_that_stick(subject: &IoSubject) {
     let mut poller = subject.open();
     let (near, far) = pair_with(&mut poller, SocketKind::Tcp, SocketOptions::LINGER_ZERO);

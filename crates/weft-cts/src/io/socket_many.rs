@@ -283,7 +283,7 @@ fn memory_without_room_is_refused(subject: &IoSubject) {
     assert_eq!(refused.why.code(), Code::InvalidArgument);
 }
 
-/// [async 70] A step of a sequence has many results like any other, and the next begins when it has ended.
+/// A step of a sequence has many results like any other, and the next begins when it has ended.
 fn a_step_with_many_results(subject: &IoSubject) {
     use weft_io::ops::{Sequence, Step};
     let mut poller = subject.open();
