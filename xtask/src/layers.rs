@@ -9,7 +9,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
     ("weft-sync", &[]),
     ("weft-io", &["weft-sync"]),
     ("weft-task", &["weft-sync"]),
-    ("weft-hal", &["weft-sync"]),
+    ("weft-hal", &["weft-sync", "weft-io"]),
     ("weft-cpu", &["weft-sync", "weft-hal", "weft-task"]),
     ("weft-vm", &["weft-sync"]),
     ("weft", &["weft-sync", "weft-io", "weft-task", "weft-hal", "weft-cpu", "weft-vm"]),
