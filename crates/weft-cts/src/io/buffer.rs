@@ -228,7 +228,7 @@ fn callbacks_register(subject: &IoSubject) {
     assert_eq!(region.unwrap().bytes(), 256);
 }
 
-/// [async 150] [async-backends 150] Regions, pools and leases are good for as long as somebody holds them, whatever has
+/// [async-backends 150] Regions, pools and leases are good for as long as somebody holds them, whatever has
 /// become of the proactor; what comes to an end after it harms nobody.
 fn regions_outlive_their_proactor(subject: &IoSubject) {
     let poller = subject.open();

@@ -267,7 +267,7 @@ fn buffers_wait_for_nobody(subject: &IoSubject) {
     assert_eq!(pool.available(), 2);
 }
 
-/// [async-backends 150] [async 183] A lease is good, and comes back on whatever thread, after the socket, the pool's other
+/// [async-backends 150] A lease is good, and comes back on whatever thread, after the socket, the pool's other
 /// owners and the proactor are gone.
 fn leases_outlive_sockets_and_proactors(subject: &IoSubject) {
     let mut poller = subject.open();
