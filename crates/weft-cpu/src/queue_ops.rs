@@ -76,13 +76,13 @@ pub(crate) fn read(
     target: BufferRange<'_>,
 ) -> Result<()> {
     let work = || {
-        let target = pin(&target)?;
+        let target = pin(&target).while_doing(|| "reading a file")?;
         // SAFETY: the range is checked, pinned, initialised and may be written; the submitter orders other users of it
         // before or after this operation.
         let bytes = unsafe { std::slice::from_raw_parts_mut(target.base(), target.length()) };
         file.read_exact(offset, bytes)
     };
-    submission.run(|| work().while_doing(|| "reading a file")).map(drop)
+    submission.run(work).map(drop)
 }
 
 pub(crate) fn write(
@@ -92,12 +92,12 @@ pub(crate) fn write(
     offset: u64,
 ) -> Result<()> {
     let work = || {
-        let source = pin(&source)?;
+        let source = pin(&source).while_doing(|| "writing a file")?;
         // SAFETY: the range is checked, pinned and initialised; the submitter orders writers of it before or after.
         let bytes = unsafe { std::slice::from_raw_parts(source.base(), source.length()) };
         file.write_all(offset, bytes)
     };
-    submission.run(|| work().while_doing(|| "writing a file")).map(drop)
+    submission.run(work).map(drop)
 }
 
 pub(crate) fn dispatch(

@@ -65,6 +65,7 @@ macro_rules! every_family {
             lending: weft_cts::hal::lending::LENDING, for_each_lending_case;
             lifecycle: weft_cts::hal::lifecycle::LIFECYCLE, for_each_lifecycle_case;
             ordering: weft_cts::hal::ordering::ORDERING, for_each_ordering_case;
+            polled_file: weft_cts::hal::polled_file::POLLED_FILE, for_each_polled_file_case;
             pool: weft_cts::hal::pool::POOL, for_each_pool_case;
             queue: weft_cts::hal::queue::QUEUE, for_each_queue_case;
             scheduling: weft_cts::hal::scheduling::SCHEDULING, for_each_scheduling_case;

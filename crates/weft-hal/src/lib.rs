@@ -66,7 +66,11 @@ pub use executable::{
 pub use fence::{
     FENCE_POINTS_MAX, Fence, FenceBuilder, all_reached, each_point, fail_all, query_code, signal_all,
 };
-pub use file::{File, PositionalFile, io_status};
+#[doc(hidden)]
+pub use file::faults::{Fault, Faults};
+#[cfg(unix)]
+pub use file::transfer::{Rest, TransferEnd, Transfers, is_ending};
+pub use file::{Direction, File, PositionalFile, io_status};
 pub use host_block::{BlockHome, BlockKeeper, HostBlock, RawBlock};
 pub use mapping::{Mapping, fill_bytes};
 pub use memory::{

@@ -3,9 +3,10 @@
 //! What lives here: [`Job`], everything that an operation needs later, retained; and the bodies of the short ones, which
 //! the device also calls directly. What does not: recordings (`execution.rs`), validation (`weft-hal`).
 //!
-//! Host calls and file transfers may take long. So each is a process of its own, and the control process goes on; it
-//! holds the worker that runs it until it returns. A host call that waits for other operations needs another worker, or a
-//! thread that lends itself, to run those: see [`HostCall`].
+//! Host calls, and transfers of files without a proactor, may take long. So each is a process of its own, and the control
+//! process goes on; it holds the worker that runs it until it returns. A host call that waits for other operations needs
+//! another worker, or a thread that lends itself, to run those: see [`HostCall`]. Transfers of a proactor hold nobody
+//! (`transfer.rs`).
 
 #![allow(unsafe_code, reason = "moves bytes between checked, pinned ranges")]
 
@@ -13,8 +14,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use weft_hal::{
-    Alloca, Allocator, BindingEntry, Buffer, BufferParams, BufferRange, File, HostCall, HostCallContext,
-    HostCallEnd, HostCallFlags, Pattern, Pinned, fill_bytes,
+    Alloca, Allocator, BindingEntry, Buffer, BufferParams, BufferRange, Direction, File, HostCall,
+    HostCallContext, HostCallEnd, HostCallFlags, Pattern, Pinned, fill_bytes,
 };
 use weft_sync::atomic::{Mutex, lock};
 use weft_sync::{Result, WhileDoing, bail};
@@ -158,6 +159,20 @@ impl Job {
                 }
             }
             Job::Pool(request) => return queue.allocate(request, ticket.take()),
+            #[cfg(unix)]
+            Job::Read(file, offset, target) if file.is_polled() => {
+                return queue.start_transfer(Direction::Read, &file, offset, &target.borrow(), ticket.take());
+            }
+            #[cfg(unix)]
+            Job::Write(source, file, offset) if file.is_polled() => {
+                return queue.start_transfer(
+                    Direction::Write,
+                    &file,
+                    offset,
+                    &source.borrow(),
+                    ticket.take(),
+                );
+            }
             Job::Read(..) | Job::Write(..) | Job::HostCall(..) => {
                 return queue.start_long(self, ticket.take());
             }
@@ -310,12 +325,12 @@ fn read(file: &File, offset: u64, target: &BufferRange<'_>) -> Result<()> {
     // SAFETY: the range is checked, pinned, initialised and may be written; the submitter orders other users of it before
     // or after this operation.
     let bytes = unsafe { std::slice::from_raw_parts_mut(target.base(), target.length()) };
-    file.read_exact(offset, bytes).while_doing(|| "reading a file")
+    file.read_exact(offset, bytes)
 }
 
 fn write(source: &BufferRange<'_>, file: &File, offset: u64) -> Result<()> {
     let source = pin(source).while_doing(|| "writing a file")?;
     // SAFETY: the range is checked, pinned and initialised; the submitter orders writers of it before or after.
     let bytes = unsafe { std::slice::from_raw_parts(source.base(), source.length()) };
-    file.write_all(offset, bytes).while_doing(|| "writing a file")
+    file.write_all(offset, bytes)
 }

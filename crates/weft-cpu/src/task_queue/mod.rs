@@ -11,6 +11,7 @@
 //! | `execution.rs`  | recordings that run: one process each                                   |
 //! | `pooled.rs`     | allocations from pools                                                  |
 //! | `past.rs`       | what an operation comes after, and what its signals say about that      |
+//! | `transfer.rs`   | reads and writes of files by a proactor                                 |
 //! | `record.rs`     | what is kept of an operation while its device is profiled               |
 //!
 //! 1. **What can be done at once is done by whoever submits**: with all waits reached, a short operation ends before the
@@ -24,8 +25,8 @@
 //! 4. Signals of success fire with the last tile; resources go when the last thread has left. Signals of failure fire
 //!    only then: nobody is in a kernel any more.
 //! 5. Signals fire inside of [`Executor::offering`]: what becomes ready by them is left to the thread that fires them.
-//! 6. **Closing** fails what waits with CANCELLED (deallocations are done first), stops recordings at the next tile, and
-//!    waits until nothing is in flight.
+//! 6. **Closing** fails what waits with CANCELLED (deallocations are done first), stops recordings at the next tile, cancels
+//!    what proactors have, and waits until nothing is in flight.
 
 mod at_once;
 mod execution;
@@ -35,6 +36,8 @@ mod past;
 mod pooled;
 mod record;
 mod room;
+#[cfg(unix)]
+mod transfer;
 mod waiting;
 
 use std::collections::VecDeque;
@@ -94,6 +97,8 @@ pub(crate) struct Queue {
     operands: Mutex<Vec<Operands>>,
     narrow: execution::Spares,
     wide: execution::Spares,
+    #[cfg(unix)]
+    transfers: Arc<transfer::QueueTransfers>,
     scope: Arc<Scope>,
     closing: AtomicBool,
 }
@@ -138,6 +143,8 @@ impl Queue {
             operands: Mutex::new(Vec::new()),
             narrow: execution::Spares::new(false),
             wide: execution::Spares::new(true),
+            #[cfg(unix)]
+            transfers: Arc::default(),
             scope: Arc::new(Scope::new("queue", ScopeOptions::default())),
             closing: AtomicBool::new(false),
         });
@@ -395,9 +402,12 @@ impl Queue {
         for operation in self.waiting.drain(&self.retain()) {
             operation.fail(closed());
         }
+        #[cfg(unix)]
+        self.transfers.close(&closed());
         self.executor.schedule(self.control());
-        if self.executor.is_inside() {
-            // The last handle was dropped by a worker, which cannot wait for itself. What is in flight holds the queue.
+        if self.executor.is_inside() || is_polling_thread() {
+            // The last handle was dropped by a thread that what is in flight needs, and which cannot wait for itself. What
+            // is in flight holds the queue.
             return;
         }
         // Without a deadline: recordings stop at the next tile.
@@ -427,6 +437,14 @@ enum Look {
     Pending,
     /// A wait has failed, or the device is being closed: the signals are to fail.
     Failed(Status),
+}
+
+/// This thread polls a proactor, and is in the middle of it.
+fn is_polling_thread() -> bool {
+    cfg_select! {
+        unix => { weft_hal::is_ending() }
+        _ => { false }
+    }
 }
 
 #[cold]

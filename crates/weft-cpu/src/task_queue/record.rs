@@ -58,6 +58,11 @@ impl Record {
         self.done = Some(Done { began_ns: now_ns(), ended_ns: None, worker: Some(worker) });
     }
 
+    /// Its work begins, on no worker of the device.
+    pub(super) fn begin_elsewhere(&mut self) {
+        self.done = Some(Done { began_ns: now_ns(), ended_ns: None, worker: None });
+    }
+
     /// Its work was done so.
     pub(super) fn set_done(&mut self, done: Done) {
         self.done = Some(done);

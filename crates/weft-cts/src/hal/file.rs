@@ -26,19 +26,19 @@ crate::cases! { $ FILE for_each_file_case {
     memory_files_keep_their_range: Caps::NONE;
 } }
 
-const READ: MemoryAccess = MemoryAccess::READ;
-const BOTH: MemoryAccess = MemoryAccess::READ.union(MemoryAccess::WRITE);
+pub(super) const READ: MemoryAccess = MemoryAccess::READ;
+pub(super) const BOTH: MemoryAccess = MemoryAccess::READ.union(MemoryAccess::WRITE);
 
 fn region(buffer: &weft_hal::Buffer, offset: u64, length: u64) -> Region<'_> {
     Region { buffer, offset, length }
 }
 
-fn counting(length: usize) -> Vec<u8> {
+pub(super) fn counting(length: usize) -> Vec<u8> {
     (0..length).map(|index| (index * 7 % 251) as u8).collect()
 }
 
 /// A file of the operating system, gone with the test.
-fn native_file(bytes: &[u8]) -> std::fs::File {
+pub(super) fn native_file(bytes: &[u8]) -> std::fs::File {
     use std::io::Write;
     static NEXT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
     let number = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
@@ -51,7 +51,7 @@ fn native_file(bytes: &[u8]) -> std::fs::File {
 }
 
 /// Reads all and part, writes part; neighbours stay.
-fn read_and_write(subject: &Subject, file: &Arc<File>, content: &[u8]) {
+pub(super) fn read_and_write(subject: &Subject, file: &Arc<File>, content: &[u8]) {
     let device = &subject.device;
     let buffer = subject.buffer(content.len() as u64);
     subject.run(|at| device.queue_read(at, file, 0, &Region::whole(&buffer))).unwrap();

@@ -13,6 +13,7 @@ pub mod kernels;
 pub mod lending;
 pub mod lifecycle;
 pub mod ordering;
+pub mod polled_file;
 pub mod pool;
 pub mod profile;
 pub mod queue;

@@ -1,14 +1,27 @@
-//! Files as queue operands: host memory, or anything that reads and writes at positions.
+//! Files as queue operands: host memory, anything that reads and writes at positions, or a file of a proactor.
 //!
-//! What lives here: [`File`] and its checks. What does not: opening files by name and asynchronous handles, which
-//! come with the proactor.
+//! | file          | what lives there                                                        |
+//! |---------------|---------------------------------------------------------------------------|
+//! | `mod.rs`      | [`File`], its checks, and its transfers by threads that may block          |
+//! | `polled.rs`   | files that a proactor reads and writes                                     |
+//! | `transfer.rs` | transfers by a proactor, cut, resumed, cancelled; unsafe                   |
+//! | `faults.rs`   | transfers that go wrong on purpose, for tests                              |
+//!
+//! What does not live here: opening files by name, and who polls the proactor.
+
+pub(crate) mod faults;
+#[cfg(unix)]
+mod polled;
+#[cfg(unix)]
+pub(crate) mod transfer;
 
 use std::sync::Arc;
 
-use weft_sync::{Code, Result, Status, bail};
+use weft_sync::{Code, Result, Status, WhileDoing, bail};
 
 use crate::buffer::Buffer;
 use crate::memory::MemoryAccess;
+use faults::{Fault, Faults};
 
 /// Something that reads and writes at positions, from any thread, without a position of its own.
 pub trait PositionalFile: Send + Sync {
@@ -27,23 +40,54 @@ pub struct File {
     access: MemoryAccess,
     length: u64,
     route: Route,
+    name: Option<Box<str>>,
+    faults: Option<Arc<Faults>>,
 }
 
 enum Route {
     /// Host memory as a buffer: transfers are copies.
     Storage(Arc<Buffer>),
     Positional(Box<dyn PositionalFile>),
+    /// A proactor reads and writes; threads that may block do so too.
+    #[cfg(unix)]
+    Polled(polled::Polled),
+}
+
+/// Which way bytes go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// Out of the file.
+    Read,
+    /// Into the file.
+    Write,
 }
 
 impl File {
     /// A file over host memory that a buffer holds. Reads from it are copies.
     pub fn from_memory(access: MemoryAccess, storage: Arc<Buffer>) -> File {
-        File { access, length: storage.byte_length(), route: Route::Storage(storage) }
+        File::new(access, storage.byte_length(), Route::Storage(storage))
     }
 
     /// A file over something positional. Its length is taken now.
     pub fn from_positional(access: MemoryAccess, file: Box<dyn PositionalFile>) -> File {
-        File { access, length: file.length(), route: Route::Positional(file) }
+        File::new(access, file.length(), Route::Positional(file))
+    }
+
+    fn new(access: MemoryAccess, length: u64, route: Route) -> File {
+        File { access, length, route, name: None, faults: None }
+    }
+
+    /// The same file with a name for messages, such as the path that it was opened by.
+    #[must_use]
+    pub fn named(self, name: impl Into<Box<str>>) -> File {
+        File { name: Some(name.into()), ..self }
+    }
+
+    /// The same file, of which some transfers go wrong.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn with_faults(self, faults: Arc<Faults>) -> File {
+        File { faults: Some(faults), ..self }
     }
 
     /// A file of the operating system, opened by the caller for what `access` says.
@@ -66,7 +110,40 @@ impl File {
     pub fn storage(&self) -> Option<&Arc<Buffer>> {
         match &self.route {
             Route::Storage(buffer) => Some(buffer),
-            Route::Positional(_) => None,
+            _ => None,
+        }
+    }
+
+    /// What it is called in messages.
+    pub fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    /// What a transfer is, for messages.
+    #[cold]
+    fn tell(&self, direction: Direction, offset: u64, length: usize) -> String {
+        let doing = match direction {
+            Direction::Read => "reading",
+            Direction::Write => "writing",
+        };
+        match &self.name {
+            Some(name) => format!("{doing} {length} bytes at {offset} of file `{name}`"),
+            None => format!("{doing} {length} bytes at {offset} of a file"),
+        }
+    }
+
+    /// What goes wrong with the next transfer.
+    fn next_fault(&self) -> Option<Fault> {
+        self.faults.as_ref().and_then(|faults| faults.next())
+    }
+
+    /// For transfers on this thread.
+    fn positional(&self) -> Result<&dyn PositionalFile> {
+        match &self.route {
+            Route::Storage(_) => bail!(InvalidArgument, "transfers of a memory file are copies"),
+            Route::Positional(file) => Ok(&**file),
+            #[cfg(unix)]
+            Route::Polled(polled) => Ok(polled),
         }
     }
 
@@ -96,17 +173,26 @@ impl File {
         Ok(())
     }
 
-    /// Reads until `target` is full. Ending early is OUT_OF_RANGE.
-    pub fn read_exact(&self, mut offset: u64, mut target: &mut [u8]) -> Result<()> {
-        let Route::Positional(file) = &self.route else {
-            bail!(InvalidArgument, "a memory file is read by a copy");
-        };
+    /// Reads until `target` is full, on this thread. Ending early is OUT_OF_RANGE.
+    pub fn read_exact(&self, offset: u64, target: &mut [u8]) -> Result<()> {
+        let length = target.len();
+        self.read_all(offset, target).while_doing(|| self.tell(Direction::Read, offset, length))
+    }
+
+    /// Writes all of `source`, on this thread.
+    pub fn write_all(&self, offset: u64, source: &[u8]) -> Result<()> {
+        self.write_rest(offset, source).while_doing(|| self.tell(Direction::Write, offset, source.len()))
+    }
+
+    fn read_all(&self, mut offset: u64, mut target: &mut [u8]) -> Result<()> {
+        let file = self.positional()?;
         while !target.is_empty() {
-            let chunk = target.len().min(TRANSFER_BYTES_MAX);
-            let moved =
-                retry(|| file.read_at(offset, &mut target[..chunk])).map_err(|error| io_status(&error))?;
+            let fault = self.next_fault();
+            let chunk = Fault::limit(fault, target.len().min(TRANSFER_BYTES_MAX));
+            let read = retry(|| file.read_at(offset, &mut target[..chunk]));
+            let moved = Fault::outcome(fault, read).map_err(|error| io_status(&error))?;
             if moved == 0 {
-                bail!(OutOfRange, "file ended at {offset}, {} bytes early", target.len());
+                return Err(ended_early(Direction::Read, offset, target.len()));
             }
             offset += moved as u64;
             target = &mut target[moved..];
@@ -114,17 +200,15 @@ impl File {
         Ok(())
     }
 
-    /// Writes all of `source`.
-    pub fn write_all(&self, mut offset: u64, mut source: &[u8]) -> Result<()> {
-        let Route::Positional(file) = &self.route else {
-            bail!(InvalidArgument, "a memory file is written by a copy");
-        };
+    fn write_rest(&self, mut offset: u64, mut source: &[u8]) -> Result<()> {
+        let file = self.positional()?;
         while !source.is_empty() {
-            let chunk = source.len().min(TRANSFER_BYTES_MAX);
-            let moved =
-                retry(|| file.write_at(offset, &source[..chunk])).map_err(|error| io_status(&error))?;
+            let fault = self.next_fault();
+            let chunk = Fault::limit(fault, source.len().min(TRANSFER_BYTES_MAX));
+            let written = retry(|| file.write_at(offset, &source[..chunk]));
+            let moved = Fault::outcome(fault, written).map_err(|error| io_status(&error))?;
             if moved == 0 {
-                bail!(OutOfRange, "file took no more bytes at {offset}, {} are left", source.len());
+                return Err(ended_early(Direction::Write, offset, source.len()));
             }
             offset += moved as u64;
             source = &source[moved..];
@@ -133,8 +217,20 @@ impl File {
     }
 }
 
-/// Most bytes that one system call is asked to move: kernels count them in 31 bits.
-const TRANSFER_BYTES_MAX: usize = i32::MAX as usize;
+/// No more bytes come, or fit.
+#[cold]
+fn ended_early(direction: Direction, offset: u64, missing: usize) -> Status {
+    let text = match direction {
+        Direction::Read => format!("short read: the file ended at {offset}, {missing} bytes early"),
+        Direction::Write => {
+            format!("short write: the file took no more at {offset}, {missing} bytes are left")
+        }
+    };
+    Status::new(Code::OutOfRange, text)
+}
+
+/// Most bytes that one transfer is asked to move: kernels count them in 31 bits, and stop a page before the end.
+const TRANSFER_BYTES_MAX: usize = 0x7FFF_F000;
 
 fn checked_end(offset: u64, length: u64) -> Result<u64> {
     match offset.checked_add(length) {
@@ -166,6 +262,8 @@ pub fn io_status(error: &std::io::Error) -> Status {
         ErrorKind::Unsupported => Code::Unimplemented,
         // A bad descriptor: the file was closed, or never open for this.
         _ if error.raw_os_error() == Some(9) => Code::FailedPrecondition,
+        // The device failed, as proactors tell it.
+        _ if error.raw_os_error() == Some(5) => Code::Unknown,
         _ => Code::Unavailable,
     };
     Status::new(code, format!("input/output failed: {error}"))
@@ -212,6 +310,10 @@ fn std_length(file: &std::fs::File) -> u64 {
 
 impl std::fmt::Debug for File {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("File").field("access", &self.access).field("length", &self.length).finish()
+        f.debug_struct("File")
+            .field("name", &self.name)
+            .field("access", &self.access)
+            .field("length", &self.length)
+            .finish_non_exhaustive()
     }
 }
