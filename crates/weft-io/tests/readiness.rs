@@ -1,0 +1,108 @@
+//! What is particular to readiness: attempts, lines at a handle, threads for files, nothing that spins.
+
+#![cfg(target_os = "linux")]
+
+mod support;
+
+use std::io::Write;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::time::Duration;
+use support::{CANCELLED, Log, Subject, after_ms, poll_until, real};
+use weft_io::ops::{EventWait, FileFlags, FileOpen, HandlePoll, Interest, Recv};
+use weft_io::{Event, Operation, Socket, SocketKind};
+use weft_sync::Code;
+
+/// The two that this system has.
+fn readiness(body: impl Fn(Subject)) {
+    real(|subject| {
+        if ["epoll", "poll"].contains(&subject.name) {
+            body(subject);
+        }
+    });
+}
+
+/// What this thread has used.
+fn processor_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
+
+/// [async-backends 209] Whoever waits uses nothing, also beside a hang-up that somebody was told of already, and for a
+/// handle that a cancel has left ready.
+#[test]
+fn whoever_waits_uses_nothing() {
+    readiness(|Subject { name, mut poller, .. }| {
+        let (handle, log) = (poller.handle().clone(), Log::default());
+        let (here, _there) = UnixStream::pair().unwrap();
+        let socket = Socket::import(OwnedFd::from(here), SocketKind::UnixStream, false).unwrap();
+        handle.submit(Operation::new(Recv::new(socket, vec![0; 8])).on_done(log.line("recv"))).unwrap();
+        let event = Event::new().unwrap();
+        handle.submit(Operation::new(EventWait { event: event.clone() }).on_done(log.line("event"))).unwrap();
+        let (hung, other) = UnixStream::pair().unwrap();
+        drop(other);
+        let hung: Arc<OwnedFd> = Arc::new(hung.into());
+        let observe = || HandlePoll { handle: Arc::clone(&hung), interest: Interest::IN };
+        handle.submit(Operation::new(observe()).on_done(log.line("observed"))).unwrap();
+        poll_until(&mut poller, || log.len() == 1);
+        let late = handle.submit(Operation::new(observe()).on_done(log.line("late"))).unwrap();
+        handle.cancel(late).unwrap();
+        poll_until(&mut poller, || log.len() == 2);
+        let before = processor_time();
+        assert_eq!(poller.poll(after_ms(300)).unwrap_err().code(), Code::DeadlineExceeded);
+        let used = processor_time() - before;
+        assert!(used < Duration::from_millis(30), "{name}: {used:?}");
+        assert_eq!(log.len(), 2);
+    });
+}
+
+/// [async-backends 81] One signal ends the first of those that wait, in order, and those that look are all told.
+#[test]
+fn lines_are_served_in_order() {
+    readiness(|Subject { mut poller, .. }| {
+        let (handle, log, event) = (poller.handle().clone(), Log::default(), Event::new().unwrap());
+        let wait = || Operation::new(EventWait { event: event.clone() });
+        let first = handle.submit(wait().on_done(log.line("first"))).unwrap();
+        for name in ["second", "third"] {
+            handle.submit(wait().on_done(log.line(name))).unwrap();
+        }
+        handle.cancel(first).unwrap();
+        poll_until(&mut poller, || log.len() == 1);
+        assert_eq!(log.take(), [("first", CANCELLED)]);
+        for name in ["second", "third"] {
+            event.set();
+            poll_until(&mut poller, || log.len() == 1);
+            assert_eq!(log.take(), [(name, None)]);
+        }
+        assert!(!event.reset());
+    });
+}
+
+/// [async-backends 176] An operation on a file that waits for a thread is cancelled at once; those that run end as they
+/// would have.
+#[test]
+fn queued_operations_on_files_are_cancelled() {
+    readiness(|Subject { name, mut poller, .. }| {
+        let path = std::env::temp_dir().join(format!("weft-io-{}-{name}-fifo", std::process::id()));
+        let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+        rustix::fs::mkfifoat(rustix::fs::CWD, &path, mode).unwrap();
+        let (handle, log) = (poller.handle().clone(), Log::default());
+        // Opening it waits for somebody who writes.
+        for name in ["a", "b", "c", "d"] {
+            let open = FileOpen::new(&path, FileFlags::READ);
+            handle.submit(Operation::new(open).on_done(log.line(name))).unwrap();
+        }
+        let queued = Operation::new(FileOpen::new("/dev/null", FileFlags::READ)).on_done(log.line("queued"));
+        let ticket = handle.submit(queued).unwrap();
+        assert!(poller.poll(after_ms(50)).is_err());
+        handle.cancel(ticket).unwrap();
+        poll_until(&mut poller, || log.len() == 1);
+        assert_eq!(log.take(), [("queued", CANCELLED)]);
+        let mut writer = std::fs::File::options().write(true).open(&path).unwrap();
+        poll_until(&mut poller, || log.len() == 4);
+        assert!(log.take().iter().all(|(_, code)| code.is_none()));
+        drop(writer.write(b"x"));
+        std::fs::remove_file(&path).unwrap();
+    });
+}
