@@ -69,6 +69,8 @@ pub enum Body<'a> {
     Recv {
         socket: BorrowedFd<'a>,
         spans: Spans<'a>,
+        /// Probably nothing has come since the last one: to wait is better than to try first.
+        is_drained: bool,
     },
     #[cfg(all(unix, not(loom)))]
     RecvPool(Pooled<'a>),

@@ -10,6 +10,7 @@
 //! | 48    | it has picked one                                                             |
 //! | 49    | and goes on filling that one                                                  |
 //! | 50    | nothing was copied                                                            |
+//! | 51    | of a receive that got something: it has left nothing                          |
 //!
 //! So the outcome of an operation for which none of that exists is the number itself.
 
@@ -23,6 +24,7 @@ const BUFFER_SHIFT: u32 = 32;
 const HAS_BUFFER: i64 = 1 << 48;
 const BUFFER_GOES_ON: i64 = 1 << 49;
 const IS_ZERO_COPY: i64 = 1 << 50;
+const IS_DRAINED: i64 = 1 << 51;
 
 impl Outcome {
     /// A plain result.
@@ -53,6 +55,18 @@ impl Outcome {
     /// Says that nothing was copied.
     pub(crate) fn without_copy(self) -> Outcome {
         Outcome(self.0 | IS_ZERO_COPY)
+    }
+
+    /// Says that a receive has left nothing.
+    #[inline]
+    pub(crate) fn drained(self) -> Outcome {
+        Outcome(self.0 | IS_DRAINED)
+    }
+
+    /// Whether a receive has left nothing, as far as anybody knows.
+    #[inline]
+    pub(crate) fn is_drained(self) -> bool {
+        self.0 & IS_DRAINED != 0
     }
 
     /// What the system call returned.
@@ -130,7 +144,10 @@ mod tests {
                     let outcome = Outcome::from_value(outcome.without_copy().value());
                     assert_eq!((outcome.result(), outcome.bytes()), (result, result as usize));
                     assert_eq!(outcome.buffer(), Some((buffer, goes_on)));
-                    assert!(outcome.is_zero_copy());
+                    assert!(outcome.is_zero_copy() && !outcome.is_drained());
+                    let outcome = outcome.drained();
+                    assert_eq!((outcome.result(), outcome.buffer()), (result, Some((buffer, goes_on))));
+                    assert!(outcome.is_zero_copy() && outcome.is_drained());
                 }
             }
             assert_eq!(Outcome::of(result).without_copy().buffer(), None);

@@ -103,6 +103,8 @@ struct Inner {
     is_zero_copy: bool,
     /// Whether the system has refused to do so.
     copies: AtomicBool,
+    /// Whether the last receive has left nothing. A guess: more may have come since.
+    is_drained: AtomicBool,
     /// A [`SocketState`]; never goes back from `Closing` and `Closed`.
     state: AtomicU32,
     /// A [`Code`]'s number, 0 for none; set once.
@@ -174,6 +176,7 @@ impl Socket {
             kind,
             is_zero_copy,
             copies: AtomicBool::new(false),
+            is_drained: AtomicBool::new(false),
             state: AtomicU32::new(state as u32),
             failed: AtomicU32::new(0),
             pending: AtomicU32::new(0),
@@ -198,6 +201,18 @@ impl Socket {
     /// The system has refused. Says nothing else, so nothing has to be seen with it.
     pub(crate) fn leave_zero_copy(&self) {
         self.0.copies.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether there is probably nothing to be received now.
+    #[inline]
+    pub(crate) fn is_drained(&self) -> bool {
+        self.0.is_drained.load(Ordering::Relaxed)
+    }
+
+    /// A receive has left something, or nothing. Whoever gets it wrong loses time, nothing else.
+    #[inline]
+    pub(crate) fn note_rest(&self, has_rest: bool) {
+        self.0.is_drained.store(!has_rest, Ordering::Relaxed);
     }
 
     /// What it has come to; any thread may ask.

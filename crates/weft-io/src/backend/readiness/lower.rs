@@ -84,7 +84,7 @@ pub(super) fn attempt(operation: &mut Erased, ready: Mask) -> Option<Outcome> {
         Body::Accept { listener, peer } => sockets::accept(listener, Some(peer)),
         Body::AcceptMany { listener, .. } => sockets::accept(listener, None),
         Body::Connect { socket, address } => sockets::connected(socket, address),
-        Body::Recv { socket, spans } => sockets::recv(socket, &spans).or_else(|| trouble(socket, ready)),
+        Body::Recv { socket, spans, .. } => sockets::recv(socket, &spans).or_else(|| trouble(socket, ready)),
         Body::RecvPool(mut pooled) => pooled.attempt().or_else(|| trouble(pooled.socket, ready)),
         Body::Send(sending) => sockets::send(&sending).or_else(|| trouble(sending.socket, ready)),
         _ => unreachable!("it does not wait for a handle"),

@@ -72,10 +72,15 @@ pub(super) fn entry(operation: &mut Erased, proactor: u32) -> squeue::Entry {
         Body::Connect { socket, address } => {
             opcode::Connect::new(fd_of(socket), address.as_ptr().cast(), address.length()).build()
         }
-        Body::Recv { socket, spans } => match spans {
-            Spans::One(span) => opcode::Recv::new(fd_of(socket), span.address, clamped(span)).build(),
-            Spans::Many(frame) => opcode::RecvMsg::new(fd_of(socket), frame.header()).build(),
-        },
+        Body::Recv { socket, spans, is_drained } => {
+            let how = if is_drained { POLL_FIRST } else { 0 };
+            match spans {
+                Spans::One(span) => {
+                    opcode::Recv::new(fd_of(socket), span.address, clamped(span)).ioprio(how).build()
+                }
+                Spans::Many(frame) => opcode::RecvMsg::new(fd_of(socket), frame.header()).ioprio(how).build(),
+            }
+        }
         Body::RecvPool(mut pooled) => receive_pooled(&mut pooled, proactor),
         Body::Send(sending) => send(&sending, proactor),
         // Others hold it, or it is closed.
@@ -126,6 +131,8 @@ fn write_file(transfer: &Transfer<'_>, proactor: u32) -> squeue::Entry {
 
 /// What an accepted connection has from the start.
 const ACCEPT_FLAGS: i32 = libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
+/// `IORING_RECVSEND_POLL_FIRST`: an attempt that finds nothing costs more than to look whether there is something.
+const POLL_FIRST: u16 = 1;
 /// `IORING_SEND_ZC_REPORT_USAGE`.
 const REPORT_USAGE: u16 = 1 << 3;
 /// `IORING_NOTIF_USAGE_ZC_COPIED`.
@@ -194,6 +201,16 @@ pub(super) fn outcome_of_pooled(
         Err(_) => Some(Err(answer.result.wrapping_neg())),
         Ok(bytes) if is_native => Some(Ok(i64::from(bytes))),
         Ok(_) => pooled.attempt(),
+    }
+}
+
+/// What the flags of an answer add to what a receive got.
+#[inline]
+pub(super) fn outcome_of_receive(outcome: Result<i64, i32>, flags: u32) -> Result<i64, i32> {
+    match outcome {
+        // The end of a stream, an empty message, and failures are what they are.
+        Ok(value @ 1..) if flags & flag::NOT_EMPTY == 0 => Ok(Outcome::from_value(value).drained().value()),
+        _ => outcome,
     }
 }
 

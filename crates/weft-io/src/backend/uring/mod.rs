@@ -244,7 +244,10 @@ impl Uring {
                             None => continue,
                         }
                     }
-                    let outcome = lower::outcome(found.operation.kind(), answer.result);
+                    let mut outcome = lower::outcome(found.operation.kind(), answer.result);
+                    if found.operation.kind() == Kind::SocketRecv {
+                        outcome = lower::outcome_of_receive(outcome, answer.flags);
+                    }
                     return Some(Ended::Operation { slot: of.slot, operation: found.operation, outcome });
                 }
                 Tag::Watch(number) => return Some(Ended::Watch { number, result: answer.result }),

@@ -46,6 +46,8 @@ pub(super) mod flag {
     pub const BUFFER: u32 = 1;
     /// Another answer follows.
     pub const MORE: u32 = 1 << 1;
+    /// A receive has left something in the socket.
+    pub const NOT_EMPTY: u32 = 1 << 2;
     /// The memory of a send is not needed any more.
     pub const NOTIFICATION: u32 = 1 << 3;
 }

@@ -243,7 +243,7 @@ impl<T: Target> Lower for RecvFrom<T> {
         let _ = frame::of_target(&mut self.target, &mut self.frame);
         let frame = self.frame.get_or_insert_with(Frame::new);
         frame.expect_sender();
-        Body::Recv { socket: self.socket.handle(), spans: Spans::Many(frame) }
+        Body::Recv { socket: self.socket.handle(), spans: Spans::Many(frame), is_drained: false }
     }
 
     fn lane(&self) -> Option<Lane> {

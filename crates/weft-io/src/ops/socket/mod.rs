@@ -43,7 +43,7 @@ pub(crate) use recv_pool::Pooled;
 pub use recv_pool::{PooledRecv, RecvPool, RecvPoolMany};
 pub use send::{Send, SendFlags, Sent};
 
-use super::outcome::{Answer, Direction, Lane, Onward};
+use super::outcome::{Answer, Direction, Lane, Onward, Outcome};
 use crate::socket::Socket;
 use rustix::io::Errno;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
@@ -134,6 +134,8 @@ impl Held {
 fn after_receive(held: &Held, answer: &mut Answer, is_end: bool) -> Option<Onward> {
     if let Some(errno) = held.failure(answer) {
         held.socket.fail_with(errno);
+    } else if let Ok(value) = *answer {
+        held.socket.note_rest(!Outcome::from_value(value).is_drained());
     }
     // First what was there, then the failure.
     let failure = if is_end { held.socket.failure() } else { None };

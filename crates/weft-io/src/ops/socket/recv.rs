@@ -18,6 +18,12 @@ use crate::span::Target;
 use std::fmt;
 use weft_sync::{Result, Status, bail};
 
+/// Kernels learned to wait before they try (5.19), and to say whether a receive has left something, before they learned
+/// to go on by themselves (6.0).
+fn can_wait_first(capabilities: Capabilities) -> bool {
+    capabilities.contains(Capabilities::MULTISHOT)
+}
+
 /// Receives what is there, at least a byte of a stream, up to what the memory holds; its spans are filled in order. Ends
 /// with the number of bytes: none at the end of a stream, and for memory without room.
 ///
@@ -52,12 +58,14 @@ pub struct Recv<T: Target> {
     /// Into where.
     pub target: T,
     frame: Option<Frame>,
+    /// Whether the kernel can be told to wait before it tries.
+    waits_first: bool,
 }
 
 impl<T: Target> Recv<T> {
     /// From this socket, into that memory.
     pub fn new(socket: Socket, target: T) -> Recv<T> {
-        Recv { socket: Held::new(socket), target, frame: None }
+        Recv { socket: Held::new(socket), target, frame: None, waits_first: false }
     }
 
     /// From where.
@@ -77,7 +85,8 @@ impl<T: Target> Params for Recv<T> {
 impl<T: Target> Lower for Recv<T> {
     const KIND: Kind = Kind::SocketRecv;
 
-    fn prepare(&mut self, _capabilities: Capabilities) -> Result<()> {
+    fn prepare(&mut self, capabilities: Capabilities) -> Result<()> {
+        self.waits_first = can_wait_first(capabilities);
         frame::prepare(&mut self.frame, self.target.count(), false)?;
         self.socket.enter()
     }
@@ -90,6 +99,7 @@ impl<T: Target> Lower for Recv<T> {
         Body::Recv {
             socket: self.socket.handle(),
             spans: frame::of_target(&mut self.target, &mut self.frame),
+            is_drained: self.waits_first && self.socket.socket.is_drained(),
         }
     }
 
@@ -145,6 +155,8 @@ pub struct RecvMany<T: Target> {
     /// `None` once it has panicked.
     on_received: Option<OnReceived>,
     frame: Option<Frame>,
+    /// As in [`Recv`].
+    waits_first: bool,
 }
 
 impl<T: Target> RecvMany<T> {
@@ -157,7 +169,8 @@ impl<T: Target> RecvMany<T> {
         on_received: impl FnMut(&[u8]) + std::marker::Send + 'static,
     ) -> RecvMany<T> {
         let on_received: OnReceived = Box::new(on_received);
-        RecvMany { socket: Held::new(socket), target, on_received: Some(on_received), frame: None }
+        let (socket, on_received) = (Held::new(socket), Some(on_received));
+        RecvMany { socket, target, on_received, frame: None, waits_first: false }
     }
 
     /// From where.
@@ -180,7 +193,8 @@ impl<T: Target> Params for RecvMany<T> {
 impl<T: Target> Lower for RecvMany<T> {
     const KIND: Kind = Kind::SocketRecv;
 
-    fn prepare(&mut self, _capabilities: Capabilities) -> Result<()> {
+    fn prepare(&mut self, capabilities: Capabilities) -> Result<()> {
+        self.waits_first = can_wait_first(capabilities);
         // Without room every answer would be the same, for ever.
         if self.target.count() != 1 || self.target.span(0).length == 0 {
             bail!(
@@ -199,6 +213,7 @@ impl<T: Target> Lower for RecvMany<T> {
         Body::Recv {
             socket: self.socket.handle(),
             spans: frame::of_target(&mut self.target, &mut self.frame),
+            is_drained: self.waits_first && self.socket.socket.is_drained(),
         }
     }
 
