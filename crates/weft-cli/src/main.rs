@@ -244,10 +244,12 @@ fn family_command(word: &str, next: &str) -> Outcome {
     if ["--help", "-h", "help"].contains(&next) {
         return print(|out| help::of_family(out, word, family(word)));
     }
+    if next.is_empty() {
+        print(|out| help::of_family(out, word, family(word)))?;
+        return Err(Failure::usage(format!("'weft {word}' needs the name of a command behind it")));
+    }
     let names: Vec<&str> = family(word).map(|command| command.name).collect();
-    let what =
-        if next.is_empty() { "names no command yet".to_owned() } else { format!("has no command '{next}'") };
-    Err(Failure::usage(format!("'{word}' {what}; expected one of weft {}", names.join(", weft "))))
+    Err(Failure::usage(format!("unknown command '{word} {next}'; expected one of {}", names.join(", "))))
 }
 
 fn unknown_command(word: &str) -> Failure {

@@ -15,6 +15,7 @@ mod hostile;
 mod inputs;
 mod json;
 mod outputs;
+mod params;
 mod program;
 mod trace;
 mod workers;

@@ -1,0 +1,280 @@
+//! Batches of loads, gathers and scatters, on both devices.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use weft::parameters::{ParameterEntry, ParameterFile, ParameterKind, ParameterScopes, SplatPattern};
+use weft::vm::Value;
+use weft::{Code, Deadline, Fence, Status};
+
+use crate::build::{Entry, irpa};
+use crate::harness::{DEFAULT, DEVICES, IMMUTABLE, NULL, TemporaryFile, World, scope, tables};
+use crate::imports::bytes;
+
+fn counting(length: usize) -> Vec<u8> {
+    (0..length).map(|index| (index * 7 % 251) as u8).collect()
+}
+
+/// File, memory, and a pattern: the whole, parts, the global scope by null and by the empty text, others, none at all.
+/// [hal-module 53]
+#[test]
+fn parameters_are_loaded_by_name() {
+    let data = counting(1000);
+    let archive =
+        irpa(&[Entry::Data("a", &data), Entry::Splat("s", 10, &[1, 2, 3, 4]), Entry::Data("a", b"late")]);
+    let other = irpa(&[Entry::Data("a", b"other")]);
+    let file = TemporaryFile::new("named.irpa", &archive);
+    for uri in DEVICES {
+        let mut scopes = ParameterScopes::new();
+        scopes.add("", "x.irpa", &ParameterFile::open(&file.0).unwrap()).unwrap();
+        scopes.add("more", "y.irpa", &ParameterFile::from_memory("y", Arc::new(other.clone()))).unwrap();
+        let world = World::new(uri, scopes);
+        for global in [NULL, scope("")] {
+            let spans = [("a", 0, 0, 1000), ("s", 1, 0, 7), ("a", 990, 0, 10), ("a", 1000, 0, 0)];
+            let loaded = world.load(global, DEFAULT, &spans).unwrap();
+            assert_eq!(loaded, [&data[..], &[2, 3, 4, 1, 2, 3, 4], &data[990..], &[]]);
+        }
+        assert_eq!(world.load(scope("more"), IMMUTABLE, &[("a", 1, 0, 3)]).unwrap(), [b"the"]);
+        assert!(world.load(NULL, DEFAULT, &[]).unwrap().is_empty());
+        let fails = |scope: Value, span| {
+            let status = world.load(scope, DEFAULT, &[("a", 0, 0, 4), span]).unwrap_err();
+            (status.code(), status.message().into_owned())
+        };
+        assert_eq!(
+            fails(scope("none"), ("a", 0, 0, 4)),
+            (Code::NotFound, "no provider registered that handles scopes like 'none'".into())
+        );
+        assert_eq!(
+            fails(NULL, ("b", 0, 0, 4)),
+            (Code::NotFound, "no parameter found in index with key 'b'".into())
+        );
+        assert_eq!(
+            fails(NULL, ("s", 8, 0, 32)),
+            (Code::OutOfRange, "parameter `s` range out of bounds (offset=8, length=32, size=10)".into())
+        );
+        assert_eq!(fails(NULL, ("a", u64::MAX, 0, 2)).0, Code::OutOfRange);
+        assert_eq!(fails(NULL, ("a", 1, 0, u64::MAX)).0, Code::OutOfRange);
+        assert_eq!(fails(NULL, ("a", 0, 8, 4)).0, Code::OutOfRange, "a buffer of its own has no offset");
+        world.device.wait_idle(Deadline::NEVER).unwrap();
+        assert_eq!(world.device.allocator().statistics().device.live(), 0);
+    }
+}
+
+/// Tables that do not fit each other. [hal-module 53]
+#[test]
+fn tables_are_checked() {
+    let archive = ParameterFile::from_memory("x", Arc::new(irpa(&[Entry::Data("key", b"12345678")])));
+    for uri in DEVICES {
+        let world = World::of(uri, &archive);
+        let target = world.buffer(&[0; 8]);
+        let code =
+            |tables: [Value; 3]| world.transfer_tables("gather", NULL, &target, tables).unwrap_err().code();
+        let [keys, data, spans] = tables(&[("key", 0, 0, 8)]);
+        assert_eq!(code([keys.clone(), data.clone(), bytes([0; 25])]), Code::InvalidArgument);
+        assert_eq!(code([bytes([0; 7]), data.clone(), spans.clone()]), Code::InvalidArgument);
+        assert_eq!(code([bytes([1, 0, 0, 0, 3, 0, 0, 0]), data.clone(), spans.clone()]), Code::OutOfRange);
+        assert_eq!(code([bytes([0xFF; 8]), data.clone(), spans.clone()]), Code::OutOfRange);
+        assert_eq!(code(tables(&[("key", 0, 1, 8)])), Code::OutOfRange, "the target is too short");
+        assert_eq!(code(tables(&[("", 0, 0, 8)])), Code::NotFound, "an empty key is a key");
+        world.transfer_tables("gather", NULL, &target, [keys, data, spans]).unwrap();
+        assert_eq!(target.read_to_vec(0, 8).unwrap(), b"12345678");
+    }
+}
+
+/// A thousand entries of all kinds into one buffer, twice, and out of it into a file. [hal-module 53]
+#[test]
+fn many_entries_are_gathered_and_scattered() {
+    let names: Vec<String> = (0..1000).map(|index| format!("parameter.{index}")).collect();
+    let data = counting(1016);
+    let entries: Vec<Entry<'_>> = names
+        .iter()
+        .enumerate()
+        .map(|(index, name)| match index % 3 {
+            0 => Entry::Splat(name, 16, &data[index..index + 1 + index % 16]),
+            _ => Entry::Data(name, &data[index..index + 16]),
+        })
+        .collect();
+    let expected: Vec<u8> = (0..1000)
+        .flat_map(|index| {
+            let pattern = if index % 3 == 0 { 1 + index % 16 } else { 16 };
+            data[index..index + pattern].iter().copied().cycle().take(16).collect::<Vec<u8>>()
+        })
+        .collect();
+    let spans: Vec<_> = names.iter().zip(0u64..).map(|(name, index)| (&**name, 0, index * 16, 16)).collect();
+    let archive = irpa(&entries);
+    for uri in DEVICES {
+        let file = TemporaryFile::new(&format!("many-{uri}.irpa"), &archive);
+        let world = World::of(uri, &ParameterFile::open_writable(&file.0).unwrap());
+        let target = world.buffer(&vec![0; 16_000]);
+        for _ in 0..2 {
+            world.transfer("gather", NULL, &target, &spans).unwrap();
+            assert_eq!(target.read_to_vec(0, 16_000).unwrap(), expected);
+        }
+        let source = world.buffer(&vec![0xEE; 16_000]);
+        let written = spans.iter().copied().enumerate().filter(|(index, _)| index % 3 != 0);
+        let written: Vec<_> = written.map(|(_, span)| span).collect();
+        world.transfer("scatter", NULL, &source, &written).unwrap();
+        let again = World::of(uri, &ParameterFile::open(&file.0).unwrap());
+        let loaded =
+            again.load(NULL, DEFAULT, &[("parameter.1", 0, 0, 16), ("parameter.3", 0, 0, 16)]).unwrap();
+        assert_eq!(loaded[0], [0xEE; 16]);
+        assert_ne!(loaded[1], [0xEE; 16]);
+        // Splats and files that were opened for reading are not written to.
+        let denied = |world: &World, name| {
+            world.transfer("scatter", NULL, &source, &[(name, 0, 0, 16)]).unwrap_err().code()
+        };
+        assert_eq!(denied(&world, "parameter.0"), Code::PermissionDenied);
+        assert_eq!(denied(&again, "parameter.1"), Code::PermissionDenied);
+    }
+}
+
+/// Patterns of every length, from every phase, over lengths that no fill can do, and over many megabytes.
+#[test]
+fn splats_of_any_length_are_written() {
+    let pattern = counting(16);
+    let scopes = || {
+        let mut scopes = ParameterScopes::new();
+        let entry = |length: usize| {
+            let kind = ParameterKind::Splat(SplatPattern::new(&pattern[..length]).unwrap());
+            ParameterEntry::new(format!("p{length}").into_bytes(), 8 << 20, kind)
+        };
+        scopes.index("").add((1..=16).map(entry));
+        scopes
+    };
+    for uri in DEVICES {
+        let world = World::new(uri, scopes());
+        for length in 1..=16usize {
+            let name = format!("p{length}");
+            for (offset, at, bytes) in [(0u64, 0u64, 1u64), (5, 3, 9001), (16, 4, 8192), (1, 0, 4097)] {
+                let target = world.buffer(&[0xAA; 9010]);
+                world.transfer("gather", NULL, &target, &[(&name, offset, at, bytes)]).unwrap();
+                let found = target.read_to_vec(0, 9010).unwrap();
+                for (index, byte) in found.iter().enumerate() {
+                    let inside = (index as u64).checked_sub(at).filter(|distance| *distance < bytes);
+                    let expected = inside
+                        .map_or(0xAA, |distance| pattern[((offset + distance) % length as u64) as usize]);
+                    assert_eq!(*byte, expected, "{uri} {name} from {offset} at {at}, byte {index}");
+                }
+            }
+        }
+        let large = world.load(NULL, DEFAULT, &[("p7", 0, 0, 8 << 20), ("p8", 0, 0, 1 << 20)]).unwrap();
+        assert!(large[0].iter().zip(pattern[..7].iter().cycle()).all(|(found, expected)| found == expected));
+        assert!(large[1].iter().zip(pattern[..8].iter().cycle()).all(|(found, expected)| found == expected));
+    }
+}
+
+/// From a file and from memory, in place or copied, on both devices, with parameters longer than one transfer: the same
+/// bytes. A buffer that is the file's memory has the exact range, and only what programs never write is shared.
+/// [hal-module 55]
+#[test]
+fn all_ways_give_the_same_bytes() {
+    let data = counting(40 << 20);
+    let file =
+        TemporaryFile::new("ways.irpa", &irpa(&[Entry::Data("first", b"x"), Entry::Data("large", &data)]));
+    let spans = [("large", 0, 0, 40 << 20), ("large", 64, 0, 100), ("large", 1, 0, 99), ("first", 0, 0, 1)];
+    let lengths = [40 << 20, 100, 99, 1];
+    for uri in DEVICES {
+        for is_preloaded in [false, true] {
+            let open =
+                if is_preloaded { ParameterFile::preload(&file.0) } else { ParameterFile::open(&file.0) };
+            let world = World::of(uri, &open.unwrap());
+            for usage in [DEFAULT, IMMUTABLE] {
+                let signal = Fence::create();
+                let buffers = world.load_between(None, Some(&signal), NULL, usage, &spans).unwrap();
+                signal.wait(Deadline::NEVER).unwrap();
+                for ((buffer, (_, offset, _, length)), expected) in buffers.iter().zip(spans).zip(lengths) {
+                    assert_eq!(buffer.byte_length(), expected);
+                    let start = offset as usize;
+                    let expected = if length == 1 { b"x" } else { &data[start..start + length as usize] };
+                    assert!(buffer.read_to_vec(0, u64::MAX).unwrap() == expected, "{uri} {is_preloaded}");
+                }
+                // Aligned ranges of memory cost no memory of the device.
+                let in_place: Vec<bool> = buffers.iter().map(|buffer| !buffer.is_transient()).collect();
+                let expected = is_preloaded && usage == IMMUTABLE;
+                assert_eq!(
+                    in_place,
+                    [expected, expected, false, expected],
+                    "{uri} {is_preloaded} {usage:#x}"
+                );
+            }
+        }
+    }
+}
+
+/// Nothing is read before the wait fence, the signal fence comes after the last byte, a failed wait fails the signal.
+/// [hal-module 54]
+#[test]
+fn fences_are_kept() {
+    let data = counting(3 << 20);
+    let file = TemporaryFile::new("fences.irpa", &irpa(&[Entry::Data("a", &vec![0; 3 << 20])]));
+    let (done, total) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+    let (seen_done, seen_total) = (Arc::clone(&done), Arc::clone(&total));
+    let mut scopes = ParameterScopes::new();
+    scopes.add("", "x.irpa", &ParameterFile::open(&file.0).unwrap()).unwrap();
+    let observer = Arc::new(move |done, total| {
+        seen_done.store(done, Ordering::SeqCst);
+        seen_total.store(total, Ordering::SeqCst);
+    });
+    let world = World::observed("local-task", scopes, Some(observer));
+    let (wait, signal) = (Fence::create(), Fence::create());
+    let spans = [("a", 0, 0, 3 << 20)];
+    let buffers = world.load_between(Some(&wait), Some(&signal), NULL, DEFAULT, &spans).unwrap();
+    assert_eq!(
+        signal.wait(Deadline::after(Duration::from_millis(30))).unwrap_err().code(),
+        Code::DeadlineExceeded
+    );
+    assert_eq!(done.load(Ordering::SeqCst), 0, "nothing has been transferred");
+    // What is in the file when the fence is reached is what is read.
+    std::fs::write(&file.0, irpa(&[Entry::Data("a", &data)])).unwrap();
+    wait.signal().unwrap();
+    signal.wait(Deadline::NEVER).unwrap();
+    assert!(buffers[0].read_to_vec(0, u64::MAX).unwrap() == data);
+    assert_eq!((done.load(Ordering::SeqCst), total.load(Ordering::SeqCst)), (3 << 20, 3 << 20));
+    let (wait, signal) = (Fence::create(), Fence::create());
+    wait.fail(Status::new(Code::DataLoss, "the step before failed"));
+    world.load_between(Some(&wait), Some(&signal), NULL, DEFAULT, &spans).unwrap();
+    let failure = signal.wait(Deadline::NEVER).unwrap_err();
+    assert_eq!((failure.code(), &*failure.message()), (Code::DataLoss, "the step before failed"));
+}
+
+/// A file that is cut short while it is loaded fails the fence, which names the parameter and the file; what was loaded
+/// for nothing is freed, and the next load works. [hal-module 54]
+#[test]
+fn a_file_that_shrinks_fails_by_name() {
+    let data = counting(1 << 20);
+    let archive = irpa(&[Entry::Data("early", &data), Entry::Data("late", &data)]);
+    for uri in DEVICES {
+        let file = TemporaryFile::new(&format!("shrinks-{uri}.irpa"), &archive);
+        let world = World::of(uri, &ParameterFile::open(&file.0).unwrap());
+        std::fs::OpenOptions::new()
+            .write(true)
+            .open(&file.0)
+            .unwrap()
+            .set_len(archive.len() as u64 - 100)
+            .unwrap();
+        let status =
+            world.load(NULL, DEFAULT, &[("early", 0, 0, 1 << 20), ("late", 0, 0, 1 << 20)]).unwrap_err();
+        assert_eq!(status.code(), Code::OutOfRange, "{status}");
+        let text = status.to_string();
+        assert!(text.contains("loading parameter `late` of `"), "{text}");
+        assert!(text.contains(&format!("shrinks-{uri}.irpa")), "{text}");
+        world.device.wait_idle(Deadline::NEVER).unwrap();
+        assert_eq!(world.device.allocator().statistics().device.live(), 0, "{uri}");
+        assert_eq!(world.load(NULL, DEFAULT, &[("early", 0, 0, 1 << 20)]).unwrap(), [&data[..]]);
+    }
+}
+
+/// The file that was opened is the one that is read, whatever takes its name afterwards. [hal-module 56]
+#[test]
+fn a_replaced_archive_stays_as_it_was() {
+    for uri in DEVICES {
+        let file = TemporaryFile::new(&format!("replaced-{uri}.irpa"), &irpa(&[Entry::Data("a", b"old")]));
+        let world = World::of(uri, &ParameterFile::open(&file.0).unwrap());
+        let fresh = TemporaryFile::new(&format!("fresh-{uri}.irpa"), &irpa(&[Entry::Data("a", b"new")]));
+        std::fs::rename(&fresh.0, &file.0).unwrap();
+        assert_eq!(world.load(NULL, DEFAULT, &[("a", 0, 0, 3)]).unwrap(), [b"old"]);
+        std::fs::remove_file(&file.0).unwrap();
+        assert_eq!(world.load(NULL, DEFAULT, &[("a", 0, 0, 3)]).unwrap(), [b"old"]);
+    }
+}
