@@ -24,6 +24,7 @@
 //! | give programs their weights by name | [`parameters`], [`SessionBuilder::parameters`] |
 //! | run compiled tests | [`CheckLog`], [`Program::fresh`] |
 //! | choose who loads kernels | [`DeviceOptions`], [`default_loaders`] |
+//! | let devices read and write files | [`Session::open_file`], [`FilePoller`] |
 //!
 //! A [`Program`] is `Send + Sync` and cheap to clone; calls take `&self`. Errors are [`Status`] values whose message
 //! names what was expected and what was found, followed by the trail of steps that led there.
@@ -56,6 +57,7 @@ pub use weft_vm as vm;
 mod check_module;
 mod compare;
 mod drivers;
+mod file_poller;
 mod function;
 pub mod hal_module;
 pub mod parameters;
@@ -69,6 +71,7 @@ mod vmvx;
 pub use check_module::CheckLog;
 pub use compare::{Difference, Tolerance, compare_contents};
 pub use drivers::{DEFAULT_DRIVER, DeviceOptions, Driver, drivers, open_device, open_device_with};
+pub use file_poller::FilePoller;
 pub use function::{Fences, Function};
 pub use hal_module::TraceSink;
 pub use program::{Program, ProgramBuilder};

@@ -9,14 +9,15 @@
 //! device by URI (see `drivers.rs`).
 
 use crate::drivers::{DEFAULT_DRIVER, DeviceOptions, open_device_at};
+use crate::file_poller::FilePoller;
 use crate::hal_module::{self, HalModuleOptions, RecordingSink, TraceSink};
 use crate::parameters::{self, ParameterModuleOptions, ParameterProvider, ParameterScopes, TransferObserver};
 use crate::program::{Program, ProgramBuilder};
 use std::fmt;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
-use weft_hal::Device;
 use weft_hal::group::{DeviceGroup, GroupBuilder};
+use weft_hal::{Device, File, MemoryAccess};
 use weft_sync::{Result, Status, bail};
 use weft_vm::{Instance, InstanceOptions, Module, PrintHook};
 
@@ -108,6 +109,24 @@ impl Session {
             // Nothing was opened, so nothing is submitted to it.
             _ => body(),
         }
+    }
+
+    /// Opens a file that devices read or write, through the session's proactor if there is one.
+    ///
+    /// ```
+    /// use weft::hal::MemoryAccess;
+    /// let session = weft::Session::new()?;
+    /// let file = session.open_file("Cargo.toml", MemoryAccess::READ)?;
+    /// assert!(file.length() > 0);
+    /// # weft::Result::Ok(())
+    /// ```
+    pub fn open_file(&self, path: impl AsRef<Path>, access: MemoryAccess) -> Result<Arc<File>> {
+        self.files().open(path, access)
+    }
+
+    /// Who reads and writes files for the devices.
+    pub fn files(&self) -> &FilePoller {
+        &self.0.parameters.files
     }
 
     /// The type registry and limits of the programs.
@@ -252,6 +271,14 @@ impl SessionBuilder {
     #[must_use]
     pub fn parameter_observer(mut self, observer: TransferObserver) -> SessionBuilder {
         self.parameters.observer = Some(observer);
+        self
+    }
+
+    /// Chooses who reads and writes files for devices. By itself a session has a proactor of its own, whose thread starts
+    /// with the first file.
+    #[must_use]
+    pub fn files(mut self, files: FilePoller) -> SessionBuilder {
+        self.parameters.files = files;
         self
     }
 

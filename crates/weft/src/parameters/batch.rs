@@ -20,6 +20,8 @@ use weft_hal::{
 };
 use weft_sync::{Point, Result, Semaphore, Status, WhileDoing, bail};
 
+use crate::file_poller::FilePoller;
+
 use super::file::{ParameterFile, file_status};
 use super::index::{ParameterEntry, ParameterKind};
 use super::lend::lend;
@@ -60,8 +62,10 @@ impl TransferCount {
 }
 
 /// Files as devices see them, opened once for each device.
-#[derive(Default)]
-pub(super) struct OpenFiles(Mutex<HashMap<(DeviceId, usize), OpenFile>>);
+pub(super) struct OpenFiles {
+    poller: FilePoller,
+    open: Mutex<HashMap<(DeviceId, usize), OpenFile>>,
+}
 
 struct OpenFile {
     /// Keeps the address, which is the key, from being given to another file.
@@ -70,25 +74,29 @@ struct OpenFile {
 }
 
 impl OpenFiles {
+    pub(super) fn new(poller: FilePoller) -> OpenFiles {
+        OpenFiles { poller, open: Mutex::new(HashMap::new()) }
+    }
+
     /// The file for a device.
     fn open(&self, device: &Device, parameters: &Arc<ParameterFile>) -> Result<Arc<File>> {
         let key = (device.id(), Arc::as_ptr(parameters).addr());
-        let mut files = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut files = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(open) = files.get(&key) {
             return Ok(Arc::clone(&open.file));
         }
-        let file = Arc::new(open(device, parameters)?);
+        let file = Arc::new(open(device, parameters, &self.poller)?);
         files.insert(key, OpenFile { _parameters: Arc::clone(parameters), file: Arc::clone(&file) });
         Ok(file)
     }
 
     /// Closes all of them that nothing uses; they are opened again when they are needed.
     pub(super) fn clear(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 }
 
-fn open(device: &Device, parameters: &ParameterFile) -> Result<File> {
+fn open(device: &Device, parameters: &ParameterFile, poller: &FilePoller) -> Result<File> {
     if let Some(memory) = parameters.memory() {
         let params = BufferParams {
             usage: BufferUsage::TRANSFER | BufferUsage::SHARING_IMMUTABLE,
@@ -102,7 +110,7 @@ fn open(device: &Device, parameters: &ParameterFile) -> Result<File> {
         bail!(Internal, "file `{}` has neither handle nor memory", parameters.name());
     };
     let handle = handle.try_clone().map_err(|error| file_status(&error, "open again", parameters.name()))?;
-    Ok(File::from_std(parameters.access(), handle))
+    poller.adopt(parameters.name(), handle, parameters.access())
 }
 
 /// A range of a parameter.

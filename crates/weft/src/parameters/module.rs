@@ -15,6 +15,7 @@ use weft_vm::{Buffer as Bytes, List, Module, Ref, Value};
 
 use super::batch::{Batch, OpenFiles, Transfer, TransferCount, TransferObserver};
 use super::provider::ParameterProvider;
+use crate::file_poller::FilePoller;
 use crate::hal_module::register_types;
 
 /// Bytes of an entry of the key table: offset and length, 32 bits each.
@@ -34,6 +35,8 @@ pub struct ParameterModuleOptions {
     pub providers: Vec<Arc<dyn ParameterProvider>>,
     /// Who hears how transfers come along, if anybody does.
     pub observer: Option<TransferObserver>,
+    /// Who opens the files of parameters for devices. The session's own, in programs.
+    pub files: FilePoller,
 }
 
 struct State {
@@ -49,10 +52,10 @@ pub fn module(options: ParameterModuleOptions) -> Result<Module> {
 
 fn native_module(options: ParameterModuleOptions) -> Result<Arc<NativeModule>> {
     let count = options.observer.map(TransferCount::new);
-    let providers = options.providers;
+    let (providers, files) = (options.providers, options.files);
     NativeModule::builder("io_parameters", 0, move |instance| {
         register_types(instance)?;
-        Ok(State { providers: providers.clone(), files: OpenFiles::default(), count: count.clone() })
+        Ok(State { providers: providers.clone(), files: OpenFiles::new(files.clone()), count: count.clone() })
     })
     .on_signal(|state: &State, signal| {
         if matches!(signal, Signal::Suspend | Signal::LowMemory) {
