@@ -78,7 +78,38 @@ def tiny():
     for name, extents in emit.globals_of(SCOPE, shape):
         scale, middle = (0.1, 1.0) if name.endswith("LayerNorm.weight") else (0.3, 0.0)
         weights[name] = (random.standard_normal(extents) * scale + middle).astype(np.float32)
-    return weights, shape, {}
+    return weights, shape, {"tokenizer.json": json.dumps(word_pieces(shape.vocabulary), indent=1).encode()}
+
+
+def word_pieces(vocabulary):
+    """A tokenizer of the published kind over letters, which stand alone or continue a word."""
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
+    letters = [chr(ord("a") + index) for index in range(26)]
+    words = (special + letters + [f"##{letter}" for letter in letters] + list(".,!?'-"))[:vocabulary]
+    places = {word: index for index, word in enumerate(words)}
+
+    def part(name):
+        return {"SpecialToken": {"id": name, "type_id": 0}}
+
+    return {
+        "version": "1.0",
+        "truncation": None,
+        "padding": None,
+        "added_tokens": [
+            {"id": places[name], "special": True, "content": name, "single_word": False, "lstrip": False, "rstrip": False, "normalized": False}
+            for name in special
+        ],
+        "normalizer": {"type": "BertNormalizer", "clean_text": True, "handle_chinese_chars": True, "strip_accents": None, "lowercase": True},
+        "pre_tokenizer": {"type": "BertPreTokenizer"},
+        "post_processor": {
+            "type": "TemplateProcessing",
+            "single": [part("[CLS]"), {"Sequence": {"id": "A", "type_id": 0}}, part("[SEP]")],
+            "pair": [part("[CLS]"), {"Sequence": {"id": "A", "type_id": 0}}, part("[SEP]"), {"Sequence": {"id": "B", "type_id": 1}}, part("[SEP]")],
+            "special_tokens": {name: {"id": name, "ids": [places[name]], "tokens": [name]} for name in ("[CLS]", "[SEP]")},
+        },
+        "decoder": {"type": "WordPiece", "prefix": "##", "cleanup": True},
+        "model": {"type": "WordPiece", "unk_token": "[UNK]", "continuing_subword_prefix": "##", "max_input_chars_per_word": 100, "vocab": places},
+    }
 
 
 def tokens(extra, sentence, size):

@@ -10,6 +10,7 @@ mod compare;
 mod corpus;
 mod devices;
 mod dump;
+mod encoder;
 mod flags;
 mod hostile;
 mod inputs;
