@@ -25,6 +25,10 @@
 //!    operation again.
 //! 3. The future moves whatever it finds to `LEFT`, but for `DONE`: then the operation is its own.
 //! 4. On the thread that alone ends operations the future is alone with the word: it moves it by a store.
+//! 5. Cloning and dropping a waker is somebody else's code, which may poll, and so end the very operation: it runs before the
+//!    first look that a move is made from, or after the last move.
+//! 6. From `LEFT` on the operation, and this with it, is the other end's, who may free it at once: nothing is read after
+//!    that move.
 
 use std::mem::ManuallyDrop;
 use std::ptr;
@@ -105,30 +109,37 @@ impl Handoff {
     #[inline]
     pub unsafe fn park(&self, waker: &Waker, at: Where) -> bool {
         // Acquire, here and below: `DONE` comes with all that was done to the operation.
+        match self.word.load(Ordering::Acquire) & STATE {
+            DONE => return true,
+            PARKED if self.is_kept(waker) => return false,
+            _ => {}
+        }
+        // Rule 5: somebody else's code, before the first look that counts.
+        let kept = ManuallyDrop::new(waker.clone());
+        let mut old = None;
         let mut word = self.word.load(Ordering::Acquire);
         if word & STATE == PARKED {
-            if self.is_kept(waker) {
-                return false;
-            }
             // SAFETY: the caller's promise.
             match unsafe { self.unpark(word, EMPTY, at) } {
-                Ok(()) => word = next(word, EMPTY),
-                Err(()) => return true,
+                Some(waker) => (old, word) = (waker, next(word, EMPTY)),
+                None => word = DONE,
             }
         }
         if word & STATE == DONE {
+            drop(ManuallyDrop::into_inner(kept));
             return true;
         }
-        let kept = ManuallyDrop::new(waker.clone());
         // Relaxed: whoever reads them has acquired the word.
         self.data.store(kept.data().cast_mut(), Ordering::Relaxed);
         self.table.store(ptr::from_ref(kept.vtable()).cast_mut(), Ordering::Relaxed);
-        if self.go(word, next(word, PARKED), at) {
-            return false;
+        let is_parked = self.go(word, next(word, PARKED), at);
+        // Rule 5: after the last move.
+        drop(old);
+        if !is_parked {
+            // It was done meanwhile, from `EMPTY`: the waker is still this end's.
+            drop(ManuallyDrop::into_inner(kept));
         }
-        // It was done meanwhile, from `EMPTY`: the waker is still this end's.
-        drop(ManuallyDrop::into_inner(kept));
-        true
+        !is_parked
     }
 
     /// The future goes. `true`: whoever ends the operation owns it. `false`: it is done, and the caller's.
@@ -139,7 +150,7 @@ impl Handoff {
         let word = self.word.load(Ordering::Acquire);
         match word & STATE {
             // SAFETY: the caller's promise. The waker is not kept for as long as the operation goes on.
-            PARKED => unsafe { self.unpark(word, LEFT, at) }.is_ok(),
+            PARKED => unsafe { self.unpark(word, LEFT, at) }.is_some(),
             DONE => false,
             _ => self.go(word, next(word, LEFT), at),
         }
@@ -167,6 +178,13 @@ impl Handoff {
         }
     }
 
+    /// For models: what is in the place is gone.
+    #[cfg(loom)]
+    pub fn forget_waker(&self) {
+        self.data.store(ptr::null_mut(), Ordering::Relaxed);
+        self.table.store(ptr::null_mut(), Ordering::Relaxed);
+    }
+
     /// Whether a waker like this is in the place. Asked by the future's end, which alone writes it, in `PARKED`.
     fn is_kept(&self, waker: &Waker) -> bool {
         // If it is done meanwhile, this task is woken after that: as long as the waker was kept, nobody else could have
@@ -175,18 +193,22 @@ impl Handoff {
             && ptr::eq(self.table.load(Ordering::Relaxed), waker.vtable())
     }
 
-    /// Moves `PARKED` on, and drops the waker. `Err`: it is done.
+    /// Moves `PARKED` on, and gives the waker back. `None`: it is done.
     ///
     /// # Safety
     /// The caller is the future's end, and has found `PARKED` in `word`.
-    unsafe fn unpark(&self, word: u32, state: u32, at: Where) -> Result<(), ()> {
-        if !self.go(word, next(word, state), at) {
-            return Err(());
-        }
+    #[expect(
+        clippy::option_option,
+        reason = "the inner one says that a waker may be null, which this one is not"
+    )]
+    unsafe fn unpark(&self, word: u32, state: u32, at: Where) -> Option<Option<Waker>> {
+        // Rule 6: read before the move. In `PARKED` nobody else writes them.
         let (data, table) = (self.data.load(Ordering::Relaxed), self.table.load(Ordering::Relaxed));
+        if !self.go(word, next(word, state), at) {
+            return None;
+        }
         // SAFETY: this end has put it there, and has moved the word on, so it is this end's again.
-        drop(unsafe { waker_of(data, table) });
-        Ok(())
+        Some(unsafe { waker_of(data, table) })
     }
 
     /// One move of the future's end; `false`: it is done.

@@ -45,6 +45,8 @@ impl Shared {
             }
             Finished::Alone => {
                 self.own();
+                // As if it were freed: a waker that is looked for now is not found.
+                self.handoff.forget_waker();
                 true
             }
         }
