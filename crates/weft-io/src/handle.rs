@@ -139,8 +139,8 @@ impl Handle {
 
     #[cold]
     fn exhausted(&self) -> Status {
-        let used = self.0.table.count();
-        status!(ResourceExhausted, "{used} of {used} operation slots are in use; poll, then submit again")
+        let count = self.0.table.count();
+        status!(ResourceExhausted, "none of the {count} operation slots is free; poll, then submit again")
     }
 
     #[cold]

@@ -15,12 +15,13 @@
 //!    cancels, so it is not freed by the release but by step 3, which finds it no longer live. Both are
 //!    read-modify-writes of the word: exactly one of them frees.
 //! 5. **The poll thread has some free slots of its own**, so that what it submits and ends itself takes and frees them without
-//!    a read-modify-write. It gives them back before it sleeps, and when nothing else is free.
+//!    a read-modify-write. It gives them back before it sleeps, when nothing else is free, and in the poll that comes after
+//!    another thread has found nothing free: that one gives back what it has taken, so nobody could tell by what is free.
 //! 6. Lists are linked by index, pushed to by any thread, drained whole by one. A closed list takes nothing more.
 
 use crate::record::Erased;
 use std::ptr;
-use weft_sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
+use weft_sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
 /// No slot.
 pub const NONE: u32 = u32::MAX;
@@ -61,6 +62,8 @@ pub struct Table {
     free: AtomicU64,
     next_free: Box<[AtomicU32]>,
     own: Own,
+    /// Somebody has found nothing free since the poll thread gave back what it had.
+    is_wanted: AtomicBool,
 }
 
 /// Free slots of the poll thread, linked from the first to the last. Only that thread uses this.
@@ -89,6 +92,7 @@ impl Table {
                 count: AtomicU32::new(0),
                 room: (count / OWN_PART).clamp(1, OWN_MAX),
             },
+            is_wanted: AtomicBool::new(false),
         }
     }
 
@@ -108,6 +112,7 @@ impl Table {
         loop {
             let index = head as u32;
             if index == NONE {
+                self.want();
                 return None;
             }
             let next = self.next_free[index as usize].load(Ordering::Relaxed);
@@ -117,6 +122,15 @@ impl Table {
                 Ok(_) => return Some(self.begin_use(index)),
                 Err(found) => head = found,
             }
+        }
+    }
+
+    /// Rule 5, by another thread.
+    #[cold]
+    fn want(&self) {
+        // Relaxed: a poll that comes after this, in any order that somebody could know of, sees it.
+        if !self.is_wanted.load(Ordering::Relaxed) {
+            self.is_wanted.store(true, Ordering::Relaxed);
         }
     }
 
@@ -290,6 +304,18 @@ impl Table {
         // Relaxed: whoever finds nothing free finds what is kept here at the latest in the next poll.
         if self.free.load(Ordering::Relaxed) as u32 == NONE {
             self.share();
+        }
+    }
+
+    /// The same at the end of a poll, also if somebody has found nothing free.
+    #[inline]
+    pub fn share_if_wanted(&self) {
+        if self.is_wanted.load(Ordering::Relaxed) {
+            // Before the slots are given back: who wants more in between is seen by the next poll.
+            self.is_wanted.store(false, Ordering::Relaxed);
+            self.share();
+        } else {
+            self.share_if_scarce();
         }
     }
 

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use weft_io::ops::{
     FutexWait, Kind, Message, Nop, NotificationWait, SemaphoreSignal, SemaphoreWait, Sequence, Step, Timer,
 };
-use weft_io::{Capabilities, Notification, Operation, Ticket};
+use weft_io::{Capabilities, Notification, Operation, Progressed, Ticket};
 use weft_sync::{Code, Deadline};
 
 use super::subject::{
@@ -22,6 +22,7 @@ crate::cases! { $ SUBMISSION for_each_io_submission_case of IoSubject {
     a_batch_with_a_bad_member_has_no_effect: IoCaps::NONE;
     a_dropped_batch_has_no_effect: IoCaps::NONE;
     what_does_not_fit_comes_back: IoCaps::NONE;
+    a_batch_of_all_slots_goes_in_after_a_poll: IoCaps::NONE;
     batches_come_back: IoCaps::NONE;
     an_operation_is_submitted_again_and_again: IoCaps::NONE;
 } }
@@ -191,7 +192,43 @@ fn what_does_not_fit_comes_back(subject: &IoSubject) {
     assert_eq!(log.take(), [("timer", super::subject::CANCELLED), ("late", None)]);
 }
 
-/// [async 24] [async-backends 38] [async-backends 212] What is refused comes back in order, with its chains and callbacks;
+/// [async 24] A batch that takes every slot is refused by another thread as long as one is in use, and accepted after a poll
+/// that has ended that one: the poll thread keeps no slot for itself.
+fn a_batch_of_all_slots_goes_in_after_a_poll(subject: &IoSubject) {
+    for has_progress in [false, true] {
+        let mut poller = subject.open_with(|config| config.operations_max = 256);
+        let handle = poller.handle().clone();
+        let log = Log::default();
+        if has_progress {
+            poller.progress().register(|| Progressed::Keep(0));
+        }
+        let elsewhere = |operations: Vec<Operation<Nop>>| {
+            let handle = handle.clone();
+            std::thread::spawn(move || handle.submit_all(operations)).join().unwrap()
+        };
+        let mut batch: Vec<_> = (0..256).map(|_| Operation::new(Nop).on_done(log.line("batch"))).collect();
+        for _ in 0..3 {
+            handle.submit(Operation::new(Nop).on_done(log.line("one"))).unwrap();
+            let refused = elsewhere(batch).unwrap_err();
+            assert_eq!(refused.why.code(), Code::ResourceExhausted);
+            poll_until(&mut poller, || log.len() == 1);
+            elsewhere(refused.operations).unwrap();
+            poll_until(&mut poller, || log.len() == 257);
+            assert_eq!(log.take().iter().filter(|line| line.0 == "batch").count(), 256);
+            batch = (0..256).map(|_| Operation::new(Nop).on_done(log.line("batch"))).collect();
+        }
+        // Nor does it keep any of those that ended before.
+        let mut left = Some(batch);
+        for _ in 0..2 {
+            left = left.take().and_then(|batch| elsewhere(batch).err()).map(|refused| refused.operations);
+            let _ = poller.poll(Deadline::IMMEDIATE);
+        }
+        assert!(left.is_none(), "one refusal at the most");
+        poll_until(&mut poller, || log.len() == 256);
+    }
+}
+
+/// [async-backends 38] [async-backends 212] What is refused comes back in order, with its chains and callbacks;
 /// accepted later, it runs.
 fn batches_come_back(subject: &IoSubject) {
     let mut poller = subject.open_with(|config| config.operations_max = 3);

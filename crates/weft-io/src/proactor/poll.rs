@@ -211,13 +211,13 @@ impl Core {
             self.shared().table.share_if_scarce();
             self.look();
             if !self.is_ready() {
-                return;
+                break;
             }
             self.feed();
             self.deliver_software();
             self.deliver_messages(on_message);
         }
-        self.shared().table.share_if_scarce();
+        self.shared().table.share_if_wanted();
     }
 
     fn deliver_messages(&mut self, on_message: &mut Option<MessageCallback>) {
