@@ -210,7 +210,9 @@ fn check(subject: &Subject, what: &str, mut submit: impl FnMut(usize, &Submissio
             rounds(IN_FLIGHT);
             ALLOCATIONS.load(Ordering::Relaxed) - before
         };
-        let count = if subject.lends { subject.device.lending(measure) } else { measure() };
+        let mut measured = || if subject.lends { subject.device.lending(&mut measure) } else { measure() };
+        // On a busy machine a list may still meet its longest in the first of them. What allocates does so in each.
+        let count = (0..5).map(|_| measured()).find(|&count| count == 0).unwrap_or_else(&mut measured);
         assert_eq!(count, 0, "{}: {} times {what}, waits: {waits:?}", subject.name, 3 * IN_FLIGHT);
     }
 }
