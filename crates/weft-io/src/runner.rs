@@ -16,10 +16,9 @@
 use crate::describe::short_name;
 use crate::handle::Handle;
 use crate::notification::{Notification, WAKE_ALL};
-use crate::proactor::{Poller, Proactor};
+use crate::proactor::{Poller, Proactor, attempt, discard};
 use std::collections::VecDeque;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle, ThreadId};
 use std::time::Duration;
@@ -226,8 +225,8 @@ impl Runner {
         self.refuse_own_thread("visit")?;
         let (sender, receiver) = mpsc::sync_channel(1);
         let visit = move |poller: &mut Poller| {
-            let outcome = catch_unwind(AssertUnwindSafe(|| body(poller)));
-            let _ = sender.send(outcome.map_err(|_| panicked("a visit")));
+            let outcome = attempt(|| body(poller));
+            let _ = sender.send(outcome.ok_or_else(|| panicked("a visit")));
         };
         lock(&self.desk.visits).push_back(Box::new(visit));
         self.ask(VISIT);
@@ -256,7 +255,7 @@ impl Drop for Runner {
         let Some(thread) = self.thread.take() else { return };
         if thread::current().id() != self.id {
             // A panic was reported as a status, or by `start`.
-            drop(thread.join());
+            thread.join().unwrap_or_else(discard);
         }
         // Else a callback has dropped it: the thread ends by itself after this poll.
     }
@@ -290,7 +289,7 @@ fn live(mut poller: Poller, mut life: Life, desk: &Desk) {
             if let Some(tell) = life.on_error.take() {
                 // The status is kept whatever the callback does.
                 let told = why.clone();
-                drop(catch_unwind(AssertUnwindSafe(|| tell(told))));
+                attempt(|| tell(told));
             }
             *lock(&desk.status) = Some(why);
         }
@@ -316,8 +315,8 @@ fn poll_until_asked(poller: &mut Poller, life: &Life, desk: &Desk) -> Result<()>
             return Ok(());
         }
         let deadline = life.poll_limit.map_or(Deadline::NEVER, Deadline::after);
-        let polled = catch_unwind(AssertUnwindSafe(|| poller.poll(deadline)));
-        match polled.unwrap_or_else(|_| Err(panicked("a callback"))) {
+        let polled = attempt(|| poller.poll(deadline));
+        match polled.unwrap_or_else(|| Err(panicked("a callback"))) {
             Ok(_) => {}
             Err(status) if status.code() == Code::DeadlineExceeded => {}
             Err(status) => return Err(status),

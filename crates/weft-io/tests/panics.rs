@@ -10,8 +10,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Wake, Waker};
 use std::time::{Duration, Instant};
 use support::{CANCELLED, Log, Subject, after_ms, every, poll_until, real};
-use weft_io::ops::{Nop, SemaphoreSignal, SemaphoreWait, Timer};
-use weft_io::{Config, Event, EventSource, Operation, Progressed, Runner, RunnerOptions, open_any};
+use weft_io::ops::{Nop, SemaphoreSignal, SemaphoreWait, Sequence, Step, Timer};
+use weft_io::{
+    Config, Event, EventSource, Operation, Poller, Progressed, Runner, RunnerOptions, open_any, open_null,
+};
 use weft_sync::{Code, Deadline, Point, Semaphore};
 
 /// Panics with this, without what the hook would print.
@@ -239,4 +241,65 @@ fn a_runner_that_is_resumed_after_a_panic_has_lost_nothing() {
     runner.request_stop();
     runner.join(after_ms(20_000)).unwrap();
     assert_eq!(log.len(), 42);
+}
+
+/// Panics again when it is dropped.
+struct Twice;
+
+impl Drop for Twice {
+    fn drop(&mut self) {
+        panic_with("once more");
+    }
+}
+
+fn panic_twice() {
+    resume_unwind(Box::new(Twice));
+}
+
+/// What somebody panics with may panic when it is dropped: a sequence fails all the same, and ends once.
+#[test]
+fn a_sequence_whose_function_panics_twice_ends() {
+    every(|Subject { name, mut poller, .. }| {
+        let handle = poller.handle().clone();
+        let log = Log::default();
+        let sequence = Sequence::with_advance(vec![Step::new(Nop), Step::new(Nop)], |_, _| {
+            panic_twice();
+            Ok(())
+        });
+        handle.submit(Operation::new(sequence).on_done(log.line("sequence"))).unwrap();
+        handle.submit(Operation::new(Nop).on_done(log.line("beside"))).unwrap();
+        poll_until(&mut poller, || log.len() == 2);
+        let told = log.take();
+        assert!(told.contains(&("sequence", Some(Code::Internal))), "{name}: {told:?}");
+        assert!(told.contains(&("beside", None)), "{name}: {told:?}");
+        assert_eq!(poller.under_way(), 0);
+    });
+}
+
+/// The same for a runner: what panics twice is one status, and the thread goes on living.
+#[test]
+fn a_runner_outlives_what_panics_twice() {
+    let told = Arc::new(AtomicU32::new(0));
+    let count = Arc::clone(&told);
+    let options = RunnerOptions {
+        on_error: Some(Box::new(move |_| {
+            count.fetch_add(1, Ordering::Relaxed);
+            panic_twice();
+        })),
+        ..RunnerOptions::new()
+    };
+    let runner = Runner::start(open_null(&Config::new()), options).unwrap();
+    assert_eq!(runner.visit(|_| panic_twice()).unwrap_err().code(), Code::Internal);
+    runner.handle().submit(Operation::new(Nop).on_done(|_| panic_twice())).unwrap();
+    runner.join(after_ms(20_000)).unwrap();
+    assert_eq!(runner.consume_status().map(|why| why.code()), Some(Code::Internal));
+    assert_eq!(told.load(Ordering::Relaxed), 1);
+    assert_eq!(runner.visit(|_| 5).unwrap(), 5);
+    let prepare: Box<dyn FnOnce(&mut Poller) -> weft_sync::Result<()> + Send> = Box::new(|_| {
+        panic_twice();
+        Ok(())
+    });
+    let options = RunnerOptions { prepare: Some(prepare), ..RunnerOptions::new() };
+    let refused = Runner::start(open_null(&Config::new()), options);
+    assert_eq!(refused.unwrap_err().code(), Code::Internal);
 }

@@ -28,6 +28,8 @@ mod timers;
 mod watch;
 
 pub(crate) use self::core::Core;
+#[allow(unused_imports, reason = "for runners, relays and signals")]
+pub(crate) use panics::{Panics, attempt, discard};
 pub use poll::{Poller, Proactor};
 pub use progress::{Progress, ProgressId, Progressed};
 #[cfg(unix)]

@@ -11,9 +11,9 @@
 //! 6. Each step counts as a completion; the end of the sequence does not, unless it has no steps.
 
 use super::core::Core;
+use super::panics::attempt;
 use crate::ops::{Kind, Sequence};
 use crate::record::Erased;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use weft_sync::{Result, Status, bail};
 
 impl Core {
@@ -71,8 +71,8 @@ impl Core {
             return Err(self.bare.cancelled.clone());
         }
         // Rule 5.
-        let asked = catch_unwind(AssertUnwindSafe(|| Core::sequence(operation).ask()));
-        asked.unwrap_or_else(|_| bail!(Internal, "the function of a sequence panicked"))?;
+        let asked = attempt(|| Core::sequence(operation).ask());
+        asked.unwrap_or_else(|| bail!(Internal, "the function of a sequence panicked"))?;
         if self.shared().table.is_cancelled(slot) {
             return Err(self.bare.cancelled.clone());
         }
