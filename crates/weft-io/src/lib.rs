@@ -28,7 +28,7 @@
 //!
 //! A callback that panics interrupts nothing, whatever it was registered for: everything else that came with it is called
 //! back, then the panic (the first of several) leaves the poll, and polling again is as good as ever. Operations still end
-//! exactly once; event sources and progress callbacks that panicked are not called again. A poller that is dropped calls
+//! exactly once; event sources, signal subscriptions and progress callbacks that panicked are not called again. A poller that is dropped calls
 //! everything back and lets no panic out. What returns a `Result` to the proactor, as the function of a sequence does,
 //! fails with `INTERNAL` instead.
 //!

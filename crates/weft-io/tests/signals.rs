@@ -7,6 +7,7 @@ mod support;
 
 use rustix::process::{Pid, getpid, kill_process};
 use std::os::unix::process::ExitStatusExt;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
@@ -229,6 +230,41 @@ fn callbacks_end_subscriptions() {
         }
         // Ending none is nothing.
         drop(None::<SignalSubscription>);
+    });
+}
+
+/// A callback that panics ends its own subscription: the others are told, by that signal and by those that follow, and new
+/// ones may come.
+#[test]
+fn a_callback_that_panics_ends_its_own_subscription() {
+    let _alone = alone();
+    real(|mut subject| {
+        let handle = subject.poller.handle().clone();
+        let seen = Seen::default();
+        let before = subscribe(&handle, Signal::User1, "before", &seen);
+        let bad =
+            SignalSubscription::new(&handle, Signal::User1, |_| resume_unwind(Box::new("bad"))).unwrap();
+        let only =
+            SignalSubscription::new(&handle, Signal::User2, |_| resume_unwind(Box::new("only"))).unwrap();
+        let after = subscribe(&handle, Signal::User1, "after", &seen);
+        settle(&mut subject);
+        send(Signal::User1);
+        let limit = soon();
+        let mut panics = 0;
+        while seen.lock().unwrap().len() < 2 || panics == 0 {
+            let polled = catch_unwind(AssertUnwindSafe(|| subject.poller.poll(limit)));
+            panics += u32::from(polled.is_err_and(|payload| payload.is::<&str>()));
+            assert!(limit.remaining().is_none_or(|left| !left.is_zero()), "{}", subject.name);
+        }
+        assert_eq!((panics, taken(&seen).len()), (1, 2), "{}", subject.name);
+        let late = subscribe(&handle, Signal::Hangup, "late", &seen);
+        send(Signal::User1);
+        send(Signal::Hangup);
+        poll_for(&mut subject, || seen.lock().unwrap().len() == 3);
+        let mut told: Vec<_> = taken(&seen).into_iter().map(|(name, _)| name).collect();
+        told.sort_unstable();
+        assert_eq!(told, ["after", "before", "late"], "{}", subject.name);
+        drop((before, bad, only, after, late));
     });
 }
 

@@ -40,6 +40,11 @@ pub(crate) trait Watching: Any + Debug + Send {
     /// The handle is ready; or it cannot be watched, and then the verdict is `Done` in any case.
     fn ready(&mut self, ready: Result<Ready>) -> Verdict;
 
+    /// Whether it is told again after `ready` has panicked.
+    fn has_panicked(&mut self) -> Verdict {
+        Verdict::Done
+    }
+
     /// Nothing more will be told.
     fn end(self: Box<Self>, why: Status);
 }
@@ -112,9 +117,10 @@ impl Core {
             }
         };
         let can_go_on = ready.is_ok();
-        match self.contain(|| watch.watching.ready(ready)) {
+        let told = self.contain(|| watch.watching.ready(ready));
+        let verdict = told.or_else(|| self.contain(|| watch.watching.has_panicked()));
+        match verdict {
             Some(Verdict::Again) if can_go_on => self.begin_watch(number, watch.watching),
-            // Whoever panicked is not told again.
             _ => _ = self.contain(|| drop(watch)),
         }
     }

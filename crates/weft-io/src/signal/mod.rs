@@ -15,6 +15,7 @@
 //! 4. **The end of a subscription is now**, as with every registration (`gate.rs`). The last one of a signal takes in what
 //!    is pending of it, and puts back what the process did with it before.
 //! 5. No callback runs, and none is dropped, under the lock of the owner.
+//! 6. A callback that panics ends its own subscription, and nothing else.
 #![cfg(all(target_os = "linux", not(loom)))]
 
 mod disposition;
@@ -24,12 +25,11 @@ pub use disposition::{block_default_signals, ignore_broken_pipe};
 use crate::Handle;
 use crate::gate::Gate;
 use crate::ops::{Interest, Ready};
-use crate::proactor::{Verdict, Watching};
+use crate::proactor::{Panics, Verdict, Watching};
 use crate::shared::Shared;
 use disposition::{Disposition, Pending};
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Weak};
 use weft_sync::atomic::{Mutex, lock};
 use weft_sync::{Result, Status, bail};
@@ -261,24 +261,25 @@ fn dispatch(proactor: u32) {
         Some(owner) if owner.proactor == proactor => owner.disposition.take(),
         _ => return,
     };
-    let mut panic = None;
+    let mut panics = Panics::default();
     for signal in arrived {
         let told: Vec<Arc<Subscriber>> = match &*lock(&OWNER) {
             Some(owner) => owner.subscribers.iter().filter(|one| one.signal == signal).cloned().collect(),
             None => Vec::new(),
         };
         for subscriber in told {
-            let Some(_pass) = subscriber.gate.enter() else { continue };
-            let mut callback = lock(&subscriber.callback);
-            // The others are told all the same.
-            if let Err(payload) = catch_unwind(AssertUnwindSafe(|| callback(signal))) {
-                panic = Some(payload);
+            let Some(pass) = subscriber.gate.enter() else { continue };
+            let told = panics.catch(|| lock(&subscriber.callback)(signal));
+            drop(pass);
+            if told.is_none() {
+                // Rule 6.
+                subscriber.gate.close();
+                let left = lock(&OWNER).as_mut().and_then(|owner| owner.leave(&subscriber));
+                panics.catch(|| drop((left, subscriber)));
             }
         }
     }
-    if let Some(payload) = panic {
-        resume_unwind(payload);
-    }
+    panics.let_out();
 }
 
 /// The watch of one of the two ways by which signals come.
@@ -310,16 +311,12 @@ impl Watching for SignalWatch {
         }
     }
 
+    /// Rule 6: the dispatch was done, and the others are told again.
+    fn has_panicked(&mut self) -> Verdict {
+        Verdict::Again
+    }
+
     fn end(self: Box<Self>, _why: Status) {
         Owner::release(self.proactor);
-    }
-}
-
-impl Drop for SignalWatch {
-    fn drop(&mut self) {
-        // A callback has panicked, and this watch goes with it: nothing would be told any more.
-        if std::thread::panicking() {
-            Owner::release(self.proactor);
-        }
     }
 }
