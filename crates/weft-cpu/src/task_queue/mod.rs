@@ -399,11 +399,11 @@ impl Queue {
     pub(crate) fn close(&self) {
         // Relaxed: whoever is listed after the look below came by the same lock, and sees it.
         self.closing.store(true, Ordering::Relaxed);
+        #[cfg(unix)]
+        self.transfers.close(&closed());
         for operation in self.waiting.drain(&self.retain()) {
             operation.fail(closed());
         }
-        #[cfg(unix)]
-        self.transfers.close(&closed());
         self.executor.schedule(self.control());
         if self.executor.is_inside() || is_polling_thread() {
             // The last handle was dropped by a thread that what is in flight needs, and which cannot wait for itself. What

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
-use weft_hal::{Fault, Faults, File, MemoryAccess, Region, Submission};
+use weft_hal::{Fault, Faults, File, MemoryAccess, QueueAffinity, Region, Submission};
 use weft_io::{Config, Runner, RunnerOptions};
 use weft_sync::{Code, Deadline};
 
@@ -428,18 +428,22 @@ fn polled_transfers_end_with_their_device(subject: &Subject) {
         let watched = polled.file(READ, native_file(&counting(64))).with_faults(Arc::clone(&inner_faults));
         polled.pause();
         let buffer = doomed.buffer(SEVERAL_PIECES as u64);
-        let signals = [(); 2].map(|()| [point(&semaphore(0), 1)]);
         let small = doomed.buffer(64);
-        let [first, second] = &signals;
+        let signals = [(); 3].map(|()| [point(&semaphore(0), 1)]);
+        let [first, second, third] = &signals;
+        let affinity = QueueAffinity::queue(0);
         let device = &doomed.device;
-        device.queue_read(&Submission { signal: first, ..NOW }, &file, 0, &Region::whole(&buffer)).unwrap();
+        let at = |signal| Submission { affinity, wait: &[], signal };
+        device.queue_read(&at(first), &file, 0, &Region::whole(&buffer)).unwrap();
         let watched = Arc::new(watched);
-        device
-            .queue_read(&Submission { signal: second, ..NOW }, &watched, 0, &Region::whole(&small))
-            .unwrap();
+        device.queue_read(&at(second), &watched, 0, &Region::whole(&small)).unwrap();
+        // The end of the device has come as far as the transfers when this one is told.
+        let never = [point(&semaphore(0), 1)];
+        device.queue_barrier(&Submission { wait: &never, ..at(third) }).unwrap();
         eventually("the second one is under way", || inner_faults.count() > 0);
         drop((buffer, small));
         let hears = begin_end(doomed);
+        eventually("the end has begun", || third[0].semaphore.query().is_err());
         assert!(hears.recv_timeout(Duration::from_millis(20)).is_err(), "it waits for the proactor");
         assert!(allocator.statistics().device.live() > 0, "freed while it is read into");
         polled.runner().resume().unwrap();
