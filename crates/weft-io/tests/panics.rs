@@ -3,6 +3,7 @@
 mod support;
 
 use std::future::Future;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::pin;
 use std::sync::Arc;
@@ -12,7 +13,8 @@ use std::time::{Duration, Instant};
 use support::{CANCELLED, Log, Subject, after_ms, every, poll_until, real};
 use weft_io::ops::{Nop, SemaphoreSignal, SemaphoreWait, Sequence, Step, Timer};
 use weft_io::{
-    Config, Event, EventSource, Operation, Poller, Progressed, Runner, RunnerOptions, open_any, open_null,
+    Config, Event, EventSource, Operation, Poller, Progressed, RelayPlan, RelaySink, RelaySource, RelayState,
+    Runner, RunnerOptions, open_any, open_null,
 };
 use weft_sync::{Code, Deadline, Point, Semaphore};
 
@@ -188,6 +190,107 @@ fn a_source_that_panics_takes_no_other_news_along() {
         }
         assert_eq!((log.len(), panics), (3, 1), "{}", subject.name);
         drop((first, other));
+    });
+}
+
+/// An error callback that panics takes no other relay of its handle along: the next is told of the fault, the one behind it
+/// fires; and relays that stay are told again.
+#[test]
+fn a_relay_that_panics_takes_no_other_along() {
+    real(|mut subject| {
+        let handle = subject.poller.handle().clone();
+        let (reader, writer) = std::os::unix::net::UnixStream::pair().unwrap();
+        reader.set_nonblocking(true).unwrap();
+        let reader = Arc::new(reader);
+        let (told, reached) = (Arc::new(AtomicU32::new(0)), Event::new().unwrap());
+        let relay = |sink: Event, on_fault: Box<dyn FnOnce() + Send>| {
+            let plan = RelayPlan::new(RelaySource::handle(Arc::clone(&reader)), RelaySink::event(sink));
+            plan.persistent().error_sensitive().on_fault(|_| on_fault())
+        };
+        let count = Arc::clone(&told);
+        let bad = relay(Event::new().unwrap(), Box::new(|| panic_with("fault"))).register(&handle).unwrap();
+        let note = Box::new(move || _ = count.fetch_add(1, Ordering::Relaxed));
+        let second = relay(Event::new().unwrap(), note).register(&handle).unwrap();
+        let source = RelaySource::handle(Arc::clone(&reader));
+        let third = RelayPlan::new(source, RelaySink::event(reached.clone())).register(&handle).unwrap();
+        drop(subject.poller.poll(Deadline::IMMEDIATE));
+        drop(writer);
+        assert_eq!(poll_panics(&mut subject), Some("fault"), "{}", subject.name);
+        assert_eq!((bad.state(), second.state()), (RelayState::Faulted, RelayState::Faulted));
+        assert_eq!(told.load(Ordering::Relaxed), 1, "{}", subject.name);
+        assert!(third.state() == RelayState::Done && reached.reset(), "{}", subject.name);
+        assert!(subject.poller.poll(after_ms(5)).is_err(), "{}: nobody is left", subject.name);
+    });
+}
+
+/// A handle that panics when it is asked for as often as that.
+struct Refusing {
+    event: Event,
+    left: AtomicU32,
+}
+
+impl AsFd for Refusing {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        let left = self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
+        if left.is_err() {
+            panic_with("no handle");
+        }
+        self.event.as_fd()
+    }
+}
+
+/// A sink that panics when it is asked for its handle faults its relay; the one beside it stays, and is told again.
+#[test]
+fn a_sink_that_panics_faults_its_relay() {
+    real(|mut subject| {
+        let handle = subject.poller.handle().clone();
+        let (input, good) = (Event::new().unwrap(), Event::new().unwrap());
+        // Asked once when it is checked.
+        let sink = Refusing { event: Event::new().unwrap(), left: AtomicU32::new(1) };
+        let shared = Arc::new(input.clone());
+        let plan = |sink| RelayPlan::new(RelaySource::handle(Arc::clone(&shared)), sink).persistent();
+        let bad = plan(RelaySink::handle(sink, 1)).register(&handle).unwrap();
+        let other = plan(RelaySink::event(good.clone())).register(&handle).unwrap();
+        input.set();
+        assert_eq!(poll_panics(&mut subject), Some("no handle"), "{}", subject.name);
+        assert!(bad.state() == RelayState::Faulted && good.reset(), "{}", subject.name);
+        input.set();
+        let start = Instant::now();
+        while !good.reset() {
+            assert_eq!(subject.poller.poll(after_ms(5_000)).unwrap(), 0, "{}", subject.name);
+            assert!(start.elapsed() < Duration::from_secs(10), "{}", subject.name);
+        }
+        assert_eq!(other.state(), RelayState::Active);
+    });
+}
+
+/// A source that panics when it is asked for its handle is not registered. What was registered behind it is, and nothing else
+/// that the poll had to do is lost.
+#[test]
+fn a_source_without_a_handle_takes_no_other_along() {
+    real(|mut subject| {
+        let handle = subject.poller.handle().clone();
+        let log = Log::default();
+        let message = log.clone();
+        subject.poller.on_message(move |_| message.write("message", None));
+        let bad = Refusing { event: Event::new().unwrap(), left: AtomicU32::new(0) };
+        let bad = EventSource::register(&handle, bad, |_| unreachable!("it has no handle")).unwrap();
+        let event = Event::new().unwrap();
+        let (taken, told) = (event.clone(), log.clone());
+        let good = EventSource::register(&handle, event.clone(), move |_| {
+            taken.reset();
+            told.write("told", None);
+        });
+        event.set();
+        handle.send_message(1).unwrap();
+        handle.wake();
+        assert_eq!(poll_panics(&mut subject), Some("no handle"), "{}", subject.name);
+        let start = Instant::now();
+        while log.len() < 2 {
+            assert_eq!(subject.poller.poll(after_ms(5_000)).unwrap(), 0, "{}", subject.name);
+        }
+        assert!(start.elapsed() < Duration::from_secs(4), "{}", subject.name);
+        drop((bad, good));
     });
 }
 

@@ -87,7 +87,12 @@ impl Core {
     }
 
     fn begin_watch(&mut self, number: u64, watching: Box<dyn Watching>) {
-        self.backend.poll(number, watching.handle(), watching.interest());
+        // A handle may come from an `AsFd` of users.
+        let Some(handle) = self.contain(|| watching.handle()) else {
+            self.contain(|| drop(watching));
+            return;
+        };
+        self.backend.poll(number, handle, watching.interest());
         self.watches.by_number.insert(number, Watch { watching, is_leaving: false });
     }
 

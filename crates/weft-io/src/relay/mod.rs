@@ -16,7 +16,9 @@
 //! 4. **One rule for errors**: an error or a hang-up makes a sensitive relay not fire, with or without something to read;
 //!    a persistent one is faulted. Others fire for anything.
 //! 5. **Relays of one handle share one watch**, so each of them fires, whoever takes what lies in the handle.
-//! 6. Everything that a relay uses is its own until it ends, and closed then, if nobody else has it: a source given whole
+//! 6. **A panic** of a relay's error callback, or of what it was given as a handle, faults that relay. The others of its
+//!    source are told as ever.
+//! 7. Everything that a relay uses is its own until it ends, and closed then, if nobody else has it: a source given whole
 //!    is closed, one given as an `Arc` only let go. The handle of a watch is let go when the kernel has no question left.
 #![cfg(unix)]
 
@@ -220,7 +222,10 @@ impl Node {
         if self.is_over() {
             return;
         }
-        match self.sink.fire() {
+        let fuse = Fuse(self);
+        let fired = self.sink.fire();
+        std::mem::forget(fuse);
+        match fired {
             Err(why) => self.tell_fault(why.while_doing("firing a relay")),
             Ok(()) if self.is_persistent => {}
             Ok(()) => self.end(DONE),
@@ -268,6 +273,15 @@ impl Node {
             is_error_sensitive: node.is_error_sensitive,
             on_fault: lock(&node.on_fault).take(),
         }
+    }
+}
+
+/// Rule 6: faults a relay whose sink panics.
+struct Fuse<'a>(&'a Node);
+
+impl Drop for Fuse<'_> {
+    fn drop(&mut self) {
+        self.0.end(FAULTED);
     }
 }
 

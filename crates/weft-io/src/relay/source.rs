@@ -12,7 +12,7 @@ use super::{FAULTED, Node};
 use crate::listener::{Hears, Listener};
 use crate::notification::Announcement;
 use crate::ops::{Interest, Ready};
-use crate::proactor::{Verdict, Watching};
+use crate::proactor::{Panics, Verdict, Watching};
 use crate::shared::Shared;
 use crate::{Event, Notification, errno};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -157,6 +157,8 @@ pub(super) struct Watch {
     is_blocking: bool,
     /// Who is fired just now; empty in between.
     now: Vec<Arc<Node>>,
+    /// Of these members, and of what they brought.
+    panics: Panics,
 }
 
 /// What taking everything out of a handle came to.
@@ -172,7 +174,7 @@ impl Watch {
     pub(super) fn new(shared: &Arc<Shared>, group: &Arc<Group>, input: &Arc<Input>) -> Watch {
         let is_blocking = !flags_of(&**input).is_ok_and(|flags| flags.contains(OFlags::NONBLOCK));
         let (shared, group, input) = (Arc::downgrade(shared), Arc::clone(group), Arc::clone(input));
-        Watch { shared, group, input, is_blocking, now: Vec::new() }
+        Watch { shared, group, input, is_blocking, now: Vec::new(), panics: Panics::default() }
     }
 
     /// Rule 1.
@@ -208,25 +210,50 @@ impl Watch {
         }
         let drained = match (takes, ready.contains(Ready::IN)) {
             (false, _) => Drained::Open,
-            (true, true) => self.drain(),
+            (true, true) => {
+                let mut panics = std::mem::take(&mut self.panics);
+                let drained = panics.catch(|| self.drain());
+                self.panics = panics;
+                // A handle that panics when it is asked for is as good as none.
+                drained.unwrap_or(Drained::Failed(Errno::BADF))
+            }
             (true, false) => Drained::Ended,
         };
         for node in self.now.drain(..) {
-            match &drained {
-                _ if is_bad && node.is_error_sensitive => match node.is_persistent {
-                    true => node.fault(status!(Unavailable, "the source of a relay reports {ready:?}")),
-                    false => node.pass_over(),
-                },
-                Drained::Failed(errno) if node.is_persistent => {
-                    node.fault(errno::failure(*errno, "reading the source of a relay"));
-                }
-                Drained::Ended if node.is_persistent => {
-                    node.fire();
-                    node.fault(status!(Unavailable, "the source of a relay has ended: it reports {ready:?}"));
-                }
-                _ => node.fire(),
+            self.panics.catch(|| tell_one(&node, ready, &drained));
+            self.panics.catch(|| drop(node));
+        }
+    }
+
+    /// Those that have ended are out; whether there are others.
+    fn sweep(&mut self, shared: &Shared) -> Verdict {
+        match shared.relays.sweep(&self.group) {
+            None => Verdict::Done,
+            // The one that brought the last may have left: whoever stays keeps it open.
+            Some(input) => {
+                self.input = input;
+                Verdict::Again
             }
         }
+    }
+}
+
+/// Fires, passes over or faults one member.
+fn tell_one(node: &Node, ready: Ready, drained: &Drained) {
+    let is_bad = ready.intersects(Ready::ERR | Ready::HUP);
+    match drained {
+        _ if is_bad && node.is_error_sensitive => match node.is_persistent {
+            true => node.fault(status!(Unavailable, "the source of a relay reports {ready:?}")),
+            false => node.pass_over(),
+        },
+        Drained::Failed(errno) if node.is_persistent => {
+            node.fault(errno::failure(*errno, "reading the source of a relay"));
+        }
+        Drained::Ended if node.is_persistent => {
+            node.fire();
+            node.fault(status!(Unavailable, "the source of a relay has ended: it reports {ready:?}"));
+        }
+        _ => node.fire(),
     }
 }
 
@@ -244,23 +271,25 @@ impl Watching for Watch {
         match ready {
             Err(why) => {
                 for member in shared.relays.disband(&self.group) {
-                    member.node.fault(why.clone().while_doing("watching the source of a relay"));
+                    let why = why.clone().while_doing("watching the source of a relay");
+                    self.panics.catch(|| member.node.fault(why));
+                    self.panics.catch(|| drop(member));
                 }
+                self.panics.let_out();
                 Verdict::Done
             }
             Ok(ready) => {
                 self.group.list(&mut self.now);
                 self.tell(ready);
-                match shared.relays.sweep(&self.group) {
-                    None => Verdict::Done,
-                    // The one that brought the last may have left: whoever stays keeps it open.
-                    Some(input) => {
-                        self.input = input;
-                        Verdict::Again
-                    }
-                }
+                self.panics.let_out();
+                self.sweep(&shared)
             }
         }
+    }
+
+    /// Everybody was told all the same.
+    fn has_panicked(&mut self) -> Verdict {
+        self.shared.upgrade().map_or(Verdict::Done, |shared| self.sweep(&shared))
     }
 
     fn end(self: Box<Self>, _why: Status) {}
@@ -275,7 +304,7 @@ impl Group {
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        // It goes with members only if an error callback has panicked: then none of them is told any more.
+        // It goes with members only if its handle has panicked: then none of them is told any more.
         if !self.group.is_empty()
             && let Some(shared) = self.shared.upgrade()
         {
