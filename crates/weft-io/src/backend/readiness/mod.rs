@@ -18,6 +18,8 @@
 //! 4. Handles are armed together, right before the next wait. One that cannot be armed ends what would have waited for it.
 //! 5. A handle that the mechanism cannot watch because it is always ready, as files are for epoll, is ready.
 //! 6. No chain is linked here: an instant operation has ended when it is pushed, so the proactor starts what is behind it.
+//! 7. What ends while others are given out waits for the next exchange, so that nobody keeps a poll busy for ever. Connections
+//!    do not, up to a bound: one for each exchange is less than others make where thousands of handles are ready, too.
 
 mod descriptors;
 #[cfg(target_os = "linux")]
@@ -49,6 +51,9 @@ use std::time::Duration;
 use weft_sync::{Deadline, Result};
 use workers::{Finished, Workers};
 
+/// Connections that one exchange accepts beyond the first of each listener (rule 7).
+const ACCEPTED_MAX: usize = 256;
+
 /// See the header.
 pub(crate) struct Readiness {
     set: EventSet,
@@ -65,6 +70,8 @@ pub(crate) struct Readiness {
     ended: VecDeque<Ended>,
     /// How many of them had when the last exchange was over.
     due: usize,
+    /// How many more connections it may accept.
+    acceptable: usize,
     /// What one wait has told.
     fired: Vec<Fired>,
 }
@@ -81,6 +88,7 @@ impl Readiness {
             workers: None,
             ended: VecDeque::with_capacity(slots as usize),
             due: 0,
+            acceptable: 0,
             fired: Vec::new(),
         }
     }
@@ -101,6 +109,10 @@ impl Readiness {
             Begun::Ended(outcome) => self.ended.push_back(Ended::Operation { slot, operation, outcome }),
             Begun::Waits { fd, line, mask, first } => {
                 if let Some(outcome) = self.attempt_first(fd, line, first, &mut operation) {
+                    if operation.kind() == Kind::SocketAccept && self.acceptable > 0 {
+                        self.acceptable -= 1;
+                        self.due += 1;
+                    }
                     return self.ended.push_back(Ended::Operation { slot, operation, outcome });
                 }
                 self.operations[slot as usize] = Some((key.generation, operation));
@@ -211,10 +223,11 @@ impl Readiness {
         };
         self.take_done(false);
         self.due = self.ended.len();
+        self.acceptable = ACCEPTED_MAX;
         outcome.map_err(|errno| crate::errno::failure(errno, "waiting for handles to be ready"))
     }
 
-    /// What has ended while callbacks ran is for the next time, so that nobody keeps the poll busy for ever.
+    /// Rule 7.
     pub(crate) fn next(&mut self) -> Option<Ended> {
         self.due = self.due.checked_sub(1)?;
         self.ended.pop_front()
