@@ -8,6 +8,7 @@ mod coverage;
 mod kernels;
 mod layers;
 mod sanitize;
+mod soak;
 mod source;
 mod stress;
 mod systems;
@@ -66,6 +67,16 @@ const TASKS: &[Task] = &[
         name: "stress-io",
         help: "the proactor suite on every configuration 100 times: `stress-io [count] [--full]`",
         run: stress::io,
+    },
+    Task {
+        name: "soak",
+        help: "10,000 connections on one proactor for a minute: `soak [seconds] [connections] [uring|epoll|poll] [seed]`",
+        run: soak::soak,
+    },
+    Task {
+        name: "netns",
+        help: "transfers over bad cables: `netns [uring|epoll|poll …]` (needs root, iproute2 and nftables)",
+        run: soak::netns,
     },
     Task {
         name: "kernels",

@@ -9,6 +9,7 @@
 pub mod kernel;
 pub mod measure;
 pub mod peer;
+pub mod stream;
 pub mod table;
 
 pub use measure::{Figure, Subject, measure, measure_busy};
