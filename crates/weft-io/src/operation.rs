@@ -56,6 +56,10 @@ pub(crate) mod sealed {
             None
         }
 
+        /// Gives the system a reason to let go of its memory, beside a cancel: whoever asked does not wait for the other
+        /// side. The backend may have it.
+        fn let_go(&self) {}
+
         /// Why it must not begin, although its turn has come.
         fn obstacle(&self) -> Option<Status> {
             None

@@ -69,6 +69,7 @@ struct VTable {
     keep: unsafe fn(NonNull<Header>, i64) -> Result<()>,
     lane: unsafe fn(NonNull<Header>) -> Option<Lane>,
     obstacle: unsafe fn(NonNull<Header>) -> Option<Status>,
+    let_go: unsafe fn(NonNull<Header>),
     settle: unsafe fn(NonNull<Header>, &mut Answer, bool) -> Onward,
     shot: unsafe fn(NonNull<Header>, i64),
     finish: unsafe fn(NonNull<Header>, Result<i64>),
@@ -96,6 +97,7 @@ impl<P: Params> Record<P> {
         keep: Self::keep,
         lane: Self::lane,
         obstacle: Self::obstacle,
+        let_go: Self::let_go,
         settle: Self::settle,
         shot: Self::shot,
         finish: Self::finish,
@@ -173,6 +175,15 @@ impl<P: Params> Record<P> {
         // SAFETY: the caller's promise.
         let params = unsafe { &(*record).params };
         params.obstacle()
+    }
+
+    /// # Safety
+    /// `header` is that of a record of this type, to which the caller has access.
+    unsafe fn let_go(header: NonNull<Header>) {
+        let record = header.cast::<Record<P>>().as_ptr();
+        // SAFETY: the caller's promise.
+        let params = unsafe { &(*record).params };
+        params.let_go();
     }
 
     /// # Safety
@@ -450,6 +461,13 @@ impl Erased {
         let lane = self.header().table.lane;
         // SAFETY: rule 2; access comes with `&self`.
         unsafe { lane(self.0) }
+    }
+
+    /// See [`Lower::let_go`](crate::operation::sealed::Lower::let_go).
+    pub(crate) fn let_go(&self) {
+        let let_go = self.header().table.let_go;
+        // SAFETY: rule 2; access comes with `&self`.
+        unsafe { let_go(self.0) };
     }
 
     /// See [`Lower::obstacle`](crate::operation::sealed::Lower::obstacle).

@@ -135,6 +135,17 @@ impl Backend {
         each!(self, backend => backend.cancel(key))
     }
 
+    /// Whoever cancelled it does not wait for others to let go of its memory; see `Lower::let_go`.
+    #[cfg(unix)]
+    pub(crate) fn let_go(&mut self, key: Key) {
+        match self {
+            #[cfg(all(target_os = "linux", not(loom)))]
+            Backend::Uring(backend) => backend.let_go(key),
+            // The others keep nothing beyond a call.
+            _ => {}
+        }
+    }
+
     #[cfg(unix)]
     pub(crate) fn poll(&mut self, number: u64, fd: std::os::fd::BorrowedFd<'_>, interest: Interest) {
         each!(self, backend => backend.poll(number, fd, interest))

@@ -255,6 +255,8 @@ impl Core {
         for slot in 0..shared.table.count() {
             shared.table.cancel_here(slot);
             self.cancel(slot);
+            #[cfg(unix)]
+            self.let_go(slot);
         }
         while !self.has_ended() {
             self.tally = Tally::default();

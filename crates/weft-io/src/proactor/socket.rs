@@ -14,6 +14,8 @@
 //!    closed. Operations of other proactors are ended by shutting both directions down. That is told to who watches the
 //!    file, so the file stays until the last of them has left, who closes it.
 //! 6. A callback for one of several results that panics ends its operation, with `CANCELLED`.
+//! 7. **Whoever closes a socket, or drops the poller, does not wait for the other side**: a send without a copy keeps its
+//!    memory until the peer has it, which may be never, and no cancel changes that. So its connection is broken off.
 
 use super::core::{Core, Place};
 use crate::ops::Body;
@@ -145,6 +147,14 @@ impl Core {
         self.conclude(slot, operation, Ok(0));
     }
 
+    /// Rule 7.
+    pub(super) fn let_go(&mut self, slot: u32) {
+        if self.entry(slot).place == Place::Backend {
+            let key = self.shared().table.key(slot);
+            self.backend.let_go(key);
+        }
+    }
+
     /// Cancels everything in the lanes of a socket, and says how much that was.
     fn cancel_lanes(&mut self, socket: &Socket) -> u32 {
         let handle = socket.as_fd().as_raw_fd() as u32;
@@ -155,6 +165,7 @@ impl Core {
                 let behind = self.lanes.behind(slot);
                 self.shared().table.cancel_here(slot);
                 self.cancel(slot);
+                self.let_go(slot);
                 count += 1;
                 slot = behind;
             }

@@ -31,6 +31,14 @@ impl Socket {
         let _ = rustix::net::shutdown(self, rustix::net::Shutdown::Both);
     }
 
+    /// Breaks a connection off: what its peer has not got is thrown away, and memory that was lent to the system for it
+    /// comes back.
+    pub(crate) fn break_off(&self) {
+        // Of what has no connection nothing is kept.
+        #[cfg(target_os = "linux")]
+        let _ = rustix::net::connect_unspec(self);
+    }
+
     /// Closes it, whoever else holds it; once, and after that nothing happens. Requests that the kernel has begun keep the
     /// file until they end.
     pub(crate) fn close_now(&self) {

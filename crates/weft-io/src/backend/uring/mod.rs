@@ -300,6 +300,11 @@ impl Uring {
     }
 
     /// See `backend/mod.rs`.
+    pub(crate) fn let_go(&mut self, key: Key) {
+        self.ring.let_go(Use::from(key));
+    }
+
+    /// See `backend/mod.rs`.
     pub(crate) fn resume(&mut self, slot: u32, operation: Erased) {
         self.ring.resume(slot, operation);
     }

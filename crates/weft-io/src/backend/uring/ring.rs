@@ -222,6 +222,15 @@ impl Ring {
         }
     }
 
+    /// See `Lower::let_go`. Touches what the kernel does not.
+    pub(super) fn let_go(&self, of: Use) {
+        if let Some(Some(found)) = self.in_flight.get(of.slot as usize)
+            && found.of == of
+        {
+            found.operation.let_go();
+        }
+    }
+
     /// Lends out an operation that the kernel goes on with. It comes back by `resume` before anything else is asked for.
     pub(super) fn lend(&mut self, of: Use) -> Option<Erased> {
         assert!(self.lent.is_none(), "one at a time");

@@ -33,7 +33,8 @@ bitflags::bitflags! {
     }
 }
 
-/// Opens a file; it is not inherited by programs that are started. Folders are refused (`FAILED_PRECONDITION`).
+/// Opens a file; it is not inherited by programs that are started. Folders are refused
+/// (`FAILED_PRECONDITION`), and so is what has no places to read from or write to, as pipes (`INVALID_ARGUMENT`).
 ///
 /// A file that nobody takes out of the result is closed.
 ///
@@ -86,7 +87,8 @@ impl FileOpen {
             (false, true) => OFlags::WRONLY,
             _ => OFlags::RDONLY,
         };
-        let mut system = access | OFlags::CLOEXEC | OFlags::NOCTTY;
+        // A pipe without another end would be waited for, by nobody knows whom.
+        let mut system = access | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK;
         system.set(OFlags::CREATE, self.flags.contains(FileFlags::CREATE));
         system.set(OFlags::TRUNC, self.flags.contains(FileFlags::TRUNCATE));
         system.set(OFlags::APPEND, self.flags.contains(FileFlags::APPEND));
@@ -99,6 +101,13 @@ impl FileOpen {
     pub(crate) fn mode() -> Mode {
         Mode::from_raw_mode(0o664)
     }
+}
+
+/// Has transfers wait for the device, as those of files do.
+fn block(handle: &OwnedFd) -> Result<()> {
+    rustix::fs::fcntl_getfl(handle)
+        .and_then(|flags| rustix::fs::fcntl_setfl(handle, flags - OFlags::NONBLOCK))
+        .map_err(|errno| crate::errno::failure(errno, "F_SETFL of what was opened"))
 }
 
 impl Params for FileOpen {
@@ -141,8 +150,17 @@ impl Lower for FileOpen {
         // The system opens folders to be read, and then refuses to read them.
         let found = rustix::fs::fstat(&handle)
             .map_err(|errno| crate::errno::failure(errno, "fstat of what was opened"))?;
-        if FileType::from_raw_mode(found.st_mode as _) == FileType::Directory {
-            bail!(FailedPrecondition, "opening {}: it is a folder", self.path().display());
+        match FileType::from_raw_mode(found.st_mode as _) {
+            FileType::RegularFile | FileType::BlockDevice => {}
+            FileType::CharacterDevice => block(&handle)?,
+            FileType::Directory => {
+                bail!(FailedPrecondition, "opening {}: it is a folder", self.path().display())
+            }
+            other => bail!(
+                InvalidArgument,
+                "opening {}: no file with places in it: {other:?}",
+                self.path().display()
+            ),
         }
         self.opened = Some(File::of(handle));
         Ok(())

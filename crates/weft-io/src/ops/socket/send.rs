@@ -203,6 +203,12 @@ impl<S: Source> Lower for Send<S> {
         self.socket.obstacle_to_sending()
     }
 
+    fn let_go(&self) {
+        if self.copying.tried() != ZeroCopy::No && self.socket.socket.kind().is_stream() {
+            self.socket.socket.break_off();
+        }
+    }
+
     fn settle(&mut self, answer: &mut Answer, is_cancelled: bool) -> Onward {
         if let Ok(value) = *answer {
             let outcome = Outcome::from_value(value);
