@@ -21,6 +21,7 @@
 
 use crate::doorbell::bell;
 use crate::shared::Shared;
+use crate::table::NONE;
 use std::fmt::Debug;
 use std::ptr;
 use std::sync::{Arc, Weak};
@@ -35,7 +36,7 @@ pub(crate) struct Listener {
     mark: Mark,
     link: AtomicPtr<Listener>,
     /// Operations that wait. Only the poll thread changes it.
-    pub(crate) waiters: Mutex<Vec<Waiter>>,
+    pub(crate) waiters: Mutex<Waiters>,
     /// Who else is told, each time. Any thread changes it, by a list of its own; the poll thread goes through the one that
     /// it found.
     pub(crate) hearers: Mutex<Arc<Vec<Arc<dyn Hears>>>>,
@@ -50,10 +51,64 @@ pub(crate) trait Hears: Debug + Send + Sync {
 /// An operation on a poll thread that waits for a notification.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Waiter {
-    /// Its slot.
+    /// Its slot; `NONE` when it waits no more.
     pub(crate) slot: u32,
     /// The epoch that is known.
     pub(crate) token: u32,
+    /// Rises from one to the next.
+    number: u64,
+}
+
+/// The operations that wait, in the order in which they began. Those that leave are taken out when they are half of the
+/// list, so that any number of them can leave in any order.
+#[derive(Debug, Default)]
+pub(crate) struct Waiters {
+    list: Vec<Waiter>,
+    gone: usize,
+    number: u64,
+}
+
+impl Waiters {
+    /// Adds one; the number by which it leaves.
+    pub(crate) fn push(&mut self, slot: u32, token: u32) -> u64 {
+        self.number += 1;
+        self.list.push(Waiter { slot, token, number: self.number });
+        self.number
+    }
+
+    /// Whether nobody waits.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.list.len() == self.gone
+    }
+
+    /// Whoever lies at this index, perhaps gone.
+    pub(crate) fn get(&self, index: usize) -> Option<Waiter> {
+        self.list.get(index).copied()
+    }
+
+    /// Whoever lies at this index has left. The others stay where they are until `sweep`.
+    pub(crate) fn leave_at(&mut self, index: usize) {
+        if let Some(waiter) = self.list.get_mut(index).filter(|waiter| waiter.slot != NONE) {
+            waiter.slot = NONE;
+            self.gone += 1;
+        }
+    }
+
+    /// The one of this number leaves, if it is there.
+    pub(crate) fn leave(&mut self, number: u64) {
+        if let Ok(index) = self.list.binary_search_by_key(&number, |waiter| waiter.number) {
+            self.leave_at(index);
+            self.sweep();
+        }
+    }
+
+    /// Takes out those that have left, if that pays.
+    pub(crate) fn sweep(&mut self) {
+        if self.gone * 2 > self.list.len() {
+            self.list.retain(|waiter| waiter.slot != NONE);
+            self.gone = 0;
+        }
+    }
 }
 
 impl Listener {
@@ -63,7 +118,7 @@ impl Listener {
             shared: Arc::downgrade(shared),
             mark: Mark::default(),
             link: AtomicPtr::new(ptr::null_mut()),
-            waiters: Mutex::new(Vec::new()),
+            waiters: Mutex::new(Waiters::default()),
             hearers: Mutex::new(Arc::default()),
         })
     }

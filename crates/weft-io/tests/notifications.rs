@@ -3,11 +3,12 @@
 mod support;
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Barrier};
+use std::sync::{Arc, Barrier, Mutex};
 use std::time::{Duration, Instant};
 use support::{CANCELLED, Log, after_ms, every, poll_dry, poll_until, soon};
 use weft_io::ops::{Nop, NotificationSignal, NotificationWait};
-use weft_io::{Notification, Operation, WAKE_ALL};
+use weft_io::{Config, Notification, Operation, WAKE_ALL, open_null};
+use weft_sync::Deadline;
 
 fn notification() -> Arc<Notification> {
     Arc::new(Notification::new())
@@ -290,4 +291,38 @@ fn nobody_sleeps_through_what_was_published() {
         flag.store(false, Ordering::Relaxed);
     }
     producer.join().unwrap();
+}
+
+/// Any number of waits end in the order in which they began, and leave in any other, in a time that grows with their
+/// number: not with its square.
+#[test]
+fn very_many_waits_end_and_leave() {
+    const WAITS: u32 = 60_000;
+    let config = Config { operations_max: WAITS, ..Config::new() };
+    let mut poller = open_null(&config).into_poller().unwrap();
+    let handle = poller.handle().clone();
+    let changed = Arc::new(Notification::new());
+    let ended = Arc::new(Mutex::new(Vec::new()));
+    let wait = |number: u32| {
+        let ended = Arc::clone(&ended);
+        let wait = Operation::new(NotificationWait::new(Arc::clone(&changed)));
+        wait.on_done(move |done| ended.lock().unwrap().push((number, done.result.is_ok())))
+    };
+    let start = Instant::now();
+    let tickets: Vec<_> = (0..WAITS).map(|number| handle.submit(wait(number)).unwrap()).collect();
+    assert!(poller.poll(Deadline::IMMEDIATE).is_err());
+    // Every third leaves, from the last to the first.
+    tickets.iter().rev().step_by(3).for_each(|&ticket| handle.cancel(ticket).unwrap());
+    poll_until(&mut poller, || ended.lock().unwrap().len() == WAITS as usize / 3);
+    assert!(ended.lock().unwrap().drain(..).all(|(_, is_ok)| !is_ok));
+    assert!(changed.signal(1));
+    poll_until(&mut poller, || ended.lock().unwrap().len() == WAITS as usize / 3 * 2);
+    let told = std::mem::take(&mut *ended.lock().unwrap());
+    assert!(told.is_sorted() && told.iter().all(|(_, is_ok)| *is_ok));
+    (0..WAITS).for_each(|number| _ = handle.submit(wait(number)).unwrap());
+    assert!(poller.poll(Deadline::IMMEDIATE).is_err());
+    drop(poller);
+    assert_eq!(ended.lock().unwrap().len(), WAITS as usize);
+    // The square of it took half a minute.
+    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
 }

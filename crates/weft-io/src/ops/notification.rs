@@ -17,6 +17,8 @@ pub struct NotificationWait {
     pub token: Option<u32>,
     /// The token of the submission under way.
     captured: u32,
+    /// By which it leaves the waiters of its listener.
+    pub(crate) number: u64,
     /// Taken with the epoch at which this was submitted.
     announcement: Option<(Announcement, u32)>,
 }
@@ -24,12 +26,12 @@ pub struct NotificationWait {
 impl NotificationWait {
     /// Waits for the next signal after its submission.
     pub fn new(notification: Arc<Notification>) -> NotificationWait {
-        NotificationWait { notification, token: None, captured: 0, announcement: None }
+        NotificationWait { notification, token: None, captured: 0, number: 0, announcement: None }
     }
 
     /// Waits until the epoch is no longer `token`.
     pub fn since(notification: Arc<Notification>, token: u32) -> NotificationWait {
-        NotificationWait { notification, token: Some(token), captured: token, announcement: None }
+        NotificationWait { notification, token: Some(token), captured: token, number: 0, announcement: None }
     }
 
     pub(crate) fn captured(&self) -> u32 {

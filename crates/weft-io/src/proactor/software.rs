@@ -4,7 +4,7 @@
 //! wait is decided (`ops/semaphore.rs`), how a signal gets here (`listener.rs`, `shared.rs`).
 
 use super::core::{Core, Place};
-use crate::listener::{Listener, Waiter};
+use crate::listener::Waiter;
 use crate::ops::{Body, NotificationWait};
 use crate::shared::Shared;
 use crate::table::NONE;
@@ -44,32 +44,28 @@ impl Core {
     }
 
     /// Joins the waiters of a notification. `true`: it was signalled since the token was taken.
-    pub(super) fn listen(shared: &Arc<Shared>, slot: u32, wait: &NotificationWait) -> bool {
+    pub(super) fn listen(shared: &Arc<Shared>, slot: u32, wait: &mut NotificationWait) -> bool {
         let notification = &wait.notification;
         let token = wait.captured();
         if notification.epoch() != token {
             return true;
         }
         let listener = notification.listener(shared);
-        lock(&listener.waiters).push(Waiter { slot, token });
+        wait.number = lock(&listener.waiters).push(slot, token);
         notification.listen_outside(shared);
         // Rule 3 of `notification.rs`: first the listener is there, then it looks.
         if notification.look() == token {
             return false;
         }
-        Core::leave(listener, slot);
+        lock(&listener.waiters).leave(wait.number);
         true
-    }
-
-    fn leave(listener: &Listener, slot: u32) {
-        lock(&listener.waiters).retain(|waiter| waiter.slot != slot);
     }
 
     pub(super) fn cancel_listening(&mut self, slot: u32) {
         let shared = Arc::clone(self.shared());
         let Some(operation) = &mut self.entry(slot).operation else { return };
         if let Body::NotificationWait(wait) = operation.body() {
-            Core::leave(wait.notification.listener(&shared), slot);
+            lock(&wait.notification.listener(&shared).waiters).leave(wait.number);
             self.withdraw(slot);
         }
     }
@@ -83,14 +79,16 @@ impl Core {
             let mut index = 0;
             loop {
                 // Not held over the end of a wait: that drops nothing yet, but it is none of a lock's business.
-                let Some(waiter) = lock(&listener.waiters).get(index).copied() else { break };
-                if let Some(outcome) = self.verdict(waiter) {
-                    lock(&listener.waiters).remove(index);
+                let Some(waiter) = lock(&listener.waiters).get(index) else { break };
+                if waiter.slot != NONE
+                    && let Some(outcome) = self.verdict(waiter)
+                {
+                    lock(&listener.waiters).leave_at(index);
                     self.release(waiter.slot, outcome);
-                } else {
-                    index += 1;
                 }
+                index += 1;
             }
+            lock(&listener.waiters).sweep();
             let hearers = Arc::clone(&lock(&listener.hearers));
             for hearer in hearers.iter() {
                 let is_news = self.contain(|| hearer.hear());
