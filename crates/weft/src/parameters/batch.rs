@@ -393,3 +393,46 @@ fn named(status: Status, steps: &[Arc<ParameterEntry>], reached: u64, verb: &str
         None => status,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use weft_sync::Deadline;
+
+    /// A hundred transfers wait on eight timelines, one behind the other on each, and long ones spread over all of them.
+    /// [hal-module 55]
+    #[test]
+    fn at_most_eight_transfers_are_under_way() {
+        let device = crate::open_device("local-task").unwrap();
+        let bytes: Vec<u8> = (0..40u32 << 20).map(|index| (index % 253) as u8).collect();
+        let length = bytes.len() as u64;
+        let file = ParameterFile::from_memory("test", Arc::new(bytes.clone()));
+        let entry = Arc::new(ParameterEntry::new(*b"a", length, ParameterKind::File { file, offset: 0 }));
+        let gate = Point { semaphore: Arc::new(Semaphore::new(0)), value: 1 };
+        let files = OpenFiles::new(FilePoller::default());
+        let wait = std::slice::from_ref(&gate);
+        let mut batch = Batch::new(&device, QueueAffinity::ANY, wait, &files, "loading");
+        let params = BufferParams::device_local();
+        let mut load = |offset, length| {
+            let transfer = Transfer { entry: Arc::clone(&entry), offset, length };
+            batch.load(&transfer, &params).unwrap()
+        };
+        let large = load(0, length);
+        let small: Vec<_> = (0..99).map(|index| load(index, 1000)).collect();
+        assert_eq!(batch.timelines.len(), TIMELINES_MAX);
+        assert_eq!(batch.timelines.iter().map(|timeline| timeline.steps.len()).sum::<usize>(), 100 + 3 + 99);
+        for timeline in &batch.timelines {
+            assert_eq!(timeline.value, timeline.steps.len() as u64, "each step has a value of its own");
+            assert!(timeline.bytes <= PIECE_BYTES_MAX + 1000, "no timeline has more than one long piece");
+            assert_eq!(timeline.semaphore.last_value(), 0, "nothing begins before the wait");
+        }
+        let done = Point { semaphore: Arc::new(Semaphore::new(0)), value: 1 };
+        batch.finish(std::slice::from_ref(&done)).unwrap();
+        gate.semaphore.signal(1).unwrap();
+        done.semaphore.wait(1, Deadline::NEVER).unwrap();
+        assert!(large.read_to_vec(0, length).unwrap() == bytes);
+        for (index, buffer) in small.iter().enumerate() {
+            assert_eq!(buffer.read_to_vec(0, 1000).unwrap(), bytes[index..index + 1000]);
+        }
+    }
+}
