@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 use support::{CANCELLED, Log, Subject, after_ms, every, poll_until, real};
 use weft_io::ops::{Nop, SemaphoreSignal, SemaphoreWait, Sequence, Step, Timer};
 use weft_io::{
-    Config, Event, EventSource, Operation, Poller, Progressed, RelayPlan, RelaySink, RelaySource, RelayState,
-    Runner, RunnerOptions, open_any, open_null,
+    Config, Event, EventSource, Operation, Progressed, RelayPlan, RelaySink, RelaySource, RelayState, Runner,
+    RunnerOptions, open_any, open_null,
 };
 use weft_sync::{Code, Deadline, Point, Semaphore};
 
@@ -398,11 +398,30 @@ fn a_runner_outlives_what_panics_twice() {
     assert_eq!(runner.consume_status().map(|why| why.code()), Some(Code::Internal));
     assert_eq!(told.load(Ordering::Relaxed), 1);
     assert_eq!(runner.visit(|_| 5).unwrap(), 5);
-    let prepare: Box<dyn FnOnce(&mut Poller) -> weft_sync::Result<()> + Send> = Box::new(|_| {
-        panic_twice();
-        Ok(())
-    });
-    let options = RunnerOptions { prepare: Some(prepare), ..RunnerOptions::new() };
+    let options = RunnerOptions {
+        prepare: Some(Box::new(|_| {
+            panic_twice();
+            Ok(())
+        })),
+        ..RunnerOptions::new()
+    };
     let refused = Runner::start(open_null(&Config::new()), options);
     assert_eq!(refused.unwrap_err().code(), Code::Internal);
+}
+
+/// Callbacks whose drop panics are dropped with their poller, each of them, and no panic comes out.
+#[test]
+fn a_poller_that_is_dropped_lets_no_panic_out() {
+    let mut poller = open_null(&Config::new()).into_poller().unwrap();
+    let progress = poller.progress().clone();
+    let owned = Twice;
+    poller.on_message(move |_| _ = &owned);
+    for owned in [Twice, Twice] {
+        progress.register(move || {
+            let _ = &owned;
+            Progressed::Keep(0)
+        });
+    }
+    drop(poller);
+    assert_eq!(progress.count(), 0);
 }

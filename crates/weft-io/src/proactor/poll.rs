@@ -13,10 +13,11 @@
 //! 4. **What callbacks submit to the kernel goes with the next poll's system call**, not with one of its own.
 //! 5. **The end drains.** Nothing is accepted any more, everything is cancelled, and every operation is called back
 //!    before the poller is gone, whatever callbacks do.
-//! 6. **A panic** of what users gave leaves the poll when that is over, see `panics.rs`.
+//! 6. **A panic** of what users gave leaves the poll when that is over, see `panics.rs`; none leaves the drop of a poller.
 
 use super::Core;
 use super::core::Tally;
+use super::panics::attempt;
 use super::progress::Progress;
 use crate::alarm::Alarm;
 use crate::backend::Backend;
@@ -160,6 +161,16 @@ impl Poller {
                 return Ok(0);
             }
         }
+    }
+}
+
+impl Drop for Poller {
+    fn drop(&mut self) {
+        drop(Ending(self.ending.0.take()));
+        // Rule 6: nobody is left whom a panic could be told.
+        let callback = self.on_message.take();
+        attempt(|| drop(callback));
+        self.progress.clear();
     }
 }
 

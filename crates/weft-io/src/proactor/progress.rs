@@ -6,6 +6,7 @@
 //! While one is registered, polls do not wait. One that panics is removed.
 
 use super::Core;
+use super::panics::attempt;
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::rc::Rc;
@@ -54,7 +55,7 @@ struct Entry {
 pub struct Progress(Rc<Register>);
 
 impl Progress {
-    /// Runs `callback` once in every poll from now on.
+    /// Runs `callback` once in every poll from now on; registered by another one, from the next poll on.
     pub fn register(&self, callback: impl FnMut() -> Progressed + 'static) -> ProgressId {
         let id = ProgressId(self.0.ids.replace(self.0.ids.get() + 1));
         let callback: Option<Callback> = Some(Box::new(callback));
@@ -81,26 +82,27 @@ impl Progress {
         self.0.entries.borrow().iter().filter(|entry| !entry.is_removed).count()
     }
 
-    /// Runs each once, also those that another one registers. `None`: there are none.
+    /// Runs each once, but not those that another one registers: a poll ends. `None`: there are none.
     pub(super) fn run(&self, core: &mut Core) -> Option<usize> {
-        if self.0.entries.borrow().is_empty() {
+        let count = self.0.entries.borrow().len();
+        if count == 0 {
             return None;
         }
         let mut found = 0;
-        let mut index = 0;
-        loop {
-            let Some(callback) =
-                self.0.entries.borrow_mut().get_mut(index).map(|entry| entry.callback.take())
-            else {
-                break;
-            };
+        for index in 0..count {
+            let callback = self.0.entries.borrow_mut()[index].callback.take();
             if let Some(callback) = callback {
                 found += self.run_one(core, index, callback);
             }
-            index += 1;
         }
         self.0.entries.borrow_mut().retain(|entry| !entry.is_removed);
         Some(found)
+    }
+
+    /// Drops them all, whatever they do about it.
+    pub(super) fn clear(&self) {
+        let entries = self.0.entries.take();
+        entries.into_iter().for_each(|entry| _ = attempt(|| drop(entry)));
     }
 
     fn run_one(&self, core: &mut Core, index: usize, mut callback: Callback) -> usize {
