@@ -17,6 +17,7 @@ crate::cases! { $ TIMER for_each_io_timer_case of IoSubject {
     short_timers_are_not_early: IoCaps::NONE;
     a_timer_of_the_past_ends_at_the_next_poll: IoCaps::NONE;
     a_timer_for_never_waits_for_its_cancel: IoCaps::NONE;
+    a_linked_timer_ends_in_its_turn: IoCaps::NONE;
     removed_timers_leave_the_others_in_order: IoCaps::NONE;
     timers_end_when_every_slot_is_taken: IoCaps::NONE;
     ten_thousand_timers_end: IoCaps::NONE;
@@ -92,6 +93,25 @@ fn a_timer_for_never_waits_for_its_cancel(subject: &IoSubject) {
     tickets.iter().for_each(|&ticket| handle.cancel(ticket).unwrap());
     poll_until(&mut poller, || log.len() == 3);
     assert!(log.take().iter().all(|(_, code)| *code == CANCELLED));
+}
+
+/// [async 33] What is linked behind a timer that is over, and is over itself, ends before those of later deadlines.
+fn a_linked_timer_ends_in_its_turn(subject: &IoSubject) {
+    let mut poller = subject.open();
+    let log = Log::default();
+    let start = weft_sync::Instant::now();
+    let at = |after: u64| timer(Deadline::at(start + Duration::from_nanos(after)));
+    let handle = poller.handle().clone();
+    let mut batch = handle.batch();
+    batch.add(at(0).on_done(log.line("a"))).unwrap();
+    batch.then(at(1).on_done(log.line("b"))).unwrap();
+    batch.then(at(1_000).on_done(log.line("d"))).unwrap();
+    batch.add(at(1_000).on_done(log.line("c"))).unwrap();
+    batch.add(at(1_001).on_done(log.line("e"))).unwrap();
+    batch.submit().unwrap();
+    std::thread::sleep(Duration::from_millis(1));
+    poll_until(&mut poller, || log.len() == 5);
+    assert_eq!(log.take_names(), ["a", "b", "c", "d", "e"]);
 }
 
 /// [async 34] [async-backends 41] The first, one in the middle and the last are taken out, and one is put in again: the

@@ -17,7 +17,7 @@
 #[cfg(unix)]
 use super::lanes::Lanes;
 use super::panics::Panics;
-use super::timers::Timers;
+use super::timers::{Due, Timers};
 #[cfg(unix)]
 use super::watch::Watches;
 use crate::backend::{Backend, Ended};
@@ -68,7 +68,8 @@ pub(super) struct Entry {
     is_linked: bool,
 }
 
-/// Timers that are taken out of the heap together. Nothing that is called back in between can reach them.
+/// Timers that are taken out of the heap together. Nothing that is called back in between can reach them; what is armed in
+/// between and over before them ends before them.
 const TIMERS_AHEAD: usize = 16;
 
 /// Statuses that are expected, made once: giving one out allocates nothing.
@@ -465,25 +466,34 @@ impl Core {
             return;
         }
         let now = Instant::now();
-        let mut due = [NONE; TIMERS_AHEAD];
+        let mut due = [Due::NONE; TIMERS_AHEAD];
         loop {
             let mut count = 0;
             while count < TIMERS_AHEAD
-                && let Some(slot) = self.timers.pop_until(now)
+                && let Some(timer) = self.timers.pop_until(now)
             {
-                due[count] = slot;
+                due[count] = timer;
                 count += 1;
             }
             let due = &due[..count];
-            due.iter().for_each(|&slot| self.look_ahead(slot));
-            for &slot in due {
-                if let Some(operation) = self.entry(slot).operation.take() {
-                    self.end(slot, operation, Ok(0));
+            due.iter().for_each(|timer| self.look_ahead(timer.slot()));
+            for &timer in due {
+                // What was armed meanwhile, linked behind one of these, may be over before this one.
+                while let Some(earlier) = self.timers.pop_before(timer) {
+                    self.end_timer(earlier.slot());
                 }
+                self.end_timer(timer.slot());
             }
             if count < TIMERS_AHEAD {
                 return;
             }
+        }
+    }
+
+    #[inline(always)]
+    fn end_timer(&mut self, slot: u32) {
+        if let Some(operation) = self.entry(slot).operation.take() {
+            self.end(slot, operation, Ok(0));
         }
     }
 

@@ -67,7 +67,7 @@ impl Timers {
 
     /// The earliest deadline. One from before the heap was made has passed.
     pub(crate) fn first(&self) -> Option<Deadline> {
-        let time = (self.heap.first()? >> TIME_SHIFT) as u64;
+        let time = time_of(*self.heap.first()?);
         Some(match time.checked_sub(START) {
             None => Deadline::IMMEDIATE,
             Some(_) if time == u64::MAX => Deadline::NEVER,
@@ -79,13 +79,24 @@ impl Timers {
 
     /// Takes the earliest timer out, if its deadline is not after `now`.
     #[inline]
-    pub(crate) fn pop_until(&mut self, now: Instant) -> Option<u32> {
+    pub(crate) fn pop_until(&mut self, now: Instant) -> Option<Due> {
         let first = *self.heap.first()?;
-        if (first >> TIME_SHIFT) as u64 > self.time(Deadline::at(now)) {
+        if time_of(first) > self.time(Deadline::at(now)) {
             return None;
         }
         self.take_at(0);
-        Some(slot_of(first))
+        Some(Due(first))
+    }
+
+    /// Takes the earliest timer out, if its deadline is before that of one that was taken out.
+    #[inline]
+    pub(crate) fn pop_before(&mut self, taken: Due) -> Option<Due> {
+        let first = *self.heap.first()?;
+        if time_of(first) >= time_of(taken.0) {
+            return None;
+        }
+        self.take_at(0);
+        Some(Due(first))
     }
 
     /// A number that is larger for later deadlines; three centuries from the start all but `NEVER` are the same.
@@ -146,6 +157,23 @@ impl Timers {
     }
 }
 
+/// A timer that was taken out.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Due(u128);
+
+impl Due {
+    /// None.
+    pub(crate) const NONE: Due = Due(0);
+
+    pub(crate) fn slot(self) -> u32 {
+        slot_of(self.0)
+    }
+}
+
+fn time_of(member: u128) -> u64 {
+    (member >> TIME_SHIFT) as u64
+}
+
 fn slot_of(member: u128) -> u32 {
     member as u32 & ((1 << SLOT_BITS) - 1)
 }
@@ -185,7 +213,7 @@ mod tests {
                 let now = start + Duration::from_millis(draw(40));
                 let expected =
                     model.first().filter(|first| first.0 <= Deadline::at(now)).map(|first| first.2);
-                assert_eq!(timers.pop_until(now), expected);
+                assert_eq!(timers.pop_until(now).map(Due::slot), expected);
                 if let Some(slot) = expected {
                     model.remove(0);
                     free.push(slot);
