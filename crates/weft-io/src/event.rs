@@ -36,7 +36,8 @@ pub(crate) struct Inner {
     /// What was written before a set is visible to whoever takes it: the kernel orders that too, but neither the memory
     /// model nor a race detector knows what passes through it.
     sets: AtomicU32,
-    /// Whether a wait was cancelled: nobody knows who was to take the signal, so its pool looks.
+    /// Whether a wait was cancelled, or it was watched, or set, for somebody: nobody knows who was to take the signal, so its
+    /// pool looks.
     pub(crate) is_unsure: AtomicBool,
     /// The pool that it belongs to.
     pub(crate) home: Option<Home>,
@@ -85,7 +86,7 @@ impl Event {
         was_set
     }
 
-    /// A wait for it ended without the signal, which may come yet.
+    /// A wait for it ended, or a registration may end, without the signal, which may come yet.
     pub(crate) fn leave_unsure(&self) {
         // Relaxed: whoever looks has the last reference, which orders more than this.
         self.inner().is_unsure.store(true, Ordering::Relaxed);

@@ -14,10 +14,10 @@
 //! 6. A callback that panics is not called again; the panic comes out of the poll.
 #![cfg(unix)]
 
-use crate::Handle;
 use crate::gate::Gate;
 use crate::ops::{Interest, Ready};
 use crate::proactor::{Verdict, Watching};
+use crate::{Event, Handle};
 use std::any::Any;
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -70,13 +70,17 @@ impl<S> fmt::Debug for RefusedSource<S> {
 
 impl EventSource {
     /// Tells `callback` whenever `source` can be read, has hung up or has an error, on the poll thread. Any thread may
-    /// register, before the first poll too. The source is whatever keeps a handle open: an [`Event`](crate::Event), a
+    /// register, before the first poll too. The source is whatever keeps a handle open: an [`Event`], a
     /// socket, an `Arc<OwnedFd>`. Registered twice, it is told of twice.
     pub fn register<S: AsFd + Send + 'static>(
         handle: &Handle,
         source: S,
         callback: impl FnMut(Ready) + Send + 'static,
     ) -> std::result::Result<EventSource, RefusedSource<S>> {
+        if let Some(event) = (&source as &dyn Any).downcast_ref::<Event>() {
+            // It may be set when nobody is told any more.
+            event.leave_unsure();
+        }
         let gate = Arc::new(Gate::new());
         let told = Told { source, callback: Box::new(callback), gate: Arc::clone(&gate) };
         match handle.0.watch(Box::new(told)) {

@@ -2,12 +2,13 @@
 
 mod support;
 
+use std::any::Any;
 use std::collections::HashSet;
 use std::os::fd::{AsFd, AsRawFd};
 use std::sync::{Arc, Barrier, Mutex};
 use support::{Log, Subject, alone, every, handles, poll_dry, poll_until, real};
 use weft_io::ops::{EventWait, Sequence, Step};
-use weft_io::{Event, EventPool, Operation};
+use weft_io::{Event, EventPool, EventSource, Operation, RelayPlan, RelaySink, RelaySource};
 use weft_sync::Deadline;
 
 fn numbers(events: &[Event]) -> HashSet<i32> {
@@ -224,6 +225,40 @@ fn an_event_that_is_set_while_its_wait_is_cancelled_comes_back_unset() {
             event.set();
             drop(event);
             while poller.poll(Deadline::IMMEDIATE).is_ok() || poller.under_way() > 0 {}
+            let again = pool.acquire().unwrap();
+            assert!(!again.reset(), "{name}, round {round}: it was set");
+            assert_eq!(pool.made(), 1, "the same one");
+        }
+    });
+}
+
+/// So is one that was set too late for a registration: as an event source, as the source of a relay, or as a sink.
+#[test]
+fn an_event_that_is_set_while_its_registration_ends_comes_back_unset() {
+    let _alone = alone();
+    real(|Subject { name, mut poller, .. }| {
+        let handle = poller.handle().clone();
+        let pool = EventPool::new(1).unwrap();
+        let other = || RelaySink::event(Event::new().unwrap());
+        for round in 0..3 {
+            let event = pool.acquire().unwrap();
+            let setter = event.clone();
+            let registered: Box<dyn Any> = match round {
+                0 => Box::new(EventSource::register(&handle, event, |_| {}).unwrap()),
+                1 => {
+                    let plan = RelayPlan::new(RelaySource::event(event), other());
+                    Box::new(plan.persistent().register(&handle).unwrap())
+                }
+                _ => {
+                    let source = RelaySource::event(Event::new().unwrap());
+                    Box::new(RelayPlan::new(source, RelaySink::event(event)).register(&handle).unwrap())
+                }
+            };
+            assert!(poller.poll(Deadline::IMMEDIATE).is_err());
+            drop(registered);
+            setter.set();
+            drop(setter);
+            (0..3).for_each(|_| drop(poller.poll(Deadline::IMMEDIATE)));
             let again = pool.acquire().unwrap();
             assert!(!again.reset(), "{name}, round {round}: it was set");
             assert_eq!(pool.made(), 1, "the same one");

@@ -41,6 +41,8 @@ impl RelaySource {
 
     /// An event that is set. A persistent relay takes the signal.
     pub fn event(event: Event) -> RelaySource {
+        // It may be set when the relay has ended.
+        event.leave_unsure();
         RelaySource(Source::Input(Arc::new(Input::Event(event))))
     }
 
