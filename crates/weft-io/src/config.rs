@@ -16,10 +16,11 @@ pub struct Config {
     /// Operations that may be under way at once, batches not yet submitted included. One more is refused and comes
     /// back. 4096 by itself; about 100 bytes each. 1 to [`Config::LIMIT`].
     pub operations_max: u32,
-    /// Entries of the submission ring, rounded up to a power of two; its completion ring has four times as many. Not a
-    /// limit on operations: the poll thread hands over what does not fit in several turns.
+    /// Entries of the submission ring, rounded up to a power of two; 0 stands for 256. Its completion ring has four times as
+    /// many, or as many as the kernel gives. Not a limit on operations: the poll thread hands over what does not fit in
+    /// several turns.
     pub ring_entries: u32,
-    /// Messages that may lie in the mailbox between two polls, up to [`Config::LIMIT`]. One more is refused.
+    /// Messages that may lie in the mailbox between two polls, at least one, up to [`Config::LIMIT`]. One more is refused.
     pub messages_max: u32,
     /// What the proactor may use of what the kernel has.
     pub allowed: Capabilities,

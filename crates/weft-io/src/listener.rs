@@ -130,7 +130,7 @@ impl Listener {
         !lock(&self.waiters).is_empty() || !lock(&self.hearers).is_empty()
     }
 
-    /// Says that there was a signal. May be called in a signal handler.
+    /// Says that there was a signal. May be called in a signal handler, unless the proactor may go meanwhile.
     pub(crate) fn tell(self: &Arc<Self>) {
         if !self.mark.set() {
             return;

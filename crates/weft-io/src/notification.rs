@@ -12,7 +12,8 @@
 //! 4. A proactor listens to a notification by one `Listener`, made at its first wait and kept for the life of the
 //!    notification. A signal marks it and puts it on that proactor's list, once until it is heard: the mark is taken off
 //!    *before* the poll thread looks at the epoch.
-//! 5. Nothing here locks on the way of a signal, so it may be sent from a signal handler.
+//! 5. Nothing here locks on the way of a signal, so it may be sent from a signal handler; if no proactor goes meanwhile
+//!    that listens, for a signal holds it for a moment, and whoever is the last to hold one frees it.
 //! 6. A notification of several processes (`shared_notification.rs`) cannot know who observes, so it always wakes.
 //! 7. The level counts, not the edge: whoever waits ends when the epoch is not its token any more. `count` limits how
 //!    many threads are woken, never how many operations.
@@ -141,7 +142,8 @@ impl Notification {
     }
 
     /// Moves the epoch on, ends the waits of operations, and wakes up to `count` threads. Returns whether somebody
-    /// observed it; if nobody did, no system call was made. May be called in a signal handler.
+    /// observed it; if nobody did, no system call was made. May be called in a signal handler, as long as the proactors
+    /// whose operations or relays have waited for it, or handles of them, are kept meanwhile.
     pub fn signal(&self, count: u32) -> bool {
         // Release publishes the state; Acquire pairs with the read-modify-write in `look` (rule 3).
         self.word().fetch_add(1, Ordering::AcqRel);
