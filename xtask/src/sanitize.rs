@@ -7,7 +7,8 @@ use std::process::Command;
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 
 /// The fuzz targets of `fuzz/`, in the order in which bytes meet them.
-const FUZZ_TARGETS: &[&str] = &["archive", "program", "elf", "input_text", "frontier_wire", "address"];
+const FUZZ_TARGETS: &[&str] =
+    &["archive", "program", "elf", "input_text", "frontier_wire", "address", "irpa", "safetensors", "gguf"];
 
 /// A toolchain that can build std with instructions for the thread sanitizer in it, and what it needs for that.
 struct Instrumenting {
