@@ -25,7 +25,7 @@ fn can_wait_first(capabilities: Capabilities) -> bool {
 }
 
 /// Receives what is there, at least a byte of a stream, up to what the memory holds; its spans are filled in order. Ends
-/// with the number of bytes: none at the end of a stream, and for memory without room.
+/// with the number of bytes: none at the end of a stream; and none, at once, for memory without room.
 ///
 /// Of a datagram, what finds no room is lost.
 ///
@@ -72,6 +72,12 @@ impl<T: Target> Recv<T> {
     pub fn socket(&self) -> &Socket {
         &self.socket.socket
     }
+
+    /// Whether there is no room for any byte of a stream. Systems wait for one all the same; here that ends at once. A
+    /// message is received whatever room there is.
+    fn wants_nothing(&mut self) -> bool {
+        self.socket.socket.kind().is_stream() && frame::length_of_target(&mut self.target) == 0
+    }
 }
 
 impl<T: Target> Params for Recv<T> {
@@ -96,6 +102,9 @@ impl<T: Target> Lower for Recv<T> {
     }
 
     fn body(&mut self) -> Body<'_> {
+        if self.wants_nothing() {
+            return Body::Nop;
+        }
         Body::Recv {
             socket: self.socket.handle(),
             spans: frame::of_target(&mut self.target, &mut self.frame),
@@ -112,9 +121,10 @@ impl<T: Target> Lower for Recv<T> {
     }
 
     fn settle(&mut self, answer: &mut Answer, _is_cancelled: bool) -> Onward {
-        let is_end = *answer == Ok(0)
-            && self.socket.socket.kind().is_stream()
-            && frame::length_of_target(&mut self.target) > 0;
+        if self.wants_nothing() {
+            return Onward::End;
+        }
+        let is_end = *answer == Ok(0) && self.socket.socket.kind().is_stream();
         after_receive(&self.socket, answer, is_end).unwrap_or(Onward::End)
     }
 }
