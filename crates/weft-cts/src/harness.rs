@@ -111,6 +111,7 @@ macro_rules! every_io_family {
             socket_zero_copy: weft_cts::io::socket_zero_copy::SOCKET_ZERO_COPY, for_each_io_socket_zero_copy_case;
             submission: weft_cts::io::submission::SUBMISSION, for_each_io_submission_case;
             timer: weft_cts::io::timer::TIMER, for_each_io_timer_case;
+            transfer_chain: weft_cts::io::transfer_chain::TRANSFER_CHAIN, for_each_io_transfer_chain_case;
             wake: weft_cts::io::wake::WAKE, for_each_io_wake_case;
         }
     };

@@ -6,6 +6,8 @@
 #![cfg(target_os = "linux")]
 #![allow(unsafe_code, reason = "filters and limits are set by system calls that std does not have")]
 
+mod child;
+
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixStream;
@@ -13,6 +15,7 @@ use std::process::Command;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
+use child::in_child;
 use weft_cts::case::Tested;
 use weft_cts::io::subject::{self, poll_dry};
 use weft_io::ops::{EventWait, FileFlags, FileOpen, FileRead, Nop, Recv, Timer};
@@ -21,30 +24,6 @@ use weft_io::{
     open_any,
 };
 use weft_sync::{Code, Deadline, Result, Status};
-
-/// Says to a child which test it is.
-const CHILD: &str = "WEFT_CTS_CHILD";
-
-/// Runs `body` in a process of its own: this test program again, told to run this test alone.
-fn in_child(test: &str, environment: &[(&str, &OsStr)], body: impl FnOnce()) {
-    if std::env::var(CHILD).is_ok_and(|name| name == test) {
-        return body();
-    }
-    let program = std::env::current_exe().expect("the program knows its path");
-    let arguments = [test, "--exact", "--nocapture", "--test-threads=1"];
-    let output = Command::new(program)
-        .args(arguments)
-        .env(CHILD, test)
-        .env_remove(BACKEND_VARIABLE)
-        .envs(environment.iter().copied())
-        .output()
-        .expect("the child starts");
-    let told = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
-    assert!(output.status.success(), "{}: {}{}", output.status, told[0], told[1]);
-    told.iter().flat_map(|text| text.lines()).filter(|line| line.starts_with("told: ")).for_each(|line| {
-        println!("{line}");
-    });
-}
 
 /// Whether the rest of a test makes sense here.
 fn has_uring() -> bool {

@@ -9,8 +9,8 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::Duration;
-use support::{CANCELLED, Log, Subject, after_ms, poll_until, real};
-use weft_io::ops::{EventWait, FileFlags, FileOpen, HandlePoll, Interest, Recv};
+use support::{CANCELLED, Log, Subject, after_ms, poll_dry, poll_until, real};
+use weft_io::ops::{EventWait, FileFlags, FileOpen, HandlePoll, Interest, Recv, Send};
 use weft_io::{Event, Operation, Socket, SocketKind};
 use weft_sync::Code;
 
@@ -54,6 +54,39 @@ fn whoever_waits_uses_nothing() {
         let used = processor_time() - before;
         assert!(used < Duration::from_millis(30), "{name}: {used:?}");
         assert_eq!(log.len(), 2);
+    });
+}
+
+/// [async-backends 209] Nor does anybody, on any backend, after wakes that came when nobody slept, beside errors that stay on a
+/// handle, a socket that failed, and a send without room.
+#[test]
+fn late_wakes_and_errors_use_nothing() {
+    real(|Subject { name, mut poller, .. }| {
+        let (handle, log) = (poller.handle().clone(), Log::default());
+        let (reader, broken) = std::io::pipe().unwrap();
+        drop(reader);
+        let broken: Arc<OwnedFd> = Arc::new(broken.into());
+        let observe = || HandlePoll { handle: Arc::clone(&broken), interest: Interest::IN };
+        for _ in 0..2 {
+            handle.submit(Operation::new(observe()).on_done(log.line("error"))).unwrap();
+            poll_until(&mut poller, || log.len() == 1);
+            assert_eq!(log.take(), [("error", None)], "{name}");
+        }
+        let (here, _there) = UnixStream::pair().unwrap();
+        let socket = Socket::import(OwnedFd::from(here), SocketKind::UnixStream, false).unwrap();
+        let send = Operation::new(Send::new(socket.clone(), vec![0; 8 << 20]));
+        handle.submit(send.on_done(log.line("send"))).unwrap();
+        handle.submit(Operation::new(Recv::new(socket, vec![0; 8])).on_done(log.line("recv"))).unwrap();
+        poll_dry(&mut poller);
+        for _ in 0..1000 {
+            handle.wake();
+        }
+        assert_eq!(poller.poll(after_ms(1000)).unwrap(), 0, "{name}");
+        let before = processor_time();
+        assert_eq!(poller.poll(after_ms(150)).unwrap_err().code(), Code::DeadlineExceeded);
+        let used = processor_time() - before;
+        assert!(used < Duration::from_millis(20), "{name}: {used:?}");
+        assert_eq!(log.len(), 0);
     });
 }
 

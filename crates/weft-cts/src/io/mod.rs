@@ -32,4 +32,5 @@ pub mod subject;
 pub mod submission;
 mod system;
 pub mod timer;
+pub mod transfer_chain;
 pub mod wake;

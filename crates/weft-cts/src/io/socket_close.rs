@@ -1,11 +1,14 @@
 //! Cancels of operations on sockets, closing, and what becomes of results that nobody takes.
 
+use std::io::Write;
 use std::os::fd::{AsFd, AsRawFd};
-use std::sync::Arc;
+use std::os::unix::net::UnixStream;
 use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Mutex};
 
 use weft_io::ops::{
-    Accept, AcceptMany, Connect, Recv, RecvFrom, RecvMany, Send, Sequence, SocketClose, Step,
+    Accept, AcceptMany, Connect, HandlePoll, Interest, Ready, Recv, RecvFrom, RecvMany, Send, Sequence,
+    SocketClose, Step,
 };
 use weft_io::{Operation, Poller, Socket, SocketKind, SocketOptions, SocketState};
 use weft_sync::{Code, Deadline};
@@ -14,7 +17,9 @@ use super::connection::{
     STREAMS, begin, bound, connect_to, end, listener, pair, pair_with, pattern, receive, receive_all, run,
     send, socket,
 };
-use super::subject::{CANCELLED, IoCaps, IoSubject, Log, counting, poll_dry, poll_until, rounds, submit};
+use super::subject::{
+    CANCELLED, IoCaps, IoSubject, Log, counting, lock, poll_dry, poll_until, rounds, submit,
+};
 
 crate::cases! { $ SOCKET_CLOSE for_each_io_socket_close_case of IoSubject {
     a_cancelled_receive_leaves_the_socket_usable: IoCaps::KERNEL;
@@ -30,6 +35,7 @@ crate::cases! { $ SOCKET_CLOSE for_each_io_socket_close_case of IoSubject {
     a_close_ends_operations_of_another_proactor: IoCaps::KERNEL;
     a_linger_of_zero_resets: IoCaps::KERNEL;
     a_number_used_again_is_another_socket: IoCaps::KERNEL;
+    numbers_used_again_by_callbacks_are_others: IoCaps::KERNEL;
     connections_that_nobody_takes_are_closed: IoCaps::KERNEL;
     a_step_keeps_its_connection: IoCaps::KERNEL;
     the_end_of_a_proactor_ends_its_transfers: IoCaps::KERNEL;
@@ -348,6 +354,41 @@ fn a_number_used_again_is_another_socket(subject: &IoSubject) {
         }
         run(&mut poller, SocketClose::new(near)).result.unwrap();
         assert_eq!(end(&mut poller, &waiting).result.unwrap_err().code(), Code::Cancelled);
+    }
+}
+
+/// [async 227] [async-backends 205] Several handles are ready in one poll. Their callbacks close them, and wait for others that
+/// get the same numbers: what the old ones still have to tell, also through duplicates that stay open, reaches none of them.
+fn numbers_used_again_by_callbacks_are_others(subject: &IoSubject) {
+    let mut poller = subject.open();
+    let handle = poller.handle().clone();
+    for keeps in [false, true] {
+        let (log, ends) = (Log::default(), Arc::new(Mutex::new(Vec::new())));
+        let mut others = Vec::new();
+        for _ in 0..8 {
+            let (here, mut there) = UnixStream::pair().unwrap();
+            let ghost = keeps.then(|| here.try_clone().unwrap());
+            let (again, lines, ends) = (handle.clone(), log.clone(), Arc::clone(&ends));
+            let first = HandlePoll { handle: Arc::new(here.into()), interest: Interest::IN };
+            let first = Operation::new(first).on_done(move |done| {
+                assert_eq!(done.result.unwrap(), Ready::IN);
+                drop(done.operation);
+                let (next, end) = UnixStream::pair().unwrap();
+                lock(&ends).push(end);
+                let next = HandlePoll { handle: Arc::new(next.into()), interest: Interest::IN };
+                submit(&again, next, &lines, "next");
+            });
+            handle.submit(first).unwrap();
+            there.write_all(b"x").unwrap();
+            others.push((there, ghost));
+        }
+        poll_until(&mut poller, || lock(&ends).len() == 8);
+        // More to tell, where anybody is left to tell it.
+        others.iter_mut().for_each(|(there, _)| _ = there.write_all(b"x").is_ok());
+        assert_eq!((poll_dry(&mut poller), log.len()), (0, 0), "duplicates: {keeps}");
+        lock(&ends).iter_mut().for_each(|end| end.write_all(b"x").unwrap());
+        poll_until(&mut poller, || log.len() == 8);
+        assert_eq!(log.take_names(), ["next"; 8]);
     }
 }
 

@@ -220,7 +220,7 @@ fn both_directions_at_once(subject: &IoSubject) {
     assert!(ends.iter().all(|(all, expected)| *lock(all) == *expected));
 }
 
-/// [async 210] [async-backends 131] Several pieces, one of them empty, are one send; a receive fills several in order; one
+/// [async 30] [async 210] [async-backends 131] Several pieces, one of them empty, are one send; a receive fills several in order; one
 /// piece, none, and eight.
 fn pieces_are_sent_and_filled_in_order(subject: &IoSubject) {
     let mut poller = subject.open();
@@ -230,6 +230,10 @@ fn pieces_are_sent_and_filled_in_order(subject: &IoSubject) {
         let whole: Vec<u8> = pieces.concat();
         send(&mut poller, &near, Pieces(pieces));
         assert_eq!(receive_all(&mut poller, &far, whole.len()), whole, "{count} pieces");
+        // Nothing is there, and nothing is wanted.
+        let none = run(&mut poller, Recv::new(far.clone(), Pieces::<Vec<u8>>(Vec::new())));
+        assert_eq!(none.result.unwrap(), 0);
+        assert_eq!(receive(&mut poller, &far, 0), b"");
     }
     send(&mut poller, &near, Part::new(pattern(100, 0), 20..70).unwrap());
     let target = [vec![0; 10], vec![0; 0], vec![0; 40]];
@@ -244,7 +248,7 @@ fn pieces_are_sent_and_filled_in_order(subject: &IoSubject) {
     assert_eq!(end(&mut poller, &sent).result.unwrap().bytes, whole.len());
 }
 
-/// [async-backends 131] Nine pieces are refused before anything happens, and come back.
+/// [async 30] [async-backends 131] Nine pieces are refused before anything happens, and come back.
 fn more_than_eight_pieces_are_refused(subject: &IoSubject) {
     let poller = subject.open();
     let socket = socket(SocketKind::Tcp);

@@ -31,6 +31,8 @@ mod lower;
 mod open;
 mod poll;
 mod sockets;
+#[cfg(all(test, target_os = "linux"))]
+mod tests;
 mod workers;
 
 pub(super) use open::{open_epoll, open_kqueue, open_poll};
