@@ -391,7 +391,7 @@ fn polled_transfers_beyond_all_room_end(subject: &Subject) {
     });
 }
 
-/// [hal 81] without anybody who polls, files are read and written by threads that may block.
+/// Without anybody who polls, files are read and written by threads that may block.
 fn polled_files_outlive_their_proactor(subject: &Subject) {
     let content = counting(64 << 10);
     every(|mut polled| {
