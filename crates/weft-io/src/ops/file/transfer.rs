@@ -52,7 +52,7 @@ pub struct Transfer<'a> {
 /// # Result::Ok(())
 /// ```
 pub struct FileRead<T: Target> {
-    /// Where in the file. `OUT_OF_RANGE` from 2⁶³ on.
+    /// Where in the file. `OUT_OF_RANGE` from 2⁶³ on, and at 2⁶³ - 1 with any room or bytes: nothing can be there.
     pub offset: u64,
     /// Where to.
     pub target: T,
@@ -80,7 +80,7 @@ pub struct FileRead<T: Target> {
 /// # weft_sync::Result::Ok(())
 /// ```
 pub struct FileWrite<S: Source> {
-    /// Where in the file. `OUT_OF_RANGE` from 2⁶³ on.
+    /// Where in the file. `OUT_OF_RANGE` from 2⁶³ on, and at 2⁶³ - 1 with any room or bytes: nothing can be there.
     pub offset: u64,
     /// What.
     pub source: S,
@@ -134,8 +134,8 @@ impl<T: Target> Lower for FileRead<T> {
     const KIND: Kind = Kind::FileRead;
 
     fn prepare(&mut self, _capabilities: Capabilities) -> Result<()> {
-        check_place(self.offset)?;
         frame::prepare(&mut self.frame, self.target.count(), false)?;
+        check_place(self.offset, self.target.count(), |index| self.target.span(index))?;
         self.used.enter()
     }
 
@@ -163,8 +163,8 @@ impl<S: Source> Lower for FileWrite<S> {
     const KIND: Kind = Kind::FileWrite;
 
     fn prepare(&mut self, _capabilities: Capabilities) -> Result<()> {
-        check_place(self.offset)?;
         frame::prepare(&mut self.frame, self.source.count(), false)?;
+        check_place(self.offset, self.source.count(), |index| self.source.span(index))?;
         self.used.enter()
     }
 
@@ -179,9 +179,11 @@ impl<S: Source> Lower for FileWrite<S> {
     }
 }
 
-fn check_place(offset: u64) -> Result<()> {
-    if i64::try_from(offset).is_err() {
-        bail!(OutOfRange, "byte {offset} of a file; places end before 2^63");
+/// Where nothing can be moved, something would end with 0 for ever, and whoever goes on until all is done would not end.
+fn check_place(offset: u64, count: usize, mut span: impl FnMut(usize) -> Span) -> Result<()> {
+    const END: u64 = i64::MAX as u64;
+    if offset > END || (offset == END && (0..count).any(|index| span(index).length > 0)) {
+        bail!(OutOfRange, "byte {offset} of a file; places end before 2^63 - 1");
     }
     Ok(())
 }
