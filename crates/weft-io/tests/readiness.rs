@@ -57,8 +57,8 @@ fn whoever_waits_uses_nothing() {
     });
 }
 
-/// [async-backends 209] Nor does anybody, on any backend, after wakes that came when nobody slept, beside errors that stay on a
-/// handle, a socket that failed, and a send without room.
+/// [async-backends 209] Nor does anybody, on any backend, after wakes that came when nobody slept, beside an error that stays
+/// on a handle, and a send without room.
 #[test]
 fn late_wakes_and_errors_use_nothing() {
     real(|Subject { name, mut poller, .. }| {

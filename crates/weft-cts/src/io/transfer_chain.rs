@@ -88,8 +88,8 @@ fn what_is_behind_a_refused_connect_is_cancelled(subject: &IoSubject) {
     }
 }
 
-/// [async 222] [async-backends 206] Connects that wait when their listener goes away are refused then, by a handle that
-/// shows nothing but trouble: each ends once, with the reason, and so does what is behind it.
+/// [async-backends 206] Connects that wait when their listener goes away are refused when they ask again, a second later:
+/// each ends once, with the reason, and so does what is behind it.
 fn a_refusal_that_comes_later_has_its_reason(subject: &IoSubject) {
     let mut poller = subject.open();
     let handle = poller.handle().clone();

@@ -22,7 +22,7 @@ fn full() -> (Socket, Address, Vec<std::net::TcpStream>) {
     listener.listen(1).unwrap();
     let address = listener.local_address().unwrap();
     let there = std::net::SocketAddr::from(([127, 0, 0, 1], address.port().unwrap()));
-    let wait = std::time::Duration::from_millis(50);
+    let wait = std::time::Duration::from_millis(200);
     let taken = (0..6).map_while(|_| std::net::TcpStream::connect_timeout(&there, wait).ok()).collect();
     (listener, address, taken)
 }
