@@ -1,0 +1,200 @@
+#![allow(unsafe_code, reason = "the floor is the bare ring, whose entries name memory")]
+//! Random reads of 4 KiB from a file, so many at once: past the kernel's cache and out of it.
+//!
+//! `cargo bench -p weft-bench --bench files`. Floor: a bare ring in the same run. Peers: `pread` on one thread, and fio at
+//! the same depth where it is installed. The file is made where temporary files are, 256 MiB of it.
+
+#[cfg(target_os = "linux")]
+mod linux {
+    use io_uring::{IoUring, opcode, types};
+    use std::fs::OpenOptions;
+    use std::os::fd::AsRawFd;
+    use std::os::unix::fs::{FileExt, OpenOptionsExt};
+    use std::path::{Path, PathBuf};
+    use std::process::Command;
+    use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+    use std::sync::{Arc, Mutex};
+    use weft_bench::{Figure, Subject, Table, measure};
+    use weft_io::ops::FileRead;
+    use weft_io::{Access, BufferPool, Config, File, Handle, Lease, Operation, Region, Slab, open};
+    use weft_sync::Deadline;
+
+    const BLOCK: usize = 4096;
+    const BLOCKS: u64 = 1 << 16;
+    /// Reads of one call.
+    const READS: usize = 2048;
+    /// `O_DIRECT` of this architecture is asked of the library that knows it.
+    const DIRECT: i32 = rustix::fs::OFlags::DIRECT.bits() as i32;
+
+    /// The next place, of all those that there are.
+    fn place(seed: &mut u64) -> u64 {
+        *seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (*seed >> 33) % BLOCKS * BLOCK as u64
+    }
+
+    /// Reads that are under way, or wait for the next call.
+    struct Shared {
+        handle: Handle,
+        seed: AtomicU64,
+        left: AtomicUsize,
+        idle: Mutex<Vec<Operation<FileRead<Lease>>>>,
+    }
+
+    fn submit(shared: &Arc<Shared>, mut read: Operation<FileRead<Lease>>) {
+        // One thread does all of it.
+        let mut seed = shared.seed.load(Ordering::Relaxed);
+        read.offset = place(&mut seed);
+        shared.seed.store(seed, Ordering::Relaxed);
+        let again = Arc::clone(shared);
+        let read = read.on_done(move |done| {
+            assert_eq!(done.result.expect("it can be read"), BLOCK);
+            let left = again.left.load(Ordering::Relaxed);
+            if left == 0 {
+                return again.idle.lock().expect("no panics").push(done.operation);
+            }
+            again.left.store(left - 1, Ordering::Relaxed);
+            submit(&again, done.operation);
+        });
+        shared.handle.submit(read).expect("there is room");
+    }
+
+    fn weft<'a>(name: &str, path: &Path, flags: i32, depth: usize, is_registered: bool) -> Subject<'a> {
+        let mut poller =
+            open("uring", &Config::new()).and_then(|proactor| proactor.into_poller()).expect("io_uring");
+        let handle = poller.handle().clone();
+        let slab = Slab::new(BLOCK, depth as u32).expect("memory");
+        let region = match is_registered {
+            true => handle.register_slab(&slab, Access::READ | Access::WRITE),
+            false => Region::unregistered(&slab, Access::READ | Access::WRITE),
+        };
+        let pool = BufferPool::new(&region.expect("memory")).expect("a pool");
+        let file = OpenOptions::new().read(true).custom_flags(flags).open(path).expect("it was made");
+        let file = File::try_from(file).expect("a file");
+        let read =
+            |_| Operation::new(FileRead::new(file.clone(), 0, pool.acquire().expect("as many as reads")));
+        let idle = Mutex::new((0..depth).map(read).collect());
+        let shared = Arc::new(Shared { handle, seed: AtomicU64::new(1), left: AtomicUsize::new(0), idle });
+        let run = move || {
+            shared.left.store(READS - depth, Ordering::Relaxed);
+            let reads = std::mem::take(&mut *shared.idle.lock().expect("no panics"));
+            reads.into_iter().for_each(|read| submit(&shared, read));
+            let mut ended = 0;
+            while ended < READS {
+                ended += poller.poll(Deadline::NEVER).expect("the kernel polls");
+            }
+        };
+        Subject::new(name, run).per_call(READS as u64)
+    }
+
+    #[repr(C, align(4096))]
+    struct Block([u8; BLOCK]);
+
+    fn floor<'a>(path: &Path, flags: i32, depth: usize) -> Subject<'a> {
+        let mut builder = IoUring::builder();
+        builder.setup_submit_all().setup_single_issuer().setup_defer_taskrun();
+        let mut ring = builder.build(256).expect("io_uring");
+        let file = OpenOptions::new().read(true).custom_flags(flags).open(path).expect("it was made");
+        let mut blocks: Vec<Block> = (0..depth).map(|_| Block([0; BLOCK])).collect();
+        let mut seed = 1;
+        let run = move || {
+            let mut push = |ring: &mut IoUring, index: usize| {
+                let into = blocks[index].0.as_mut_ptr();
+                let read = opcode::Read::new(types::Fd(file.as_raw_fd()), into, BLOCK as u32);
+                let entry = read.offset(place(&mut seed)).build().user_data(index as u64);
+                // SAFETY: each block is in one read at a time, and all have ended when the closure returns.
+                unsafe { ring.submission().push(&entry) }.expect("the ring has room");
+            };
+            (0..depth).for_each(|index| push(&mut ring, index));
+            let (mut begun, mut ended) = (depth, 0);
+            while ended < READS {
+                ring.submit_and_wait(1).expect("the kernel takes entries");
+                let free: Vec<usize> = ring
+                    .completion()
+                    .map(|answer| {
+                        assert_eq!(answer.result(), BLOCK as i32);
+                        answer.user_data() as usize
+                    })
+                    .collect();
+                ended += free.len();
+                for index in free {
+                    if begun < READS {
+                        begun += 1;
+                        push(&mut ring, index);
+                    }
+                }
+            }
+        };
+        Subject::new("floor: bare ring", run).per_call(READS as u64)
+    }
+
+    fn pread<'a>(path: &Path, flags: i32) -> Subject<'a> {
+        let file = OpenOptions::new().read(true).custom_flags(flags).open(path).expect("it was made");
+        let (mut block, mut seed) = (Box::new(Block([0; BLOCK])), 1);
+        let run = move || {
+            for _ in 0..READS {
+                file.read_exact_at(&mut block.0, place(&mut seed)).expect("it can be read");
+            }
+        };
+        Subject::new("pread, one thread, one at a time", run).per_call(READS as u64)
+    }
+
+    /// Nanoseconds a read, by fio.
+    fn fio(path: &Path, is_direct: bool, depth: usize) -> Option<f64> {
+        let output = Command::new("fio")
+            .args([
+                "--name=weft",
+                "--rw=randread",
+                "--bs=4k",
+                "--ioengine=io_uring",
+                "--runtime=2",
+                "--time_based",
+            ])
+            .args(["--output-format=terse", "--terse-version=3", "--invalidate=0"])
+            .arg(format!("--filename={}", path.display()))
+            .arg(format!("--iodepth={depth}"))
+            .arg(format!("--direct={}", u8::from(is_direct)))
+            .output()
+            .ok()?;
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let rate: f64 = text.lines().find(|line| line.starts_with("3;"))?.split(';').nth(7)?.parse().ok()?;
+        (rate > 0.0).then(|| 1e9 / rate)
+    }
+
+    struct Place(PathBuf);
+
+    impl Drop for Place {
+        fn drop(&mut self) {
+            drop(std::fs::remove_file(&self.0));
+        }
+    }
+
+    pub fn run() {
+        let place = Place(std::env::temp_dir().join(format!("weft-bench-{}", std::process::id())));
+        std::fs::write(&place.0, vec![7; BLOCKS as usize * BLOCK]).expect("256 MiB");
+        drop(std::fs::File::open(&place.0).and_then(|file| file.sync_all()));
+        let table = Table::begin("files: 4 KiB at random places");
+        for (how, flags) in [("direct", DIRECT), ("buffered", 0)] {
+            for depth in [1, 32, 128] {
+                let mut figures = measure(vec![
+                    floor(&place.0, flags, depth),
+                    weft("weft", &place.0, flags, depth, false),
+                    weft("weft, registered memory", &place.0, flags, depth, true),
+                    pread(&place.0, flags),
+                ]);
+                if let Some(ns) = fio(&place.0, flags != 0, depth) {
+                    let first = figures[0].median_ns;
+                    figures.push(Figure::of("fio, its own run", &[ns], &[first]));
+                }
+                table.group(&format!("{how}, {depth} at once"), &figures, None);
+            }
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn main() {
+    linux::run();
+}
+
+#[cfg(not(target_os = "linux"))]
+fn main() {}
