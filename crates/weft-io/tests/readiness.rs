@@ -10,8 +10,8 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::Duration;
 use support::{CANCELLED, Log, Subject, after_ms, poll_dry, poll_until, real};
-use weft_io::ops::{EventWait, FileFlags, FileOpen, HandlePoll, Interest, Recv, Send};
-use weft_io::{Event, Operation, Socket, SocketKind};
+use weft_io::ops::{EventWait, FileFlags, FileOpen, HandlePoll, Interest, Recv, RecvMany, Send};
+use weft_io::{Event, Operation, Socket, SocketKind, SocketOptions};
 use weft_sync::Code;
 
 /// The two that this system has.
@@ -137,5 +137,27 @@ fn queued_operations_on_files_are_cancelled() {
         assert!(log.take().iter().all(|(_, code)| code.is_none()));
         drop(writer.write(b"x"));
         std::fs::remove_file(&path).unwrap();
+    });
+}
+
+/// Whatever listens receives nothing, and says so on every backend, also when it came from elsewhere.
+#[test]
+fn a_listener_receives_nothing() {
+    real(|Subject { name, mut poller, .. }| {
+        let handle = poller.handle().clone();
+        let own = Socket::new(SocketKind::Tcp, SocketOptions::empty()).unwrap();
+        own.listen(0).unwrap();
+        let theirs = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let theirs = Socket::import(theirs.into(), SocketKind::Tcp, false).unwrap();
+        for listener in [own, theirs] {
+            for length in [8, 0] {
+                let recv = handle.run(Recv::new(listener.clone(), vec![0; length]));
+                let refused = poller.block_on(recv).unwrap().result.unwrap_err();
+                assert_eq!(refused.code(), Code::FailedPrecondition, "{name}");
+            }
+            let many = handle.run(RecvMany::new(listener, vec![0; 8], |_| unreachable!("nothing comes")));
+            let refused = poller.block_on(many).unwrap().result.unwrap_err();
+            assert_eq!(refused.code(), Code::FailedPrecondition, "{name}");
+        }
     });
 }

@@ -251,7 +251,7 @@ impl<T: Target> Lower for RecvFrom<T> {
     }
 
     fn obstacle(&self) -> Option<Status> {
-        self.socket.obstacle()
+        self.socket.obstacle_to_receiving()
     }
 
     fn settle(&mut self, answer: &mut Answer, _is_cancelled: bool) -> Onward {

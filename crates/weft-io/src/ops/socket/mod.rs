@@ -44,7 +44,7 @@ pub use recv_pool::{PooledRecv, RecvPool, RecvPoolMany};
 pub use send::{Send, SendFlags, Sent};
 
 use super::outcome::{Answer, Direction, Lane, Onward, Outcome};
-use crate::socket::Socket;
+use crate::socket::{Socket, SocketState};
 use rustix::io::Errno;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use weft_sync::{Result, Status, status};
@@ -98,6 +98,13 @@ impl Held {
     pub(crate) fn obstacle_to_sending(&self) -> Option<Status> {
         let failed = |code| Status::new(code, "the socket has failed before");
         self.obstacle().or_else(|| self.socket.failure().map(failed))
+    }
+
+    /// The same, for one that receives. A backend that waits before it tries would wait for a connection, and then for ever.
+    pub(crate) fn obstacle_to_receiving(&self) -> Option<Status> {
+        let is_listening = self.socket.state() == SocketState::Listening;
+        let refusal = || status!(FailedPrecondition, "a socket that listens receives nothing");
+        self.obstacle().or_else(|| is_listening.then(refusal))
     }
 
     /// What fails because the socket was closed under it is cancelled, however the kernel puts it. `Some`: another failure.

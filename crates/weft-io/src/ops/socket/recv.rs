@@ -117,7 +117,7 @@ impl<T: Target> Lower for Recv<T> {
     }
 
     fn obstacle(&self) -> Option<Status> {
-        self.socket.obstacle()
+        self.socket.obstacle_to_receiving()
     }
 
     fn settle(&mut self, answer: &mut Answer, _is_cancelled: bool) -> Onward {
@@ -232,7 +232,7 @@ impl<T: Target> Lower for RecvMany<T> {
     }
 
     fn obstacle(&self) -> Option<Status> {
-        self.socket.obstacle()
+        self.socket.obstacle_to_receiving()
     }
 
     fn settle(&mut self, answer: &mut Answer, _is_cancelled: bool) -> Onward {

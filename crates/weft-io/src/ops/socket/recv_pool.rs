@@ -237,7 +237,7 @@ impl Lower for RecvPool {
     }
 
     fn obstacle(&self) -> Option<Status> {
-        self.0.socket.obstacle()
+        self.0.socket.obstacle_to_receiving()
     }
 
     fn settle(&mut self, answer: &mut Answer, is_cancelled: bool) -> Onward {
@@ -330,7 +330,7 @@ impl Lower for RecvPoolMany {
     }
 
     fn obstacle(&self) -> Option<Status> {
-        self.receiving.socket.obstacle()
+        self.receiving.socket.obstacle_to_receiving()
     }
 
     fn settle(&mut self, answer: &mut Answer, is_cancelled: bool) -> Onward {
