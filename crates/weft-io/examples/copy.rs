@@ -4,7 +4,8 @@
 
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
-use std::io::{IsTerminal, Write};
+use std::io::{IsTerminal, Read, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::pin::Pin;
 use std::task::Poll;
@@ -51,8 +52,35 @@ async fn copy_lane(
     Ok(())
 }
 
+/// Refuses what has no size of its own, and a file onto itself: opening the target empties it, and all would be lost.
+fn refuse(from: &Path, to: &Path) -> Result<()> {
+    let told = |path: &Path| std::fs::metadata(path).ok();
+    // What cannot be found is refused in the words of whoever opens it.
+    let Some(source) = told(from) else { return Ok(()) };
+    if !source.is_file() {
+        bail!(InvalidArgument, "{} is no ordinary file", from.display());
+    }
+    // A special file that says that it is ordinary, and empty.
+    if source.len() == 0 && std::fs::File::open(from).is_ok_and(|mut file| has_bytes(&mut file)) {
+        bail!(InvalidArgument, "{} has bytes and no size", from.display());
+    }
+    let Some(target) = told(to) else { return Ok(()) };
+    if !target.is_file() {
+        bail!(InvalidArgument, "{} is no ordinary file", to.display());
+    }
+    if (source.dev(), source.ino()) == (target.dev(), target.ino()) {
+        bail!(InvalidArgument, "{} and {} are one file", from.display(), to.display());
+    }
+    Ok(())
+}
+
+fn has_bytes(file: &mut std::fs::File) -> bool {
+    file.read(&mut [0]).is_ok_and(|count| count > 0)
+}
+
 /// Copies all of it, until it is on the device; how many bytes.
 pub async fn copy(handle: &Handle, from: &Path, to: &Path) -> Result<u64> {
+    refuse(from, to)?;
     let source = handle.run(FileOpen::new(from, FileFlags::READ)).await.result?;
     let flags = FileFlags::WRITE | FileFlags::CREATE | FileFlags::TRUNCATE;
     let target = handle.run(FileOpen::new(to, flags)).await.result?;

@@ -52,6 +52,25 @@ fn copy_copies() {
     assert!(missing.to_string().contains("/nowhere/at/all"), "{missing}");
 }
 
+/// What would lose a file, or copy nothing of one, is refused before anything is opened.
+#[test]
+fn copy_refuses_what_it_cannot_copy() {
+    let (from, link, to) = (Place::new("itself"), Place::new("link"), Place::new("nothing"));
+    std::fs::write(&from.0, "text").unwrap();
+    std::fs::hard_link(&from.0, &link.0).unwrap();
+    let mut poller = open_any(&Config::new()).unwrap().into_poller().unwrap();
+    let handle = poller.handle().clone();
+    let (null, list) = (Path::new("/dev/null"), Path::new("/proc/cpuinfo"));
+    for (source, target) in
+        [(&*from.0, &*from.0), (&from.0, &link.0), (list, &to.0), (null, &to.0), (&from.0, null)]
+    {
+        let refused = poller.block_on(copy::copy(&handle, source, target)).unwrap().unwrap_err();
+        assert_eq!(refused.code(), Code::InvalidArgument, "{}: {refused}", source.display());
+    }
+    assert_eq!(std::fs::read(&from.0).unwrap(), b"text");
+    assert!(!to.0.exists());
+}
+
 #[test]
 fn echo_echoes() {
     let (tell, told) = channel();
