@@ -2,9 +2,11 @@
 //!
 //! Each connection is one buffer that goes round: received into, sent from. Nothing is allocated for a message.
 
-use weft_io::ops::{AcceptMany, Recv, Send};
+use std::sync::mpsc::{Sender, channel};
+use std::time::Duration;
+use weft_io::ops::{AcceptMany, Recv, Send, Timer};
 use weft_io::{Address, Config, Handle, Operation, Part, Socket, SocketKind, SocketOptions, open_any};
-use weft_sync::{Deadline, Result};
+use weft_sync::{Code, Deadline, Result, Status, status};
 
 /// Waits for what the peer sends next. The connection is closed with the last clone of its socket.
 fn receive(handle: &Handle, socket: Socket, buffer: Vec<u8>) {
@@ -41,12 +43,43 @@ pub fn serve(address: &str, told: impl FnOnce(Address)) -> Result<()> {
     listener.listen(0)?;
     told(listener.local_address()?);
     let handle = poller.handle().clone();
-    let accept =
-        AcceptMany::new(listener, move |accepted| receive(&handle, accepted.socket, vec![0; 64 << 10]));
-    let accept = Operation::new(accept).on_done(|done| eprintln!("no more connections: {:?}", done.result));
-    poller.handle().submit(accept).map_err(|refused| refused.why)?;
+    let (tell, ended) = channel();
+    accept(handle, listener, tell);
     loop {
+        if let Ok(why) = ended.try_recv() {
+            return Err(why);
+        }
         poller.poll(Deadline::NEVER)?;
+    }
+}
+
+/// Accepts until it fails. Without a number left for a connection it goes on after a moment: who hangs up gives one back.
+fn accept(handle: Handle, listener: Socket, tell: Sender<Status>) {
+    let (serving, again, refusal) = (handle.clone(), handle.clone(), tell.clone());
+    let many = AcceptMany::new(listener.clone(), move |accepted| {
+        receive(&serving, accepted.socket, vec![0; 64 << 10]);
+    });
+    let many = Operation::new(many).on_done(move |done| match done.result.err() {
+        Some(why) if why.code() == Code::ResourceExhausted => {
+            eprintln!("no connections for a moment: {why}");
+            pause(&again, listener, tell);
+        }
+        why => drop(tell.send(why.unwrap_or_else(|| status!(Unknown, "no more connections")))),
+    });
+    if let Err(refused) = handle.submit(many) {
+        drop(refusal.send(refused.why));
+    }
+}
+
+fn pause(handle: &Handle, listener: Socket, tell: Sender<Status>) {
+    let (again, refusal) = (handle.clone(), tell.clone());
+    let moment = Timer { deadline: Deadline::after(Duration::from_millis(100)) };
+    let moment = Operation::new(moment).on_done(move |done| match done.result {
+        Ok(()) => accept(again, listener, tell),
+        Err(why) => drop(tell.send(why)),
+    });
+    if let Err(refused) = handle.submit(moment) {
+        drop(refusal.send(refused.why));
     }
 }
 
