@@ -1,6 +1,6 @@
 //! Sends a file through a kernel to a peer: `cargo run -p weft-io --example pipeline -- FILE`.
 //!
-//! All of it is submitted before any of it has run. Each piece is a sequence: read, wait for its turn, send, give the turn
+//! All of it is submitted before any of it has run, so a file has 250 MiB at most. Each piece is a sequence: read, wait for its turn, send, give the turn
 //! on. The pieces are read in any order, and several at once; a timeline puts them in order where that matters. The kernel
 //! is a function here, which the sequence calls when its piece is there; one on a device would be a step that waits for
 //! the device's own timeline.
@@ -15,6 +15,9 @@ use weft_sync::{Code, Deadline, Point, Result, Semaphore, Status, bail};
 
 /// Bytes of one piece.
 const PIECE: u64 = 64 << 10;
+/// Pieces of a file at most. Each has a slot of the proactor and a buffer from the beginning; a connect and a wait have one
+/// more each.
+const PIECES: u64 = 4000;
 
 /// What the standard library failed with.
 fn system(why: std::io::Error) -> Status {
@@ -57,6 +60,9 @@ pub fn run(path: &Path) -> Result<Vec<u8>> {
     let file = std::fs::File::open(path).map_err(system)?;
     let file = File::try_from(file)?;
     let size = file.size()?;
+    if size > PIECES * PIECE {
+        bail!(OutOfRange, "{size} bytes are more than the {} that are submitted at once", PIECES * PIECE);
+    }
     // The peer, which says what it got.
     let peer = TcpListener::bind("127.0.0.1:0").map_err(system)?;
     let port = peer.local_addr().map_err(system)?.port();

@@ -99,3 +99,11 @@ fn pipeline_sends_all_of_a_file() {
     std::fs::write(&from.0, &text).unwrap();
     assert!(pipeline::run(&from.0).unwrap() == text.to_ascii_uppercase().into_bytes());
 }
+
+/// What cannot be submitted whole is refused at once.
+#[test]
+fn pipeline_refuses_what_is_too_long() {
+    let from = Place::new("long");
+    std::fs::File::create(&from.0).unwrap().set_len(((4000 * 64) << 10) + 1).unwrap();
+    assert_eq!(pipeline::run(&from.0).unwrap_err().code(), Code::OutOfRange);
+}
