@@ -156,7 +156,7 @@ pub use shared_notification::SharedEnds;
 pub use signal::{Signal, SignalSubscription, block_default_signals, ignore_broken_pipe};
 #[cfg(unix)]
 pub use socket::{RefusedImport, Shutdown, Socket, SocketKind, SocketOptions, SocketState};
-pub use span::{Measured, Part, Pieces, Registered, SPANS_MAX, Source, Span, Target};
+pub use span::{Exclusive, Measured, Part, Pieces, Registered, SPANS_MAX, Source, Span, Target};
 
 /// The parts whose protocols the models of `tests/loom` explore, under the model checker's own primitives.
 #[cfg(loom)]

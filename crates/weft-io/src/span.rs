@@ -7,7 +7,9 @@
 //! 1. **An operation owns the memory that it works on.** So nobody frees, moves or changes it while the kernel uses it,
 //!    whatever becomes of the caller, and it comes back with the operation.
 //! 2. **A memory has up to [`SPANS_MAX`] spans**, which are filled or sent in order, as if they were one piece.
-//! 3. Everything in a span is initialised: what a transfer fills is a `Vec<u8>` of that length, not of that capacity.
+//! 3. **What others share** ([`SharedLease`](crate::SharedLease), memory of devices) goes to the system, which reads and
+//!    writes it like any; but nobody makes references to it. Whatever does needs [`Exclusive`] memory.
+//! 4. Everything in a span is initialised: what a transfer fills is a `Vec<u8>` of that length, not of that capacity.
 
 use std::ops::{Bound, Range, RangeBounds};
 use std::sync::Arc;
@@ -60,7 +62,8 @@ impl Span {
 ///
 /// For as long as the value lives, and until it is used in another way than by these functions and by moving it:
 /// 1. each span names initialised bytes, which stay at their addresses even if the value is moved;
-/// 2. nobody writes to them;
+/// 2. whoever else may use the bytes meanwhile, such as another process, does so through raw pointers alone, and nobody makes
+///    a reference to them;
 /// 3. `count` and the lengths stay what they are.
 pub unsafe trait Source: Send + 'static {
     /// How many spans: 0 to [`SPANS_MAX`], else the operation is refused.
@@ -76,7 +79,7 @@ pub unsafe trait Source: Send + 'static {
 ///
 /// # Safety
 ///
-/// As [`Source`], and the bytes may be written through the addresses, and nobody else reads them meanwhile.
+/// As [`Source`], and the bytes may be written through the addresses, by the system or through raw pointers.
 pub unsafe trait Target: Send + 'static {
     /// How many spans: 0 to [`SPANS_MAX`], else the operation is refused.
     fn count(&self) -> usize {
@@ -86,6 +89,25 @@ pub unsafe trait Target: Send + 'static {
     /// One of them. Panics for an index that is not below the count.
     fn span(&mut self, index: usize) -> Span;
 }
+
+/// Memory that nobody else has: references may be made to it, and what they see does not change by itself.
+///
+/// # Safety
+///
+/// As [`Target`], and while the value lives nobody else reaches its bytes, neither another value of this process nor another
+/// process nor a device; and they may be read and written like any memory.
+pub unsafe trait Exclusive: Target {}
+
+// SAFETY: a vector's bytes are its own.
+unsafe impl Exclusive for Vec<u8> {}
+// SAFETY: a box's bytes are its own.
+unsafe impl Exclusive for Box<[u8]> {}
+// SAFETY: each element has its own.
+unsafe impl<T: Exclusive, const N: usize> Exclusive for [T; N] {}
+// SAFETY: each element has its own.
+unsafe impl<T: Exclusive> Exclusive for Pieces<T> {}
+// SAFETY: a part of what nobody else has.
+unsafe impl<T: Exclusive> Exclusive for Part<T> {}
 
 /// There is one span, and it was asked for.
 fn only(index: usize) {

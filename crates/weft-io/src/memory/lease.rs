@@ -12,7 +12,7 @@
 
 use super::pool::BufferPool;
 use super::region::Access;
-use crate::span::{Measured, Source, Span, Target};
+use crate::span::{Exclusive, Measured, Source, Span, Target};
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 use weft_sync::Result;
@@ -94,6 +94,10 @@ unsafe impl Target for Lease {
         Lease::span(self, Access::WRITE)
     }
 }
+
+// SAFETY: a buffer is leased to one at a time, and only a slab of exclusive memory, or of wrapped memory whose owner
+// promised as much, has a pool.
+unsafe impl Exclusive for Lease {}
 
 impl Measured for Lease {
     fn length(&mut self) -> Result<usize> {

@@ -12,7 +12,7 @@ use super::region::{Access, Region, RegionKind, check};
 use super::slab::Slab;
 use crate::handle::Handle;
 use crate::shared::gone;
-use crate::span::Target;
+use crate::span::Exclusive;
 use weft_sync::atomic::lock;
 use weft_sync::{Result, bail};
 
@@ -93,7 +93,7 @@ impl Handle {
 
     /// Makes the proactor know one piece of memory: a slab of one buffer. Fails as [`Slab::of`] and
     /// [`Handle::register_slab`] do.
-    pub fn register_buffer(&self, mut memory: impl Target, access: Access) -> Result<Region> {
+    pub fn register_buffer(&self, mut memory: impl Exclusive, access: Access) -> Result<Region> {
         if memory.count() != 1 {
             bail!(InvalidArgument, "a memory of {} spans is no buffer", memory.count());
         }

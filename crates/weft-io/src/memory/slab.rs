@@ -12,7 +12,7 @@
 //!    owner each; and a slab has one pool at a time: [`Slab::claim`] and [`Slab::disclaim`].
 
 use super::mapping::{Mapping, Pages};
-use crate::span::Target;
+use crate::span::Exclusive;
 use std::any::Any;
 use std::fmt;
 use std::ptr::NonNull;
@@ -94,7 +94,15 @@ impl Slab {
     /// assert_eq!(slab.buffer_count(), 3);
     /// # weft_sync::Result::Ok(())
     /// ```
-    pub fn of(memory: impl Target, buffer_size: usize) -> Result<Slab> {
+    ///
+    /// What others may use at the same time is no slab:
+    ///
+    /// ```compile_fail,E0277
+    /// # fn of(lease: weft_io::SharedLease, span: weft_io::RegionSpan) {
+    /// let slab = weft_io::Slab::of(lease, 1);
+    /// # }
+    /// ```
+    pub fn of(memory: impl Exclusive, buffer_size: usize) -> Result<Slab> {
         let mut memory = Box::new(memory);
         if memory.count() != 1 {
             bail!(InvalidArgument, "a memory of {} spans is no slab", memory.count());
@@ -107,7 +115,7 @@ impl Slab {
         let Some(start) = start else {
             bail!(InvalidArgument, "{} bytes have no buffer of {buffer_size}", span.length)
         };
-        // The promises of `Target` are those of rule 1, for as long as nobody else uses the value: it is only dropped.
+        // The promises of `Exclusive` are those of rule 1, for as long as nobody else uses the value: it is only dropped.
         Ok(Slab::assemble(start, buffer_size, count, Pages::Ordinary, Memory::Owned(memory)))
     }
 
@@ -199,6 +207,7 @@ fn product(size: usize, count: u32) -> Result<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::span::Target;
     use weft_sync::Code;
 
     fn code(slab: Result<Slab>) -> Code {
@@ -250,6 +259,8 @@ mod tests {
                 Target::span(&mut self.0, index)
             }
         }
+        // SAFETY: those of its vector.
+        unsafe impl Exclusive for Told {}
         let told = Arc::new(());
         let slab = Slab::of(Told(vec![0; 10], Arc::clone(&told)), 10).unwrap();
         let clone = slab.clone();

@@ -14,7 +14,7 @@ use crate::operation::{Params, sealed::Lower};
 use crate::ops::outcome::{Answer, Direction, Lane, Onward, Outcome};
 use crate::ops::{Body, Kind};
 use crate::socket::Socket;
-use crate::span::Target;
+use crate::span::{Exclusive, Target};
 use std::fmt;
 use weft_sync::{Result, Status, bail};
 
@@ -159,7 +159,7 @@ type OnReceived = Box<dyn FnMut(&[u8]) + std::marker::Send>;
 /// assert_eq!(messages, [b"one", b"two"]);
 /// # weft_sync::Result::Ok(())
 /// ```
-pub struct RecvMany<T: Target> {
+pub struct RecvMany<T: Exclusive> {
     socket: Held,
     target: T,
     /// `None` once it has panicked.
@@ -169,7 +169,7 @@ pub struct RecvMany<T: Target> {
     waits_first: bool,
 }
 
-impl<T: Target> RecvMany<T> {
+impl<T: Exclusive> RecvMany<T> {
     /// From this socket, through that memory, which has one span with room for at least a byte. The callback is called on
     /// the poll thread, with each piece; it may do what callbacks of operations may. One that panics is not called again,
     /// and the operation ends with `CANCELLED`.
@@ -194,13 +194,13 @@ impl<T: Target> RecvMany<T> {
     }
 }
 
-impl<T: Target> Params for RecvMany<T> {
+impl<T: Exclusive> Params for RecvMany<T> {
     type Output = ();
 
     fn output(&mut self, _value: i64) {}
 }
 
-impl<T: Target> Lower for RecvMany<T> {
+impl<T: Exclusive> Lower for RecvMany<T> {
     const KIND: Kind = Kind::SocketRecv;
 
     fn prepare(&mut self, capabilities: Capabilities) -> Result<()> {
@@ -256,7 +256,7 @@ impl<T: Target> Lower for RecvMany<T> {
     }
 }
 
-impl<T: Target> fmt::Debug for RecvMany<T> {
+impl<T: Exclusive> fmt::Debug for RecvMany<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RecvMany").field("socket", &self.socket.socket).finish_non_exhaustive()
     }
