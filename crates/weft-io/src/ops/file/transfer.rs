@@ -135,7 +135,7 @@ impl<T: Target> Lower for FileRead<T> {
 
     fn prepare(&mut self, _capabilities: Capabilities) -> Result<()> {
         frame::prepare(&mut self.frame, self.target.count(), false)?;
-        check_place(self.offset, self.target.count(), |index| self.target.span(index))?;
+        check_place(self.offset)?;
         self.used.enter()
     }
 
@@ -164,7 +164,8 @@ impl<S: Source> Lower for FileWrite<S> {
 
     fn prepare(&mut self, _capabilities: Capabilities) -> Result<()> {
         frame::prepare(&mut self.frame, self.source.count(), false)?;
-        check_place(self.offset, self.source.count(), |index| self.source.span(index))?;
+        check_place(self.offset)?;
+        check_room(self.offset, &self.source)?;
         self.used.enter()
     }
 
@@ -179,11 +180,21 @@ impl<S: Source> Lower for FileWrite<S> {
     }
 }
 
-/// Where nothing can be moved, something would end with 0 for ever, and whoever goes on until all is done would not end.
-fn check_place(offset: u64, count: usize, mut span: impl FnMut(usize) -> Span) -> Result<()> {
-    const END: u64 = i64::MAX as u64;
-    if offset > END || (offset == END && (0..count).any(|index| span(index).length > 0)) {
+/// The last place that systems have numbers for.
+const END: u64 = i64::MAX as u64;
+
+fn check_place(offset: u64) -> Result<()> {
+    if offset > END {
         bail!(OutOfRange, "byte {offset} of a file; places end before 2^63 - 1");
+    }
+    Ok(())
+}
+
+/// Where nothing can be written, something would end with 0 for ever, and whoever goes on until all is done would not end.
+/// What is read there is the end of the file.
+fn check_room(offset: u64, source: &impl Source) -> Result<()> {
+    if offset == END && (0..source.count()).any(|index| source.span(index).length > 0) {
+        bail!(OutOfRange, "writing at byte {offset} of a file; places end before 2^63 - 1");
     }
     Ok(())
 }
