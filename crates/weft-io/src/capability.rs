@@ -43,10 +43,6 @@ bitflags::bitflags! {
 
         /// The kernel picks a buffer out of a ring of them when data is there.
         const PROVIDED_BUFFERS = 1 << 16;
-        /// It uses them up piece by piece, so that small messages share a buffer.
-        const INCREMENTAL_BUFFERS = 1 << 17;
-        /// One completion tells of many of them.
-        const BUNDLES = 1 << 18;
         /// A send without a copy tells whether there was a copy after all.
         const ZERO_COPY_REPORT = 1 << 19;
     }

@@ -85,9 +85,7 @@ pub fn uring_minimal() -> IoSubject {
     let newer = Capabilities::MULTISHOT
         | Capabilities::ZERO_COPY_SEND
         | Capabilities::ZERO_COPY_REPORT
-        | Capabilities::PROVIDED_BUFFERS
-        | Capabilities::INCREMENTAL_BUFFERS
-        | Capabilities::BUNDLES;
+        | Capabilities::PROVIDED_BUFFERS;
     let mut subject = without("uring_minimal", newer);
     subject.config.ring_rung = 5;
     subject

@@ -6,11 +6,8 @@
 //! | bits  | of an outcome                                                                 |
 //! |-------|-------------------------------------------------------------------------------|
 //! | 0-31  | what the system call returned: bytes, a descriptor, readiness                 |
-//! | 32-47 | the number of the buffer that the kernel has picked, if bit 48 is set         |
-//! | 48    | it has picked one                                                             |
-//! | 49    | and goes on filling that one                                                  |
-//! | 50    | nothing was copied                                                            |
-//! | 51    | of a receive that got something: it has left nothing                          |
+//! | 32    | nothing was copied                                                            |
+//! | 33    | of a receive that got something: it has left nothing                          |
 //!
 //! So the outcome of an operation for which none of that exists is the number itself.
 
@@ -20,11 +17,8 @@ use weft_sync::Code;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Outcome(i64);
 
-const BUFFER_SHIFT: u32 = 32;
-const HAS_BUFFER: i64 = 1 << 48;
-const BUFFER_GOES_ON: i64 = 1 << 49;
-const IS_ZERO_COPY: i64 = 1 << 50;
-const IS_DRAINED: i64 = 1 << 51;
+const IS_ZERO_COPY: i64 = 1 << 32;
+const IS_DRAINED: i64 = 1 << 33;
 
 impl Outcome {
     /// A plain result.
@@ -43,13 +37,6 @@ impl Outcome {
     #[inline]
     pub(crate) fn value(self) -> i64 {
         self.0
-    }
-
-    /// With the buffer that the kernel has picked, and whether it goes on filling that one.
-    #[allow(dead_code, reason = "receiving into pools follows")]
-    pub(crate) fn with_buffer(self, buffer: u16, goes_on: bool) -> Outcome {
-        let more = if goes_on { BUFFER_GOES_ON } else { 0 };
-        Outcome(self.0 | i64::from(buffer) << BUFFER_SHIFT | HAS_BUFFER | more)
     }
 
     /// Says that nothing was copied.
@@ -79,13 +66,6 @@ impl Outcome {
     #[inline]
     pub(crate) fn bytes(self) -> usize {
         self.result() as usize
-    }
-
-    /// The buffer that the kernel has picked, and whether it goes on filling that one.
-    #[allow(dead_code, reason = "receiving into pools follows")]
-    pub(crate) fn buffer(self) -> Option<(u16, bool)> {
-        let buffer = (self.0 >> BUFFER_SHIFT) as u16;
-        (self.0 & HAS_BUFFER != 0).then_some((buffer, self.0 & BUFFER_GOES_ON != 0))
     }
 
     /// Whether nothing was copied.
@@ -136,21 +116,13 @@ mod tests {
     fn parts_of_an_outcome_do_not_mix() {
         for result in [0, 1, u32::MAX] {
             assert_eq!(Outcome::of(result).value(), i64::from(result));
-            for buffer in [0, 0x8000, u16::MAX] {
-                for goes_on in [false, true] {
-                    let outcome = Outcome::of(result).with_buffer(buffer, goes_on);
-                    assert_eq!(outcome.buffer(), Some((buffer, goes_on)));
-                    assert!(!outcome.is_zero_copy());
-                    let outcome = Outcome::from_value(outcome.without_copy().value());
-                    assert_eq!((outcome.result(), outcome.bytes()), (result, result as usize));
-                    assert_eq!(outcome.buffer(), Some((buffer, goes_on)));
-                    assert!(outcome.is_zero_copy() && !outcome.is_drained());
-                    let outcome = outcome.drained();
-                    assert_eq!((outcome.result(), outcome.buffer()), (result, Some((buffer, goes_on))));
-                    assert!(outcome.is_zero_copy() && outcome.is_drained());
-                }
-            }
-            assert_eq!(Outcome::of(result).without_copy().buffer(), None);
+            assert!(!Outcome::of(result).is_zero_copy() && !Outcome::of(result).is_drained());
+            let outcome = Outcome::from_value(Outcome::of(result).without_copy().value());
+            assert_eq!((outcome.result(), outcome.bytes()), (result, result as usize));
+            assert!(outcome.is_zero_copy() && !outcome.is_drained());
+            let outcome = Outcome::from_value(outcome.drained().value());
+            assert_eq!(outcome.result(), result);
+            assert!(outcome.is_zero_copy() && outcome.is_drained());
         }
     }
 }

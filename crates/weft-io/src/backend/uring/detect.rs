@@ -40,8 +40,6 @@ static WORD: AtomicU32 = AtomicU32::new(0);
 
 /// `IORING_SEND_ZC_REPORT_USAGE`: the answer is to say whether the kernel has copied after all.
 const REPORT_USAGE: u16 = 1 << 3;
-/// `IOU_PBUF_RING_INC`: a buffer is used up piece by piece.
-const INCREMENTAL: u16 = 2;
 
 /// What the kernel behind this ring has. The ring is enabled, has nothing under way, and is for trials alone.
 pub(super) fn detect(ring: &mut IoUring) -> Capabilities {
@@ -56,8 +54,7 @@ pub(super) fn detect(ring: &mut IoUring) -> Capabilities {
     note(Capabilities::ZERO_COPY_SEND, has_zero_copy(&mut trial));
     note(Capabilities::ZERO_COPY_REPORT, has_zero_copy_report(&mut trial));
     let mut group = Some(Group::new());
-    let receive = |request: &dyn Fn(Fd) -> squeue::Entry, flags| trial.receive(&mut group, request, flags);
-    found |= of_buffer_rings(receive);
+    found |= of_buffer_rings(|request| trial.receive(&mut group, request));
     found
 }
 
@@ -115,10 +112,8 @@ fn send_zero_copy(trial: &mut Trial<'_>, flags: u16) -> bool {
     matches!(answers[..], [first, ..] if first.result == 1 || first.is(Errno::OPNOTSUPP))
 }
 
-/// Receives one byte, and then the end, in four ways.
-fn of_buffer_rings(
-    mut receive: impl FnMut(&dyn Fn(Fd) -> squeue::Entry, u16) -> Vec<Answer>,
-) -> Capabilities {
+/// Receives one byte, and then the end, in two ways.
+fn of_buffer_rings(mut receive: impl FnMut(&dyn Fn(Fd) -> squeue::Entry) -> Vec<Answer>) -> Capabilities {
     let one = |fd| {
         let into = opcode::Recv::new(fd, std::ptr::null_mut(), 0).buf_group(GROUP);
         into.build().flags(squeue::Flags::BUFFER_SELECT)
@@ -132,18 +127,12 @@ fn of_buffer_rings(
     };
     let mut found = Capabilities::empty();
     // 5.19.
-    if first(&receive(&one, 0)).is_none() {
+    if first(&receive(&one)).is_none() {
         return found;
     }
     found |= Capabilities::PROVIDED_BUFFERS;
     // 6.0; that accepting knew it before, with 5.19, is not asked.
-    found.set(Capabilities::MULTISHOT, is_many(&receive(&|fd| opcode::RecvMulti::new(fd, GROUP).build(), 0)));
-    // 6.10.
-    let bundle = receive(&|fd| opcode::RecvMultiBundle::new(fd, GROUP).build(), 0);
-    found.set(Capabilities::BUNDLES, is_many(&bundle));
-    // 6.12. The buffer is longer than the byte, so it is not used up.
-    let piece = first(&receive(&one, INCREMENTAL));
-    found.set(Capabilities::INCREMENTAL_BUFFERS, piece.is_some_and(|piece| cqueue::buffer_more(piece.flags)));
+    found.set(Capabilities::MULTISHOT, is_many(&receive(&|fd| opcode::RecvMulti::new(fd, GROUP).build())));
     found
 }
 
@@ -199,12 +188,11 @@ impl Trial<'_> {
         answers
     }
 
-    /// Receives a byte and the end of a stream by this request, into a group of buffers with these flags.
+    /// Receives a byte and the end of a stream by this request, into a group of buffers.
     fn receive(
         &mut self,
         place: &mut Option<Box<Group>>,
         request: &dyn Fn(Fd) -> squeue::Entry,
-        flags: u16,
     ) -> Vec<Answer> {
         let (Some(mut group), Ok((mut near, far))) = (place.take(), UnixStream::pair()) else {
             return Vec::new();
@@ -215,8 +203,7 @@ impl Trial<'_> {
         let address = group.expose_provenance() as u64;
         let submitter = self.ring.submitter();
         // SAFETY: the group stays where it is until it is not registered any more, or for ever.
-        let registered =
-            unsafe { submitter.register_buf_ring_with_flags(address, BUFFERS as u16, GROUP, flags) };
+        let registered = unsafe { submitter.register_buf_ring_with_flags(address, BUFFERS as u16, GROUP, 0) };
         let mut answers = Vec::new();
         if registered.is_ok() && near.write_all(b"1").is_ok() {
             // Closed, so that every kind of request ends.

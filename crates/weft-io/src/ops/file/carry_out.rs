@@ -18,7 +18,6 @@ use std::os::fd::{AsRawFd, BorrowedFd, IntoRawFd, OwnedFd};
 /// errors, in the form that backends give back. Signals that interrupt begin it again.
 ///
 /// Must be called with the body of an operation on a file.
-#[allow(dead_code, reason = "backends without operations for files carry them out on threads")]
 pub(crate) fn carry_out(body: &mut Body<'_>) -> Result<i64, i32> {
     let outcome = match body {
         Body::FileOpen(open) => self::open(open),
