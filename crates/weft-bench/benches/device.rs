@@ -242,7 +242,7 @@ impl Bench {
 
     fn execute(&self, commands: &CommandBuffer) {
         let (wait, signal) = self.next();
-        let submission = Submission { affinity: QueueAffinity::ANY, wait: &wait, signal: &signal };
+        let submission = Submission { wait: &wait, signal: &signal, ..Submission::IMMEDIATE };
         let run = || {
             self.device
                 .queue_execute(&submission, Some(commands), None, ExecuteFlags::empty())
@@ -259,7 +259,7 @@ impl Bench {
         self.device.lending(|| {
             for value in first..first + COUNT {
                 let (wait, signal) = (at(value), at(value + 1));
-                submit(&Submission { affinity: QueueAffinity::ANY, wait: &wait, signal: &signal });
+                submit(&Submission { wait: &wait, signal: &signal, ..Submission::IMMEDIATE });
             }
             self.device.wait_all(&at(first + COUNT), Deadline::NEVER).expect("runs");
         });

@@ -95,7 +95,7 @@ impl Round<'_> {
             let (wait, signal) = ([gate.clone()], [barrier.clone()]);
             self.subject
                 .device
-                .queue_barrier(&Submission { affinity, wait: &wait, signal: &signal })
+                .queue_barrier(&Submission { affinity, wait: &wait, signal: &signal, cancel: None })
                 .unwrap();
         }
         for index in 0..count {
@@ -104,22 +104,29 @@ impl Round<'_> {
             self.value += 1;
             let next = [point(&self.timeline, self.value)];
             match waits {
-                Waits::Host => {
-                    submit(index, &Submission { affinity, wait: slice::from_ref(&gate), signal: &own })
-                }
-                Waits::Operation => {
-                    submit(index, &Submission { affinity, wait: slice::from_ref(&barrier), signal: &own })
-                }
+                Waits::Host => submit(
+                    index,
+                    &Submission { affinity, wait: slice::from_ref(&gate), signal: &own, cancel: None },
+                ),
+                Waits::Operation => submit(
+                    index,
+                    &Submission { affinity, wait: slice::from_ref(&barrier), signal: &own, cancel: None },
+                ),
                 Waits::Several => {
                     let wait = [gate.clone(), barrier.clone(), before];
-                    submit(index, &Submission { affinity, wait: &wait, signal: &next });
+                    submit(index, &Submission { affinity, wait: &wait, signal: &next, cancel: None });
                 }
                 Waits::Chain if index == 0 => {
-                    submit(index, &Submission { affinity, wait: slice::from_ref(&gate), signal: &next });
+                    submit(
+                        index,
+                        &Submission { affinity, wait: slice::from_ref(&gate), signal: &next, cancel: None },
+                    );
                 }
-                Waits::Chain => submit(index, &Submission { affinity, wait: &[before], signal: &next }),
+                Waits::Chain => {
+                    submit(index, &Submission { affinity, wait: &[before], signal: &next, cancel: None })
+                }
                 Waits::Reached => {
-                    submit(index, &Submission { affinity, wait: &[before], signal: &next });
+                    submit(index, &Submission { affinity, wait: &[before], signal: &next, cancel: None });
                     self.wait(&next);
                 }
             }
@@ -177,7 +184,10 @@ fn warm_up(subject: &Subject, submit: &mut dyn FnMut(usize, &Submission<'_>)) {
         let call =
             HostCall { function: Box::new(function), arguments: [0; 4], flags: HostCallFlags::empty() };
         let signal = slice::from_ref(end);
-        subject.device.queue_host_call(&Submission { affinity, wait: &[], signal }, call).unwrap();
+        subject
+            .device
+            .queue_host_call(&Submission { affinity, wait: &[], signal, cancel: None }, call)
+            .unwrap();
     }
     let begin = Instant::now();
     // Without workers of its own nobody enters before somebody lends.
@@ -187,7 +197,7 @@ fn warm_up(subject: &Subject, submit: &mut dyn FnMut(usize, &Submission<'_>)) {
     }
     let own: Vec<_> = (0..IN_FLIGHT + WARM_UP_EXTRA).map(|_| [point(&semaphore(0), 1)]).collect();
     for (index, signal) in own.iter().enumerate() {
-        submit(index, &Submission { affinity: QueueAffinity::ANY, wait: &[], signal });
+        submit(index, &Submission { signal, ..Submission::IMMEDIATE });
     }
     is_released.store(true, Ordering::Relaxed);
     subject.device.wait_all(&ended, Deadline::NEVER).unwrap();

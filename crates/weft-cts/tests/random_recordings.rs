@@ -135,7 +135,7 @@ impl Run {
     fn execute(&self, commands: &CommandBuffer) -> Vec<Vec<u8>> {
         let done = Arc::new(Semaphore::new(0));
         let signal = [Point { semaphore: Arc::clone(&done), value: 1 }];
-        let submission = Submission { affinity: QueueAffinity::ANY, wait: &[], signal: &signal };
+        let submission = Submission { signal: &signal, ..Submission::IMMEDIATE };
         let table = [BindingEntry::whole(&self.buffers[0]), BindingEntry::whole(&self.buffers[1])];
         self.subject
             .device
@@ -175,7 +175,7 @@ fn run(subject: &Subject, record: impl FnOnce(&CommandBuffer)) {
     commands.end().unwrap();
     let done = Arc::new(Semaphore::new(0));
     let signal = [Point { semaphore: Arc::clone(&done), value: 1 }];
-    let submission = Submission { affinity: QueueAffinity::ANY, wait: &[], signal: &signal };
+    let submission = Submission { signal: &signal, ..Submission::IMMEDIATE };
     subject.device.queue_execute(&submission, Some(&commands), None, ExecuteFlags::empty()).unwrap();
     done.wait(1, soon()).unwrap();
 }

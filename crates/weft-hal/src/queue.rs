@@ -5,13 +5,16 @@
 //! 3. Errors in the arguments are returned and leave the signals untouched.
 //! 4. A failed wait fails all signals with the same status, without doing the work; the call itself succeeds.
 //! 5. A failure of the work fails all signals with its status. Devices that work inside the call also return it.
+//! 6. **A cancelled submission** fails its signals with CANCELLED: at once if it has not begun, else where it can be stopped
+//!    (dispatches at the next workgroup, transfers of files when the system has let go of the memory). What was done stays
+//!    done. Deallocations give the memory back all the same. An operation that was over stays as it is.
 //!
 //! What lives here: [`Submission`], the flags of queue operations, host calls, and the one place where rules 1, 4 and 5
 //! are put into practice for devices that work inside the call. The operations are methods of `Device`.
 
 use std::sync::Arc;
 
-use weft_sync::{Deadline, Point, Result, Status, WhileDoing, wait_all};
+use weft_sync::{CancelToken, Deadline, Point, Result, Status, WhileDoing, wait_all_unless};
 
 use crate::allocator::Allocator;
 use crate::buffer::{Buffer, BufferMetadata, DeviceId};
@@ -106,12 +109,14 @@ pub struct Submission<'a> {
     pub wait: &'a [Point],
     /// All of these are signalled after it is done.
     pub signal: &'a [Point],
+    /// Ends it before its time (rule 6).
+    pub cancel: Option<&'a CancelToken>,
 }
 
 impl<'a> Submission<'a> {
     /// On any queue, after nothing, telling nobody.
     pub const IMMEDIATE: Submission<'static> =
-        Submission { affinity: QueueAffinity::ANY, wait: &[], signal: &[] };
+        Submission { affinity: QueueAffinity::ANY, wait: &[], signal: &[], cancel: None };
 
     /// On any queue, between two fences, either of which may be missing.
     pub fn between(wait: Option<&'a Fence>, signal: Option<&'a Fence>) -> Submission<'a> {
@@ -119,7 +124,15 @@ impl<'a> Submission<'a> {
             affinity: QueueAffinity::ANY,
             wait: Fence::points_of(wait),
             signal: Fence::points_of(signal),
+            cancel: None,
         }
+    }
+
+    /// The same, ended by this token, if there is one.
+    #[must_use]
+    pub fn cancelled_by(mut self, token: Option<&'a CancelToken>) -> Submission<'a> {
+        self.cancel = token;
+        self
     }
 
     /// The same on these queues.
@@ -132,7 +145,7 @@ impl<'a> Submission<'a> {
     /// Runs `work` on the calling thread by rules 1, 4 and 5. `Ok(None)` if a wait failed, so that nothing was done.
     #[inline]
     pub fn run<T>(&self, work: impl FnOnce() -> Result<T>) -> Result<Option<T>> {
-        if let Err(status) = wait_all(self.wait, Deadline::NEVER) {
+        if let Err(status) = self.wait_here() {
             fail_all(self.signal, status);
             return Ok(None);
         }
@@ -141,6 +154,12 @@ impl<'a> Submission<'a> {
             Ok(value) => Ok(Some(value)),
             Err(status) => Err(self.fail(status)),
         }
+    }
+
+    /// Waits on the calling thread, until all is reached, something fails, or the token is cancelled.
+    #[inline]
+    pub fn wait_here(&self) -> Result<()> {
+        wait_all_unless(self.wait, self.cancel, Deadline::NEVER)
     }
 
     /// Makes a transient buffer on the calling thread: committed, or never to be if a wait failed.
@@ -204,7 +223,7 @@ impl HostCall {
             }
             return Ok(());
         }
-        if let Err(status) = wait_all(submission.wait, Deadline::NEVER) {
+        if let Err(status) = submission.wait_here() {
             fail_all(submission.signal, status);
             return Ok(());
         }

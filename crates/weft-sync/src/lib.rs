@@ -24,6 +24,7 @@
 pub mod atomic;
 mod axis;
 mod callback;
+mod cancel;
 mod dispatch;
 pub mod elision;
 mod frontier;
@@ -43,6 +44,7 @@ mod tracker;
 mod wait_many;
 
 pub use axis::{Axis, CompletionCounter, Domain, Machine};
+pub use cancel::{CancelToken, CancelWork, wait_all_unless, wait_any_unless};
 pub use frontier::{
     Causality, ENTRIES_MAX, Entry, Frontier, FrontierBox, FrontierBuf, Overflow, WIRE_BYTES_MAX, WireError,
 };

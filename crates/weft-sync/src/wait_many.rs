@@ -5,10 +5,12 @@
 //!
 //! A wait looks first, and most end there. Else it registers one note with each timeline that is behind, sleeps,
 //! and takes the remaining notes back. Up to eight entries it allocates nothing of its own. Before it registers it may
-//! look again for a while, if it was told to ([`Idle`]).
+//! look again for a while, if it was told to ([`Idle`]). A wait that a token ends has one note more, with the token.
 
 use crate::atomic::{spin_loop, yield_now};
+use crate::cancel::CancelToken;
 use crate::dispatch::is_inside_callback;
+use crate::gather::on_all_reached;
 use crate::lending::{self, Lender};
 use crate::pending::Action;
 use crate::semaphore::{Registration, Semaphore};
@@ -174,6 +176,20 @@ fn look<P: AsPoint>(points: &[P], mode: Mode) -> Result<Option<usize>> {
 /// The path of a wait that was not met at the first look.
 #[cold]
 fn pass_the_time<P: AsPoint>(points: &[P], mode: Mode, deadline: Deadline, idle: Idle) -> Result<usize> {
+    may_block(deadline)?;
+    let spin_until = match idle {
+        Idle::Block => return lend_or_block(points, mode, deadline),
+        Idle::Yield => deadline.min(Deadline::after(YIELD_TIME)),
+        Idle::Active => deadline,
+    };
+    match spin(points, mode, spin_until)? {
+        Some(index) => Ok(index),
+        None if spin_until == deadline => Err(expired()),
+        None => block(points, mode, deadline, None),
+    }
+}
+
+fn may_block(deadline: Deadline) -> Result<()> {
     if deadline.is_immediate() {
         return Err(expired());
     }
@@ -183,16 +199,47 @@ fn pass_the_time<P: AsPoint>(points: &[P], mode: Mode, deadline: Deadline, idle:
             "a timepoint callback may not block; it would have to wait for a semaphore"
         );
     }
-    let spin_until = match idle {
-        Idle::Block => return lend_or_block(points, mode, deadline),
-        Idle::Yield => deadline.min(Deadline::after(YIELD_TIME)),
-        Idle::Active => deadline,
-    };
-    match spin(points, mode, spin_until)? {
-        Some(index) => Ok(index),
-        None if spin_until == deadline => Err(expired()),
-        None => block(points, mode, deadline),
+    Ok(())
+}
+
+/// The waits that a token ends, which has not been cancelled at the first look.
+pub(crate) fn wait_unless(
+    points: &[Point],
+    for_any: bool,
+    cancel: &CancelToken,
+    deadline: Deadline,
+) -> Result<usize> {
+    let mode = if for_any { Mode::Any } else { Mode::All };
+    if let Some(index) = look(points, mode)? {
+        return Ok(index);
     }
+    may_block(deadline)?;
+    if let Some(lender) = lending::current() {
+        if mode == Mode::All && deadline.remaining().is_none() && lend_unless(points, cancel, &*lender) {
+            if let Some(index) = look(points, mode)? {
+                return Ok(index);
+            }
+            cancel.check()?;
+        }
+        lender.before_sleep();
+    }
+    block(points, mode, deadline, Some(cancel.point()))
+}
+
+/// Lenders know points that are reached, and that fail: one says here what becomes of all of these, or of the token.
+fn lend_unless(points: &[Point], cancel: &CancelToken, lender: &dyn Lender) -> bool {
+    let over = Arc::new(Semaphore::new(0));
+    let (reached, asked) = (Arc::clone(&over), Arc::clone(&over));
+    let gathering = on_all_reached(points, move |outcome| match outcome {
+        // Refused if the token was faster.
+        Ok(()) => drop(reached.signal(1)),
+        Err(status) => reached.fail(status),
+    });
+    let timepoint = cancel.on_cancel(move || asked.fail(CancelToken::status()));
+    let lent = lender.use_until(&[(&over, 1)]);
+    gathering.cancel();
+    timepoint.cancel();
+    lent
 }
 
 /// Looks until the wait is met or the deadline has passed.
@@ -225,7 +272,7 @@ fn lend_or_block<P: AsPoint>(points: &[P], mode: Mode, deadline: Deadline) -> Re
         }
         lender.before_sleep();
     }
-    block(points, mode, deadline)
+    block(points, mode, deadline, None)
 }
 
 fn lend<P: AsPoint>(points: &[P], lender: &dyn Lender) -> bool {
@@ -240,11 +287,14 @@ fn lend<P: AsPoint>(points: &[P], lender: &dyn Lender) -> bool {
     }
 }
 
-fn block<P: AsPoint>(points: &[P], mode: Mode, deadline: Deadline) -> Result<usize> {
+/// What ends a wait by failing: never reached, and no entry.
+type Veto<'a> = Option<(&'a Semaphore, u64)>;
+
+fn block<P: AsPoint>(points: &[P], mode: Mode, deadline: Deadline, veto: Veto<'_>) -> Result<usize> {
     if points.len() <= ENTRIES_INLINE {
-        block_with(points, &mut [None; ENTRIES_INLINE][..points.len()], mode, deadline)
+        block_with(points, &mut [None; ENTRIES_INLINE][..points.len()], mode, deadline, veto)
     } else {
-        block_with(points, &mut vec![None; points.len()], mode, deadline)
+        block_with(points, &mut vec![None; points.len()], mode, deadline, veto)
     }
 }
 
@@ -254,6 +304,7 @@ fn block_with<P: AsPoint>(
     tickets: &mut [Option<u64>],
     mode: Mode,
     deadline: Deadline,
+    veto: Veto<'_>,
 ) -> Result<usize> {
     let sleeper = Sleeper::current();
     let epoch = sleeper.begin(if mode == Mode::All { points.len() } else { 1 });
@@ -273,14 +324,30 @@ fn block_with<P: AsPoint>(
             }
         }
     }
+    let veto_ticket = veto.and_then(|(semaphore, value)| {
+        let wake = Wake { sleeper: Arc::clone(&sleeper), epoch, index: points.len() };
+        match semaphore.register(value, Action::Wake(wake)) {
+            Registration::Pending(ticket) => Some(ticket),
+            Registration::Known(outcome, _) => {
+                sleeper.report(epoch, points.len(), outcome);
+                None
+            }
+        }
+    });
     sleeper.sleep(deadline);
     let outcome = sleeper.end();
+    if let (Some((semaphore, value)), Some(ticket)) = (veto, veto_ticket) {
+        semaphore.unregister(value, ticket);
+    }
     if !(mode == Mode::All && outcome.missing == 0) {
         take_back(points, tickets);
     }
     match (mode, outcome.first_reached, outcome.failure) {
         (Mode::Any, Some(index), _) => Ok(index),
-        (_, _, Some((index, status))) => Err(awaiting(status, points[index].as_point().1)),
+        (_, _, Some((index, status))) => Err(match points.get(index) {
+            Some(point) => awaiting(status, point.as_point().1),
+            None => status,
+        }),
         (Mode::All, _, None) if outcome.missing == 0 => Ok(0),
         // A value may have been reached whose signal has not got round to this thread.
         _ => look(points, mode)?.ok_or_else(expired),

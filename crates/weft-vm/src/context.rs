@@ -8,12 +8,12 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use weft_sync::{Result, WhileDoing, bail};
 
+use crate::direct_call::DirectCall;
 use crate::function::{Function, Target};
 use crate::gate::Gate;
 use crate::link::{find_module, link};
 use crate::module::Module;
 use crate::native::Signal;
-use crate::native_call::NativeCall;
 use crate::reflection::Linkage;
 use crate::run::run_export;
 use crate::state::{BytecodeState, ImportSlot, Linked, ModuleState, NativeState, NativeTarget};
@@ -188,7 +188,7 @@ impl Context {
                     module: linked.index,
                     export: function,
                 };
-                (&export.signature, Target::Native(Arc::new(NativeCall::new(target, &export.signature)?)))
+                (&export.signature, Target::Native(Arc::new(DirectCall::new(target, &export.signature)?)))
             }
         };
         Function::new(self, modules.clone(), signature, target)

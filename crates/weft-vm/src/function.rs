@@ -5,51 +5,23 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
-use weft_sync::{Code, Deadline, Result, Status, bail, status};
+use weft_sync::{CancelToken, Deadline, Result, Status, bail, status};
 
 use crate::context::Context;
+use crate::direct_call::DirectCall;
 use crate::interpret::Exit;
 use crate::isa::Kind;
 use crate::machine::{Environment, Machine};
-use crate::native_call::NativeCall;
 use crate::signature::Signature;
 use crate::state::Linked;
 use crate::value::Value;
 
-/// Ends invocations from outside: they fail with CANCELLED at their next branch, call or wait.
-///
-/// Cheap to clone; all clones are the same token.
-#[derive(Clone, Debug, Default)]
-pub struct CancelToken(Arc<AtomicBool>);
-
-impl CancelToken {
-    /// A token that nobody has cancelled.
-    pub fn new() -> CancelToken {
-        CancelToken::default()
-    }
-
-    /// Asks every invocation with this token to end.
-    pub fn cancel(&self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-
-    /// Whether somebody has cancelled.
-    pub fn is_cancelled(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
-    }
-
-    pub(crate) fn flag(&self) -> &AtomicBool {
-        &self.0
-    }
-}
-
 /// Bounds of one invocation.
 #[derive(Clone, Debug, Default)]
 pub struct InvokeOptions {
-    /// Ends the invocation from outside.
+    /// Ends the invocation from outside: it fails with CANCELLED at its next branch, call or wait. What it began elsewhere
+    /// with the same token ([`NativeCall::cancel`](crate::native::NativeCall::cancel)) ends as well.
     pub cancel: Option<CancelToken>,
     /// How many branches and calls it may take before it fails with RESOURCE_EXHAUSTED.
     pub budget: Option<u64>,
@@ -82,7 +54,7 @@ pub(crate) enum Target {
     /// Internal ordinal; whether it may store globals.
     Bytecode { module: u32, function: u32, exclusive: bool },
     /// A Rust function.
-    Native(Arc<NativeCall>),
+    Native(Arc<DirectCall>),
 }
 
 impl Function {
@@ -237,7 +209,6 @@ impl Function {
         exclusive: bool,
         cancel: Option<&'a CancelToken>,
     ) -> Environment<'a> {
-        let cancel = cancel.map(CancelToken::flag);
         Environment { instance: self.context.instance(), modules: &self.modules, exclusive, cancel }
     }
 
@@ -289,9 +260,6 @@ fn wrong_kind(index: usize, expected: Kind, found: &Value) -> Status {
     status!(FailedPrecondition, "argument {index}: expected {}, found {found}", expected.name())
 }
 
-/// How often a blocked invocation looks at its token: waits end by semaphores, which a token does not signal.
-const CANCEL_POLL: Duration = Duration::from_millis(20);
-
 /// Waits for whatever the suspended machine waits for, and gives what the waiter gets.
 fn block(machine: &Machine, cancel: Option<&CancelToken>) -> Result<()> {
     let wait = machine.suspension.as_ref().and_then(|suspension| suspension.wait.as_ref());
@@ -299,17 +267,7 @@ fn block(machine: &Machine, cancel: Option<&CancelToken>) -> Result<()> {
         std::thread::yield_now();
         return Ok(());
     };
-    let Some(cancel) = cancel else {
-        return wait.block(Deadline::NEVER).unwrap_or_else(|| Err(endless()));
-    };
-    loop {
-        if let Some(outcome) = wait.block(Deadline::after(CANCEL_POLL)) {
-            return outcome;
-        }
-        if cancel.is_cancelled() {
-            return Err(Status::new(Code::Cancelled, "the invocation was cancelled while it waited"));
-        }
-    }
+    wait.block_unless(cancel, Deadline::NEVER).unwrap_or_else(|| Err(endless()))
 }
 
 #[cold]

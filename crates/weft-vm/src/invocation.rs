@@ -111,7 +111,7 @@ impl Invocation {
     /// unless it waits for something.
     pub fn wait(&mut self, limit: Deadline) -> Result<()> {
         let Some(wait) = self.waiting_for() else { return Err(self.not_now("wait")) };
-        match wait.block(limit) {
+        match wait.block_unless(self.options.cancel.as_ref(), limit) {
             Some(found) => {
                 if let State::Suspended { outcome, .. } = &mut self.state {
                     *outcome = Some(found);
@@ -162,7 +162,7 @@ impl Invocation {
         let found = match &self.state {
             State::Suspended { outcome: Some(_), .. } => return Ok(()),
             State::Suspended { .. } => match self.waiting_for() {
-                Some(wait) => wait.block(Deadline::IMMEDIATE),
+                Some(wait) => wait.block_unless(self.options.cancel.as_ref(), Deadline::IMMEDIATE),
                 None => Some(Ok(())),
             },
             _ => None,

@@ -10,15 +10,14 @@
 
 use std::cell::Cell;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use weft_sync::{Result, Status};
+use weft_sync::{CancelToken, Result, Status};
 
 use crate::cpu::{Bounds, Cpu};
+use crate::direct_call::HostBanks;
 use crate::isa::{Kind, Register};
 use crate::module::FunctionImage;
 use crate::native::{NativeModule, ResumeCall, U16List, Wait};
-use crate::native_call::HostBanks;
 use crate::ops::control::{budget_spent, cancelled};
 use crate::reference::Ref;
 use crate::stack::{Frame, Stack};
@@ -33,8 +32,8 @@ pub(crate) struct Environment<'a> {
     pub modules: &'a [Arc<Linked>],
     /// Whether the gate of the context is held exclusively, so that globals may be stored.
     pub exclusive: bool,
-    /// Set from outside to end the invocation.
-    pub cancel: Option<&'a AtomicBool>,
+    /// Ends the invocation from outside. Native functions pass it on to what they begin.
+    pub cancel: Option<&'a CancelToken>,
 }
 
 impl<'a> Environment<'a> {
@@ -55,7 +54,7 @@ impl<'a> Environment<'a> {
     #[inline]
     pub fn check_cancelled(&self) -> Result<()> {
         match self.cancel {
-            Some(flag) if flag.load(Ordering::Relaxed) => Err(cancelled()),
+            Some(token) if token.is_cancelled() => Err(cancelled()),
             _ => Ok(()),
         }
     }

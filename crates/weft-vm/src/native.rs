@@ -25,9 +25,11 @@
 //! assert_eq!(module.export_signature("greet").unwrap().text(), "0ri_r");
 //! ```
 //!
-//! Not here: argument and result types (`native/argument.rs`, `native/result.rs`), suspension (`native/step.rs`).
+//! Not here: argument and result types (`native/argument.rs`, `native/result.rs`), what a function may ask of the call
+//! that it serves (`native/call.rs`), suspension (`native/step.rs`).
 
 mod argument;
+mod call;
 mod handler;
 mod operands;
 mod result;
@@ -43,6 +45,7 @@ use crate::signature::Signature;
 use crate::types::Instance;
 
 pub use argument::{Argument, Object, Span};
+pub use call::NativeCall;
 pub use handler::Handler;
 pub(crate) use handler::{Outcome, Pending, ResumeCall};
 pub(crate) use operands::{CallSite, U16List};

@@ -433,7 +433,7 @@ fn polled_transfers_end_with_their_device(subject: &Subject) {
         let [first, second, third] = &signals;
         let affinity = QueueAffinity::queue(0);
         let device = &doomed.device;
-        let at = |signal| Submission { affinity, wait: &[], signal };
+        let at = |signal| Submission { affinity, signal, ..NOW };
         device.queue_read(&at(first), &file, 0, &Region::whole(&buffer)).unwrap();
         let watched = Arc::new(watched);
         device.queue_read(&at(second), &watched, 0, &Region::whole(&small)).unwrap();

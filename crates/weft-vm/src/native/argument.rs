@@ -9,6 +9,7 @@
 //! | `Option` of these | `r` | a `T` or null |
 //! | `Ref` / `Option<Ref>` | `r` | any object / or null |
 //! | [`Span<T>`] | `C…D` | any number of `T` |
+//! | [`NativeCall`](super::NativeCall) | none | |
 //! | tuples | one after the other | |
 //!
 //! `&T` and `Object<T>` borrow from the caller's registers and cost no count; prefer them.

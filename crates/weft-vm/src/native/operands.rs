@@ -6,7 +6,7 @@
 
 use std::any::{Any, type_name};
 
-use weft_sync::{Status, status};
+use weft_sync::{CancelToken, Status, status};
 
 use crate::isa::{Register, SEGMENT_SCALAR};
 use crate::reference::Ref;
@@ -47,6 +47,7 @@ impl<'a> U16List<'a> {
 /// The operands of a call, read one after the other in the order of the signature.
 pub struct Operands<'a> {
     instance: &'a Instance,
+    cancel: Option<&'a CancelToken>,
     values: &'a [u32],
     refs: &'a [Option<Ref>],
     /// Operands that were not read yet.
@@ -57,6 +58,12 @@ pub struct Operands<'a> {
 }
 
 impl<'a> Operands<'a> {
+    /// What ends the invocation that calls, if anything does.
+    #[inline]
+    pub(crate) fn cancel(&self) -> Option<&'a CancelToken> {
+        self.cancel
+    }
+
     #[inline(always)]
     pub(crate) fn next_register(&mut self) -> Register {
         // The verifier counted the operands; the list is as long as the signature says.
@@ -175,6 +182,7 @@ impl<'a> ResultSlots<'a> {
 /// One call of a native function: the caller's two register banks and the lists of its call instruction.
 pub(crate) struct CallSite<'a> {
     pub instance: &'a Instance,
+    pub cancel: Option<&'a CancelToken>,
     pub values: &'a mut [u32],
     pub refs: &'a mut [Option<Ref>],
     pub operands: U16List<'a>,
@@ -187,6 +195,7 @@ impl CallSite<'_> {
     pub fn operands(&self) -> Operands<'_> {
         Operands {
             instance: self.instance,
+            cancel: self.cancel,
             values: self.values,
             refs: self.refs,
             list: self.operands.0,

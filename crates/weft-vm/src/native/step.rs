@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use weft_sync::{Deadline, Point, Result, wait_all, wait_any};
+use weft_sync::{CancelToken, Code, Deadline, Point, Result, wait_all_unless, wait_any_unless};
 
 /// When a wait is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,23 +68,24 @@ impl Wait {
     /// Blocks the thread until the wait is over or `limit` passes. The outcome is what the waiter gets: success,
     /// DEADLINE_EXCEEDED for the wait's own deadline, or the failure of a point. `None`: `limit` came first.
     pub fn block(&self, limit: Deadline) -> Option<Result<()>> {
+        self.block_unless(None, limit)
+    }
+
+    /// As [`Wait::block`], and CANCELLED once the token is cancelled.
+    pub fn block_unless(&self, cancel: Option<&CancelToken>, limit: Deadline) -> Option<Result<()>> {
         let nearest = self.deadline.min(limit);
         let outcome = match self.kind {
             WaitKind::Until => {
-                match nearest.remaining() {
-                    Some(remaining) => std::thread::sleep(remaining),
-                    // Nothing ends this wait but the end of the process.
-                    None => loop {
-                        std::thread::park();
-                    },
+                if let Err(cancelled) = sleep(cancel, nearest) {
+                    return Some(Err(cancelled));
                 }
                 return (self.deadline <= limit || is_past(self.deadline)).then_some(Ok(()));
             }
-            WaitKind::Any => wait_any(&self.points, nearest).map(|_| ()),
-            WaitKind::All => wait_all(&self.points, nearest),
+            WaitKind::Any => wait_any_unless(&self.points, cancel, nearest).map(drop),
+            WaitKind::All => wait_all_unless(&self.points, cancel, nearest),
         };
         match outcome {
-            Err(status) if status.code() == weft_sync::Code::DeadlineExceeded && !self.is_failed() => {
+            Err(status) if status.code() == Code::DeadlineExceeded && !self.is_failed() => {
                 // One of the two deadlines passed; only the wait's own one is an outcome.
                 is_past(self.deadline).then_some(Err(status))
             }
@@ -95,6 +96,24 @@ impl Wait {
     /// Whether a point has failed, to tell a point that failed with DEADLINE_EXCEEDED from a deadline.
     fn is_failed(&self) -> bool {
         self.points.iter().any(|point| point.semaphore.query().is_err())
+    }
+}
+
+/// Sleeps until the deadline has passed. The error: the token was cancelled before.
+fn sleep(cancel: Option<&CancelToken>, until: Deadline) -> Result<()> {
+    let Some(cancel) = cancel else {
+        match until.remaining() {
+            Some(remaining) => std::thread::sleep(remaining),
+            // Nothing ends this wait but the end of the process.
+            None => loop {
+                std::thread::park();
+            },
+        }
+        return Ok(());
+    };
+    match cancel.wait(until) {
+        Err(status) if status.code() == Code::DeadlineExceeded => Ok(()),
+        outcome => outcome,
     }
 }
 

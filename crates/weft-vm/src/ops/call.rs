@@ -171,7 +171,8 @@ impl Machine {
         let Some(&Frame { size, .. }) = self.stack.top() else { bail!(Internal, "a call without a frame") };
         let (values, refs) = cpu.banks(usize::from(size.values), usize::from(size.refs));
         let (operands, segments) = (call.operands, call.segments);
-        let mut site = CallSite { instance: environment.instance, values, refs, operands, segments, results };
+        let Environment { instance, cancel, .. } = *environment;
+        let mut site = CallSite { instance, cancel, values, refs, operands, segments, results };
         match (target.entry)(&*target.state, &mut site) {
             Ok(Outcome::Done) => Ok(Flow::Next(call.next)),
             Ok(Outcome::Pending(pending)) => {

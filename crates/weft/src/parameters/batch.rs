@@ -298,7 +298,8 @@ impl<'a> Batch<'a> {
         let end = Point { semaphore: Arc::clone(&timeline.semaphore), value: timeline.value + 1 };
         // Noted first: an operation that fails at once has failed the timeline by the time it returns.
         timeline.steps.push(Arc::clone(entry));
-        let submission = Submission { affinity, wait: &waits, signal: std::slice::from_ref(&end) };
+        let submission =
+            Submission { affinity, wait: &waits, signal: std::slice::from_ref(&end), cancel: None };
         let done = operation(&submission)?;
         timeline.value += 1;
         timeline.bytes = timeline.bytes.saturating_add(bytes);
@@ -341,7 +342,7 @@ impl<'a> Batch<'a> {
             .map(|timeline| timeline.relay(self.verb))
             .collect();
         let wait = if relays.is_empty() { self.wait } else { &relays };
-        self.device.queue_barrier(&Submission { affinity: self.affinity, wait, signal })
+        self.device.queue_barrier(&Submission { affinity: self.affinity, wait, signal, cancel: None })
     }
 
     /// One point after several.
@@ -359,7 +360,12 @@ impl<'a> Batch<'a> {
         }
         let joined = Point { semaphore: Arc::new(Semaphore::new(0)), value: 1 };
         let signal = std::slice::from_ref(&joined);
-        self.device.queue_barrier(&Submission { affinity: self.affinity, wait: &points, signal })?;
+        self.device.queue_barrier(&Submission {
+            affinity: self.affinity,
+            wait: &points,
+            signal,
+            cancel: None,
+        })?;
         Ok(Some(joined))
     }
 }

@@ -1,6 +1,6 @@
 //! Calls of native functions by the host itself, without bytecode in between.
 //!
-//! Lives here: [`NativeCall`], which lays the arguments out as a caller's registers would be, so that the function runs
+//! Lives here: [`DirectCall`], which lays the arguments out as a caller's registers would be, so that the function runs
 //! through the same entry as an import. Not here: calls from bytecode (`ops/call.rs`).
 
 use weft_sync::{Result, Status, bail};
@@ -30,7 +30,7 @@ impl HostBanks {
 }
 
 /// A native function and the registers in which a host call puts operands and results.
-pub(crate) struct NativeCall {
+pub(crate) struct DirectCall {
     target: NativeTarget,
     signature: Signature,
     operands: Vec<(Kind, Register)>,
@@ -42,8 +42,8 @@ pub(crate) struct NativeCall {
     ref_count: usize,
 }
 
-impl NativeCall {
-    pub fn new(target: NativeTarget, signature: &Signature) -> Result<NativeCall> {
+impl DirectCall {
+    pub fn new(target: NativeTarget, signature: &Signature) -> Result<DirectCall> {
         let Some(kinds) = signature.argument_kinds() else {
             bail!(
                 InvalidArgument,
@@ -69,7 +69,7 @@ impl NativeCall {
         let (operand_list, result_list) = (list(&operands), list(&results));
         let (value_count, ref_count) = (usize::from(value_count), usize::from(ref_count));
         let signature = signature.clone();
-        Ok(NativeCall {
+        Ok(DirectCall {
             target,
             signature,
             operands,
@@ -114,6 +114,7 @@ impl NativeCall {
         let HostBanks { values, refs } = &mut machine.host;
         let mut site = CallSite {
             instance: environment.instance,
+            cancel: environment.cancel,
             values,
             refs,
             operands: U16List::new(&self.operand_list),
