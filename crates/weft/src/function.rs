@@ -1,36 +1,22 @@
-//! Functions of a program: what they take and give, and calls.
+//! Functions of a program: what they take and give, and the short ways of calling them.
 //!
-//! What lives here: [`Function`], [`Fences`], waiting for asynchronous work. What does not: conversions of arguments and
-//! results (`value.rs`).
+//! What lives here: [`Function`], checks of arguments. What does not: the call itself and all that can be said about it
+//! (`call.rs`), conversions of arguments and results (`value.rs`).
 //!
 //! Functions compiled for asynchronous callers (model `coarse-fences`, `docs/spec/hal-module.md` §9) take two fences
-//! after their arguments. Both ways of calling work for both kinds of functions:
-//!
-//! | | plain function | asynchronous function |
-//! |---|---|---|
-//! | [`Function::call`] | runs | passes a fence of its own and waits for it |
-//! | [`Function::call_fenced`] | waits, runs, signals | passes the fences on and returns |
+//! after their arguments. Both ways of calling work for both kinds of functions.
 
+use crate::call::{Call, Fences};
+use crate::declaration::{StorageArgument, arguments_marked, storage_arguments};
 use crate::program::Program;
-use crate::scratch::{Scratch, arguments_marked};
+use crate::scratch::Scratch;
 use crate::value::{FromResults, IntoArguments, Value};
 use std::fmt;
-use std::sync::Arc;
-use std::time::Duration;
-use weft_hal::{Buffer, Fence, MemoryAccess};
-use weft_sync::{Code, Deadline, Result, Status, WhileDoing, bail};
+use weft_hal::{Buffer, MemoryAccess};
+use weft_sync::{Code, Result, Status, WhileDoing, bail};
 use weft_vm::isa::Kind;
 use weft_vm::signature::{Argument, Signature};
-use weft_vm::{CancelToken, InvokeOptions, Linkage, Module, Ref};
-
-/// What a call waits for and what it signals. Nothing means ready at once, and nobody to tell.
-#[derive(Clone, Debug, Default)]
-pub struct Fences {
-    /// The work begins when this is reached; if it fails, so does the work.
-    pub wait: Option<Arc<Fence>>,
-    /// Reached when the results are valid; failed when they never will be.
-    pub signal: Option<Arc<Fence>>,
-}
+use weft_vm::{InvokeOptions, Linkage, Module, Ref};
 
 /// A function of a program, looked up once. Cheap to clone; keeps the program alive.
 #[derive(Clone)]
@@ -43,6 +29,8 @@ pub struct Function {
     scratch: Option<Scratch>,
     /// Arguments whose storage the function writes.
     written: Vec<usize>,
+    /// Those of them that are storage of results.
+    storage: Vec<StorageArgument>,
 }
 
 impl Function {
@@ -64,13 +52,15 @@ impl Function {
             is_asynchronous: false,
             scratch: None,
             written: Vec::new(),
+            storage: Vec::new(),
         };
         function.is_asynchronous = function.attribute("iree.abi.model") == Some("coarse-fences");
         function.scratch = Scratch::of(program, module, |key| function.attribute(key))
             .while_doing(|| "reading the attributes of the function")?;
         let declaration = function.declaration().unwrap_or_default();
         let written = ["iree.abi.output", "iree.abi.transients"];
-        function.written = written.iter().flat_map(|key| arguments_marked(declaration, key)).collect();
+        let written = written.iter().flat_map(|key| arguments_marked(declaration, key)).collect();
+        (function.storage, function.written) = (storage_arguments(declaration), written);
         Ok(function)
     }
 
@@ -133,26 +123,22 @@ impl Function {
 
     /// Calls the function and waits for its results.
     pub fn call<R: FromResults>(&self, arguments: impl IntoArguments) -> Result<R> {
-        let mut values = Vec::with_capacity(4);
-        arguments.append_to(&mut values);
-        let mut results = Vec::new();
-        self.invoke(values, &mut results)?;
-        R::from_results(results).map_err(|status| self.annotate(status))
+        self.prepare(arguments).run()
     }
 
     /// Calls the function between fences. Tensors in the results are valid once the signal fence is reached.
     ///
     /// When the call itself fails, the signal fence fails with the same status.
     pub fn call_fenced<R: FromResults>(&self, arguments: impl IntoArguments, fences: Fences) -> Result<R> {
+        self.prepare(arguments).between(fences).submit()
+    }
+
+    /// A call of the function, about which more can be said before it is made: fences, storage for its results, who may
+    /// cancel it.
+    pub fn prepare(&self, arguments: impl IntoArguments) -> Call<'_> {
         let mut values = Vec::with_capacity(6);
         arguments.append_to(&mut values);
-        let mut results = Vec::new();
-        let outcome = self.invoke_fenced(values, &fences, &mut results);
-        if let (Err(status), Some(signal)) = (&outcome, &fences.signal) {
-            signal.fail(status.clone());
-        }
-        outcome?;
-        R::from_results(results).map_err(|status| self.annotate(status))
+        Call::new(self, values)
     }
 
     /// As [`Function::call`] with values; the results replace what is in `results`.
@@ -162,59 +148,29 @@ impl Function {
 
     /// As [`Function::invoke`] within bounds: a token that cancels the call from another thread, a budget of steps.
     ///
-    /// A call that is cancelled while its asynchronous work is pending returns; the work goes on and keeps what it uses.
+    /// A call that is cancelled returns once nothing carries the token any more.
     pub fn invoke_with(
         &self,
         options: &InvokeOptions,
         arguments: Vec<Value>,
         results: &mut Vec<Value>,
     ) -> Result<()> {
-        let session = self.program.session();
-        session.lending(|| self.invoke_lent(options, arguments, results))
+        *results = Call::new(self, arguments).within(options).run_values()?;
+        Ok(())
     }
 
-    fn invoke_lent(
-        &self,
-        options: &InvokeOptions,
-        arguments: Vec<Value>,
-        results: &mut Vec<Value>,
-    ) -> Result<()> {
-        if !self.is_asynchronous {
-            return self.run(options, arguments, None, results).map_err(|status| self.annotate(status));
-        }
-        let done = Fence::create();
-        let fences = Fences { wait: None, signal: Some(Arc::clone(&done)) };
-        let begun = self.run(options, arguments, Some(&fences), results);
-        // From here on whoever holds the fence could still signal it.
-        drop(fences);
-        begun.and_then(|()| wait_for(&done, options.cancel.as_ref())).map_err(|status| self.annotate(status))
+    /// The arguments that are storage of results.
+    pub(crate) fn storage(&self) -> &[StorageArgument] {
+        &self.storage
     }
 
-    fn invoke_fenced(&self, arguments: Vec<Value>, fences: &Fences, results: &mut Vec<Value>) -> Result<()> {
-        let outcome = if self.is_asynchronous {
-            self.run(&InvokeOptions::default(), arguments, Some(fences), results)
-        } else {
-            self.run_between(arguments, fences, results)
-        };
-        outcome.map_err(|status| self.annotate(status))
-    }
-
-    /// A plain function between fences: the caller's thread waits and signals.
-    fn run_between(&self, arguments: Vec<Value>, fences: &Fences, results: &mut Vec<Value>) -> Result<()> {
-        if let Some(wait) = &fences.wait {
-            wait.wait(Deadline::NEVER)?;
-        }
-        self.run(&InvokeOptions::default(), arguments, None, results)?;
-        fences.signal.as_ref().map_or(Ok(()), |signal| signal.signal())
-    }
-
-    fn run(
+    /// Runs the program with arguments, which are checked first; the fences are those of an asynchronous function.
+    pub(crate) fn enter(
         &self,
         options: &InvokeOptions,
         arguments: Vec<Value>,
         fences: Option<&Fences>,
-        results: &mut Vec<Value>,
-    ) -> Result<()> {
+    ) -> Result<Vec<Value>> {
         self.check_arguments(&arguments)?;
         // Both conversions happen in the storage of the vector.
         let mut inputs: Vec<weft_vm::Value> = arguments.into_iter().map(Value::into_vm).collect();
@@ -226,8 +182,7 @@ impl Function {
         }
         let mut outputs = Vec::new();
         self.handle.invoke_with(options, &inputs, &mut outputs)?;
-        *results = outputs.into_iter().map(Value::from_vm).collect();
-        Ok(())
+        Ok(outputs.into_iter().map(Value::from_vm).collect())
     }
 
     /// Names the first argument that cannot be what the function wants.
@@ -259,7 +214,7 @@ impl Function {
     }
 
     #[cold]
-    fn annotate(&self, status: Status) -> Status {
+    pub(crate) fn annotate(&self, status: Status) -> Status {
         let status = status.while_doing(format!("invoking function '{}'", self.name()));
         match self.declaration() {
             Some(declaration) => status.while_doing(format!("`{declaration}`")),
@@ -284,28 +239,6 @@ impl Function {
             Code::InvalidArgument,
             format!("argument {index} of `{name}`: expected {wanted}, found {}", given.kind()),
         )
-    }
-}
-
-/// How often a wait looks whether it was cancelled, or can never end.
-const POLL: Duration = Duration::from_millis(20);
-
-/// Waits until an asynchronous function is done. A fence that nobody else holds any more can never be signalled.
-fn wait_for(done: &Arc<Fence>, cancel: Option<&CancelToken>) -> Result<()> {
-    loop {
-        // Asked first: what is released after that may still signal.
-        let is_held = Arc::strong_count(done) > 1
-            || done.points().iter().any(|point| Arc::strong_count(&point.semaphore) > 1);
-        match done.wait(Deadline::after(POLL)) {
-            Err(status) if status.code() == Code::DeadlineExceeded && !done.query().unwrap_or(true) => {}
-            outcome => return outcome,
-        }
-        if cancel.is_some_and(CancelToken::is_cancelled) {
-            bail!(Cancelled, "the call was cancelled while its work was pending");
-        }
-        if !is_held {
-            bail!(FailedPrecondition, "the function has let go of its signal fence without signalling it");
-        }
     }
 }
 

@@ -20,6 +20,7 @@
 //! | choose devices, link several modules, receive traces | [`Session`], [`ProgramBuilder`] |
 //! | call by name, or often | [`Program::call`], [`Function::call`] |
 //! | let the caller go on while work is under way | [`Function::call_fenced`] with [`Fences`] |
+//! | cancel a call, give it fences and outputs | [`Function::prepare`], [`Call`], [`CancelToken`] |
 //! | make and read tensors | [`Tensor`], [`Element`] |
 //! | give programs their weights by name | [`parameters`], [`SessionBuilder::parameters`] |
 //! | run compiled tests | [`CheckLog`], [`Program::fresh`] |
@@ -54,12 +55,15 @@ pub use weft_sync as sync;
 pub use weft_task as task;
 pub use weft_vm as vm;
 
+mod call;
 mod check_module;
 mod compare;
+mod declaration;
 mod drivers;
 mod file_poller;
 mod function;
 pub mod hal_module;
+mod outputs;
 pub mod parameters;
 mod program;
 mod scratch;
@@ -68,11 +72,12 @@ mod tensor;
 mod value;
 mod vmvx;
 
+pub use call::{Call, Fences};
 pub use check_module::CheckLog;
 pub use compare::{Difference, Tolerance, compare_contents};
 pub use drivers::{DEFAULT_DRIVER, DeviceOptions, Driver, drivers, open_device, open_device_with};
 pub use file_poller::FilePoller;
-pub use function::{Fences, Function};
+pub use function::Function;
 pub use hal_module::TraceSink;
 pub use program::{Program, ProgramBuilder};
 pub use session::{Session, SessionBuilder};

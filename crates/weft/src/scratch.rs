@@ -11,6 +11,7 @@ use weft_hal::Buffer;
 use weft_sync::{Result, WhileDoing, bail};
 use weft_vm::{Linkage, Module, Value};
 
+use crate::declaration::arguments_marked;
 use crate::program::Program;
 
 /// The scratch argument of a function.
@@ -85,45 +86,5 @@ impl Scratch {
             [Value::I64(bytes)] if *bytes >= 0 => Ok(bytes.unsigned_abs()),
             other => bail!(InvalidArgument, "the size of scratch storage was computed as {other:?}"),
         }
-    }
-}
-
-/// The indices of the arguments that a declaration marks with an attribute, as in
-/// `%input2: !hal.buffer {iree.abi.affinity = ..., iree.abi.transients = unit}`.
-pub(crate) fn arguments_marked<'a>(
-    declaration: &'a str,
-    attribute: &'a str,
-) -> impl Iterator<Item = usize> + 'a {
-    let arguments = declaration.split(") -> (").next().unwrap_or_default();
-    arguments.split("%input").skip(1).filter_map(move |argument| {
-        let (index, rest) = argument.split_once(':')?;
-        let is_marked = rest.match_indices(attribute).any(|(begin, _)| {
-            let after = rest[begin + attribute.len()..].chars().next();
-            rest[..begin].ends_with(['{', ' '])
-                && after.is_some_and(|next| matches!(next, ' ' | '}' | ',' | '='))
-        });
-        if is_marked { index.trim().parse().ok() } else { None }
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn marked_arguments_are_found() {
-        let marked = |text: &str| arguments_marked(text, "iree.abi.transients").collect::<Vec<_>>();
-        let plain =
-            "sync func @f(%input0: tensor<4xf32>, %input1: !hal.buffer {iree.abi.transients = unit}) -> ()";
-        assert_eq!(marked(plain), [1]);
-        let among_others = "sync func @f(%input0: !hal.buffer {aaa.bbb = 1 : i32, iree.abi.transients = unit}, \
-                            %input1: tensor<4xf32> {iree.abi.transients.not = unit}) -> ()";
-        assert_eq!(marked(among_others), [0]);
-        assert_eq!(marked("sync func @f(%input0: !hal.buffer {b, iree.abi.transients}) -> ()"), [0]);
-        assert_eq!(
-            marked("sync func @f(%input0: tensor<4xf32>) -> (%output0: i32 {iree.abi.transients = 1})"),
-            []
-        );
-        assert_eq!(marked("{iree.abi.transients"), []);
     }
 }

@@ -49,7 +49,7 @@ pub(super) fn assert(
 
 /// Whether a tensor of type `actual` may be used where `expected` is declared.
 #[inline]
-fn is_compatible(expected: ElementType, actual: ElementType) -> bool {
+pub(crate) fn is_compatible(expected: ElementType, actual: ElementType) -> bool {
     if expected == actual {
         return true;
     }

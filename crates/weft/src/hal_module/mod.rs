@@ -22,6 +22,7 @@ mod gather;
 mod lend;
 mod queue;
 
+pub(crate) use buffer_view::is_compatible;
 use std::borrow::Cow;
 use std::sync::Arc;
 use weft_hal::{BufferView, CommandBuffer, Device, WHOLE_BUFFER};

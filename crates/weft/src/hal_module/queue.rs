@@ -12,10 +12,11 @@ use weft_hal::{
 };
 use weft_sync::{Result, Status, status};
 use weft_vm::Buffer as Bytes;
-use weft_vm::native::{Object, Span};
+use weft_vm::native::{NativeCall, Object, Span};
 
-/// Device, affinity, wait fence, signal fence: how every queue operation begins.
-type Queue<'a> = (&'a Device, u64, Option<&'a Fence>, Option<&'a Fence>);
+/// Device, affinity, wait fence, signal fence: how every queue operation begins. Whatever cancels the call cancels what it
+/// submits.
+type Queue<'a> = (&'a Device, u64, Option<&'a Fence>, Option<&'a Fence>, NativeCall<'a>);
 
 /// Buffer or null, offset, length.
 type Entry<'a> = (Option<&'a Buffer>, u64, u64);
@@ -27,12 +28,12 @@ const NO_BINDING: BindingEntry<'static> = BindingEntry { buffer: None, offset: 0
 
 /// Programs may pass any affinity; bits of queues that do not exist are folded onto those that do.
 #[inline]
-fn submission<'a>((device, affinity, wait, signal): Queue<'a>) -> (&'a Device, Submission<'a>) {
+fn submission<'a>((device, affinity, wait, signal, call): Queue<'a>) -> (&'a Device, Submission<'a>) {
     let affinity = match affinity {
         u64::MAX => QueueAffinity::ANY,
         other => QueueAffinity(other).folded(device.queue_count()),
     };
-    (device, Submission::between(wait, signal).on(affinity))
+    (device, Submission::between(wait, signal).on(affinity).cancelled_by(call.cancel()))
 }
 
 /// `rIrrIiiII_r`: the buffer is there at once, its memory when the signal fence is reached.

@@ -18,7 +18,7 @@ use weft_hal::{
     AllocaFlags, Buffer, BufferParams, BufferUsage, Device, DeviceId, ExecuteFlags, File, MemoryAccess,
     QueueAffinity, Region, Submission,
 };
-use weft_sync::{Point, Result, Semaphore, Status, WhileDoing, bail};
+use weft_sync::{CancelToken, Point, Result, Semaphore, Status, WhileDoing, bail};
 
 use crate::file_poller::FilePoller;
 
@@ -147,6 +147,7 @@ pub(super) struct Batch<'a> {
     wait: &'a [Point],
     files: &'a OpenFiles,
     count: Option<&'a Arc<TransferCount>>,
+    cancel: Option<&'a CancelToken>,
     verb: &'static str,
     timelines: Vec<Timeline>,
     splats: Vec<SplatFill>,
@@ -170,6 +171,7 @@ impl<'a> Batch<'a> {
             wait,
             files,
             count: None,
+            cancel: None,
             verb,
             timelines: Vec::new(),
             splats: Vec::new(),
@@ -181,6 +183,12 @@ impl<'a> Batch<'a> {
     /// Counts what is transferred.
     pub(super) fn counted(mut self, count: Option<&'a Arc<TransferCount>>) -> Batch<'a> {
         self.count = count;
+        self
+    }
+
+    /// Lets this token end every transfer, if there is one.
+    pub(super) fn cancelled_by(mut self, cancel: Option<&'a CancelToken>) -> Batch<'a> {
+        self.cancel = cancel;
         self
     }
 
@@ -288,7 +296,7 @@ impl<'a> Batch<'a> {
         entry: &Arc<ParameterEntry>,
         operation: impl FnOnce(&Submission<'_>) -> Result<T>,
     ) -> Result<(T, Point)> {
-        let affinity = self.affinity;
+        let (affinity, cancel) = (self.affinity, self.cancel);
         let wait = self.wait;
         let timeline = self.timeline();
         let before = Point { semaphore: Arc::clone(&timeline.semaphore), value: timeline.value };
@@ -298,8 +306,7 @@ impl<'a> Batch<'a> {
         let end = Point { semaphore: Arc::clone(&timeline.semaphore), value: timeline.value + 1 };
         // Noted first: an operation that fails at once has failed the timeline by the time it returns.
         timeline.steps.push(Arc::clone(entry));
-        let submission =
-            Submission { affinity, wait: &waits, signal: std::slice::from_ref(&end), cancel: None };
+        let submission = Submission { affinity, wait: &waits, signal: std::slice::from_ref(&end), cancel };
         let done = operation(&submission)?;
         timeline.value += 1;
         timeline.bytes = timeline.bytes.saturating_add(bytes);
@@ -342,7 +349,7 @@ impl<'a> Batch<'a> {
             .map(|timeline| timeline.relay(self.verb))
             .collect();
         let wait = if relays.is_empty() { self.wait } else { &relays };
-        self.device.queue_barrier(&Submission { affinity: self.affinity, wait, signal, cancel: None })
+        self.barrier(wait, signal)
     }
 
     /// One point after several.
@@ -360,13 +367,13 @@ impl<'a> Batch<'a> {
         }
         let joined = Point { semaphore: Arc::new(Semaphore::new(0)), value: 1 };
         let signal = std::slice::from_ref(&joined);
-        self.device.queue_barrier(&Submission {
-            affinity: self.affinity,
-            wait: &points,
-            signal,
-            cancel: None,
-        })?;
+        self.barrier(&points, signal)?;
         Ok(Some(joined))
+    }
+
+    fn barrier(&self, wait: &[Point], signal: &[Point]) -> Result<()> {
+        let (affinity, cancel) = (self.affinity, self.cancel);
+        self.device.queue_barrier(&Submission { affinity, wait, signal, cancel })
     }
 }
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use weft_hal::{Buffer, BufferParams, BufferUsage, Device, Fence, MemoryAccess, MemoryType, QueueAffinity};
 use weft_sync::{Result, bail};
-use weft_vm::native::{NativeModule, Signal};
+use weft_vm::native::{NativeCall, NativeModule, Signal};
 use weft_vm::{Buffer as Bytes, List, Module, Ref, Value};
 
 use super::batch::{Batch, OpenFiles, Transfer, TransferCount, TransferObserver};
@@ -23,8 +23,8 @@ const KEY_ENTRY_BYTES: usize = 8;
 /// Bytes of a span: parameter offset, buffer offset, length, 64 bits each.
 const SPAN_BYTES: usize = 24;
 
-/// Device, affinity, wait fence, signal fence.
-type Queue<'a> = (&'a Device, u64, Option<&'a Fence>, Option<&'a Fence>);
+/// Device, affinity, wait fence, signal fence; what cancels the call cancels its transfers.
+type Queue<'a> = (&'a Device, u64, Option<&'a Fence>, Option<&'a Fence>, NativeCall<'a>);
 /// Key table, key data, spans.
 type Tables<'a> = (&'a Bytes, &'a Bytes, &'a Bytes);
 
@@ -148,7 +148,7 @@ impl State {
     /// Carries out a batch by the rules in the header.
     fn run<T>(
         &self,
-        (device, affinity, wait, signal): Queue<'_>,
+        (device, affinity, wait, signal, call): Queue<'_>,
         scope: Option<&Bytes>,
         tables: Tables<'_>,
         kind: Kind,
@@ -161,8 +161,9 @@ impl State {
         };
         let (wait, signal) = (Fence::points_of(wait), Fence::points_of(signal));
         let outcome = self.requests(scope, tables, kind).and_then(|requests| {
-            let mut batch =
-                Batch::new(device, affinity, wait, &self.files, kind.verb).counted(self.count.as_ref());
+            let mut batch = Batch::new(device, affinity, wait, &self.files, kind.verb)
+                .counted(self.count.as_ref())
+                .cancelled_by(call.cancel());
             let result = body(&mut batch, &requests)?;
             batch.finish(signal)?;
             Ok(result)
