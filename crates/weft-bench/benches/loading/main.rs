@@ -5,7 +5,7 @@
 //!
 //! The floor is a loop that reads the whole file into fresh memory, a mebibyte at a time; what it would be without the
 //! memory stands below. "Cold" is after `posix_fadvise(DONTNEED)`. The first result is that of a process, from its start
-//! to its end: `WEFT_PROGRAM`, a `weft` of the same build, and the reference's tool. Marks: 0.95 × the floor's rate; 0.7 ×
+//! to its end: the `weft` that was built beside this bench (or `WEFT_PROGRAM`), and the reference's tool. Marks: 0.95 × the floor's rate; 0.7 ×
 //! the reference's first result.
 
 #[cfg(target_os = "linux")]
@@ -45,7 +45,7 @@ fn main() -> weft::Result<()> {
             let parameters = folder.join(format!("weft-loading-{}.safetensors", std::process::id()));
             let outcome = rates::write_parameters(&parameters).map_err(|error| weft_hal::io_status(&error));
             let load = Load {
-                title: "2 GiB in 32 parameters".to_owned(),
+                title: "2 GiB in 16 parameters".to_owned(),
                 module: concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/bench/load_parameters.vmfb")
                     .into(),
                 parameters,

@@ -105,8 +105,8 @@ fn load_with(load: &Load, file: &std::sync::Arc<ParameterFile>, device: &str) ->
 
 /// The parameters of `models/bench/load_parameters.mlir`.
 pub fn write_parameters(path: &Path) -> io::Result<()> {
-    const COUNT: usize = 32;
-    const BYTES: usize = 64 << 20;
+    const COUNT: usize = 16;
+    const BYTES: usize = 128 << 20;
     let entries: Vec<String> = (0..COUNT)
         .map(|index| {
             let (start, end) = (index * BYTES, (index + 1) * BYTES);

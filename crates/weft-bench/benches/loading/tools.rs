@@ -23,9 +23,9 @@ struct Tool {
 
 /// Both tables of first results. The first row is the reference, if it is there.
 pub fn measure(load: &Load) {
-    let weft = std::env::var_os("WEFT_PROGRAM").map(PathBuf::from);
+    let weft = program();
     if weft.is_none() {
-        println!("first results: weft is missing, WEFT_PROGRAM names no program");
+        println!("first results: weft is missing: build it in the same profile, or name one in WEFT_PROGRAM");
     }
     let mut tools = Vec::new();
     if let Some(reference) = peer::find("iree-run-module") {
@@ -46,6 +46,15 @@ pub fn measure(load: &Load) {
     for is_cold in [false, true] {
         table(load, &tools, is_cold);
     }
+}
+
+/// `WEFT_PROGRAM`, or what was built next to this bench, which lies in `target/PROFILE/deps`.
+fn program() -> Option<PathBuf> {
+    if let Some(named) = std::env::var_os("WEFT_PROGRAM") {
+        return std::fs::canonicalize(named).ok();
+    }
+    let built = std::env::current_exe().ok()?.parent()?.parent()?.join("weft");
+    built.is_file().then_some(built)
 }
 
 fn tool(load: &Load, name: &str, program: &Path, first: &[&str], device: &str, mode: &str) -> Tool {
@@ -99,16 +108,29 @@ fn command(tool: &Tool) -> Command {
 }
 
 /// The most bytes that a run had in memory, files that it mapped among them, as far as looking every millisecond tells.
+/// A tool may be a script that starts the program: whichever of them has most counts.
 fn memory_most(tool: &Tool) -> u64 {
     let Ok(mut child) = command(tool).spawn() else { return 0 };
-    let path = format!("/proc/{}/status", child.id());
     let mut most = 0;
     while let Ok(None) = child.try_wait() {
-        let status = std::fs::read_to_string(&path).unwrap_or_default();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();
-        let kilobytes: u64 = line.trim().trim_end_matches(" kB").parse().unwrap_or(0);
-        most = most.max(kilobytes << 10);
+        for process in std::iter::once(child.id()).chain(children_of(child.id())) {
+            most = most.max(memory_of(process));
+        }
         std::thread::sleep(Duration::from_millis(1));
     }
     most
+}
+
+fn children_of(process: u32) -> Vec<u32> {
+    let text =
+        std::fs::read_to_string(format!("/proc/{process}/task/{process}/children")).unwrap_or_default();
+    text.split_whitespace().filter_map(|number| number.parse().ok()).collect()
+}
+
+/// The most that this process has had so far.
+fn memory_of(process: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();
+    let kilobytes: u64 = line.trim().trim_end_matches(" kB").parse().unwrap_or(0);
+    kilobytes << 10
 }
