@@ -17,7 +17,7 @@ use weft_hal::{
     BufferRange, CommandRecorder, Dispatch, Executable, Operand, Pattern, Place, Recording, WHOLE_BUFFER,
     WorkgroupCount,
 };
-use weft_sync::{Result, bail};
+use weft_sync::{CancelToken, Result, bail};
 
 use crate::dispatch::{Geometry, GeometryRequest};
 use crate::executable::{CpuExecutable, EntryPoint};
@@ -371,11 +371,13 @@ pub(crate) struct InlineRecorder {
     memory: HostMemory,
     /// If the device was being profiled when recording began.
     profiler: Option<Arc<Profiler>>,
+    /// Of the call that records.
+    cancel: Option<CancelToken>,
 }
 
 impl InlineRecorder {
     pub(crate) fn new(memory: HostMemory, profiler: Option<Arc<Profiler>>) -> InlineRecorder {
-        InlineRecorder { builder: ProgramBuilder::default(), memory, profiler }
+        InlineRecorder { builder: ProgramBuilder::default(), memory, profiler, cancel: None }
     }
 
     fn run(&mut self, record: impl FnOnce(&mut ProgramBuilder) -> Result<()>) -> Result<()> {
@@ -383,7 +385,10 @@ impl InlineRecorder {
         let program = self.builder.program();
         let watch = self.profiler.as_deref();
         let watch = watch.map(|profiler| Watch::while_recording(profiler, program.id.get()));
-        let outcome = recorded.and_then(|()| program.run(&[], &self.memory, watch.as_ref()));
+        let (memory, cancel) = (&self.memory, self.cancel.as_ref());
+        // Counted: whoever waits for the work of the token waits for this.
+        let _work = cancel.map(CancelToken::work);
+        let outcome = recorded.and_then(|()| program.run(&[], memory, cancel, watch.as_ref()));
         self.builder.clear();
         outcome
     }
@@ -407,6 +412,10 @@ impl Kernel {
 }
 
 impl CommandRecorder for InlineRecorder {
+    fn cancelled_by(&mut self, token: &CancelToken) {
+        self.cancel = Some(token.clone());
+    }
+
     fn barrier(&mut self) -> Result<()> {
         self.skip();
         Ok(())

@@ -17,6 +17,7 @@ mod panics;
 mod profiled;
 mod queue_ops;
 mod replay;
+mod stop;
 mod sync_device;
 mod task_device;
 mod task_queue;

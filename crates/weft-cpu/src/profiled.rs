@@ -20,12 +20,13 @@ use weft_hal::{
     Alloca, Allocator, AllocatorBackend, BindingEntry, Buffer, DeviceId, Dispatch, HostCall, Pinned,
     Submission,
 };
-use weft_sync::{Deadline, Result, Status, WhileDoing, wait_all};
+use weft_sync::{Point, Result, Semaphore, Status, WhileDoing};
 
 use crate::command_buffer::{Command, DispatchCommand, Program, ProgramBuilder};
 use crate::host_memory::HostMemory;
 use crate::queue_ops;
 use crate::replay::{bytes_of, read_counts};
+use crate::stop::Stop;
 
 /// Does `work` for a submission, with records.
 #[cold]
@@ -39,16 +40,24 @@ pub(crate) fn watch<T>(
     if !wait(profiler, submission, &mut event) {
         return work(submission, &event);
     }
-    let outcome = work(&Submission { wait: &[], signal: &[], ..*submission }, &event);
+    let told = Arc::new(Semaphore::new(0));
+    let signal = [Point { semaphore: Arc::clone(&told), value: 1 }];
+    let signal = if submission.cancel.is_some() { &signal[..] } else { &[] };
+    let outcome = work(&Submission { wait: &[], signal, ..*submission }, &event);
+    let outcome = match (outcome, told.failure()) {
+        // Cancelled after the wait and before the work, of which nothing was done.
+        (Ok(_), Some(status)) => Err(status),
+        (outcome, _) => outcome,
+    };
     finish(&mut event, outcome.as_ref().err());
     profiler.record_done(*event, command_buffer, Some(CALLING_THREAD));
-    let done = Submission { wait: &[], ..*submission }.run(|| outcome)?;
+    let done = Submission { wait: &[], cancel: None, ..*submission }.run(|| outcome)?;
     Ok(done.expect("there was nothing left to wait for"))
 }
 
 /// Waits; false if that failed, which is recorded then.
 fn wait(profiler: &Profiler, submission: &Submission<'_>, event: &mut QueueEvent) -> bool {
-    let waited = wait_all(submission.wait, Deadline::NEVER);
+    let waited = submission.wait_here();
     event.ready_ns = now_ns();
     let Err(status) = waited else { return true };
     finish(event, Some(&status));
@@ -75,7 +84,7 @@ pub(crate) fn dispatch(
     watch(profiler, submission, event, 0, |at, event| {
         let watch =
             Watch { profiler, submission: event.submission, queue: event.queue, command_buffer: None };
-        let work = || builder.program().run(&[], memory, Some(&watch));
+        let work = || builder.program().run(&[], memory, at.cancel, Some(&watch));
         at.run(|| work().while_doing(|| "dispatching")).map(drop)
     })
 }
@@ -90,7 +99,7 @@ pub(crate) fn execute(
 ) -> Result<()> {
     watch(profiler, submission, event, program.id.get(), |at, event| {
         let watch = Watch::of(profiler, event, program);
-        let work = || program.run(table, memory, Some(&watch));
+        let work = || program.run(table, memory, at.cancel, Some(&watch));
         at.run(|| work().while_doing(|| "executing a command buffer")).map(drop)
     })
 }
@@ -206,6 +215,7 @@ impl<'a> Watch<'a> {
         program: &Program,
         slots: &[Pinned<'_>],
         local_base: *mut c_void,
+        stop: Stop<'_>,
     ) -> Result<()> {
         for command in &program.commands {
             let mut event = self.event(command, slots);
@@ -215,7 +225,7 @@ impl<'a> Watch<'a> {
             };
             event.function = kernel.map_or(0, |kernel| kernel.ordinal);
             event.start_ns = now_ns();
-            let outcome = program.run_commands(std::slice::from_ref(command), slots, local_base);
+            let outcome = program.run_commands(std::slice::from_ref(command), slots, local_base, stop);
             event.end_ns = now_ns();
             event.tile_ns = kernel.map_or(0, |_| event.end_ns - event.start_ns);
             event.failure = outcome.as_ref().err().map(Status::code);

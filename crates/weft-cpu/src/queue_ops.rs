@@ -9,10 +9,11 @@ use weft_hal::{
     BindingEntry, Buffer, BufferRange, DeviceId, Dispatch, File, HostCall, HostCallContext, Pattern, Pinned,
     Submission, fill_bytes,
 };
-use weft_sync::{Result, WhileDoing};
+use weft_sync::{CancelToken, Result, WhileDoing};
 
 use crate::command_buffer::{Program, ProgramBuilder};
 use crate::host_memory::HostMemory;
+use crate::stop::Stop;
 
 /// The pinned bytes of a checked range.
 #[inline]
@@ -21,23 +22,18 @@ fn pin<'a>(range: &BufferRange<'a>) -> Result<Pinned<'a>> {
 }
 
 pub(crate) fn dealloca(submission: &Submission<'_>, buffer: &Buffer) -> Result<()> {
-    let done = submission.run(|| {
-        buffer.decommit();
-        Ok(())
-    });
-    if !matches!(done, Ok(Some(()))) && buffer.is_committed() {
-        // The wait failed: the buffer stays usable and may be deallocated later.
-        buffer.withdraw_dealloca();
-    }
-    done.map(drop)
+    submission.run_dealloca(buffer)
 }
 
 pub(crate) fn fill(submission: &Submission<'_>, target: BufferRange<'_>, pattern: Pattern) -> Result<()> {
     let work = || {
         let target = pin(&target)?;
-        // SAFETY: the range is checked and pinned, and the front checked that it may be written.
-        unsafe { fill_bytes(target.base(), target.length(), pattern) };
-        Ok(())
+        let went_on = Stop::by(submission.cancel).in_pieces(target.length(), |bytes| {
+            // SAFETY: the range is checked and pinned, and the front checked that it may be written. Pieces are multiples
+            // of any pattern.
+            unsafe { fill_bytes(target.base().wrapping_add(bytes.start), bytes.len(), pattern) };
+        });
+        if went_on { Ok(()) } else { Err(CancelToken::status()) }
     };
     submission.run(|| work().while_doing(|| "filling a buffer")).map(drop)
 }
@@ -61,10 +57,14 @@ pub(crate) fn copy(
     let work = || {
         let (source, target) = (pin(&source)?, pin(&target)?);
         assert_eq!(source.length(), target.length(), "the front made the ranges equally long");
-        // SAFETY: both ranges are checked and pinned, and equally long; the target may be written. `copy` allows overlap
-        // through aliasing imports.
-        unsafe { std::ptr::copy(source.base(), target.base(), source.length()) };
-        Ok(())
+        let went_on = Stop::by(submission.cancel).in_pieces(source.length(), |bytes| {
+            let (from, to) =
+                (source.base().wrapping_add(bytes.start), target.base().wrapping_add(bytes.start));
+            // SAFETY: both ranges are checked and pinned, and equally long; the target may be written. `copy` allows overlap
+            // through aliasing imports.
+            unsafe { std::ptr::copy(from, to, bytes.len()) };
+        });
+        if went_on { Ok(()) } else { Err(CancelToken::status()) }
     };
     submission.run(|| work().while_doing(|| "copying between buffers")).map(drop)
 }
@@ -80,7 +80,7 @@ pub(crate) fn read(
         // SAFETY: the range is checked, pinned, initialised and may be written; the submitter orders other users of it
         // before or after this operation.
         let bytes = unsafe { std::slice::from_raw_parts_mut(target.base(), target.length()) };
-        file.read_exact(offset, bytes)
+        file.read_exact_unless(offset, bytes, submission.cancel)
     };
     submission.run(work).map(drop)
 }
@@ -95,7 +95,7 @@ pub(crate) fn write(
         let source = pin(&source).while_doing(|| "writing a file")?;
         // SAFETY: the range is checked, pinned and initialised; the submitter orders writers of it before or after.
         let bytes = unsafe { std::slice::from_raw_parts(source.base(), source.length()) };
-        file.write_all(offset, bytes)
+        file.write_all_unless(offset, bytes, submission.cancel)
     };
     submission.run(work).map(drop)
 }
@@ -108,7 +108,10 @@ pub(crate) fn dispatch(
     let mut builder = ProgramBuilder::default();
     // Recording finds errors in the arguments, which leave the signals untouched.
     builder.dispatch(dispatch)?;
-    submission.run(|| builder.program().run(&[], memory, None).while_doing(|| "dispatching")).map(drop)
+    let cancel = submission.cancel;
+    submission
+        .run(|| builder.program().run(&[], memory, cancel, None).while_doing(|| "dispatching"))
+        .map(drop)
 }
 
 pub(crate) fn execute(
@@ -117,7 +120,10 @@ pub(crate) fn execute(
     program: &Program,
     table: &[BindingEntry<'_>],
 ) -> Result<()> {
-    submission.run(|| program.run(table, memory, None).while_doing(|| "executing a command buffer")).map(drop)
+    let cancel = submission.cancel;
+    submission
+        .run(|| program.run(table, memory, cancel, None).while_doing(|| "executing a command buffer"))
+        .map(drop)
 }
 
 pub(crate) fn barrier(submission: &Submission<'_>) -> Result<()> {

@@ -20,15 +20,16 @@ use std::ffi::c_void;
 use std::mem::MaybeUninit;
 
 use weft_hal::{BINDINGS_MAX, BindingEntry, Pinned, fill_bytes, validate};
-use weft_sync::{Result, Status, WhileDoing, status};
+use weft_sync::{CancelToken, Result, Status, WhileDoing, status};
 
 use crate::abi::{Environment, KernelFunction};
 use crate::command_buffer::{Command, DispatchCommand, Kernel, Program, Range, Source, SourcePlace};
-use crate::dispatch::{KernelFailure, LocalMemory, Operands, check_binding_pointers, run_grid};
+use crate::dispatch::{KernelFailure, LocalMemory, Operands, check_binding_pointers};
 use crate::executable::EntryPoint;
 use crate::float_mode::FlushedDenormals;
 use crate::host_memory::HostMemory;
 use crate::profiled::Watch;
+use crate::stop::{Grid, Stop};
 
 /// A kernel's machine code and its first argument.
 ///
@@ -155,28 +156,30 @@ pub(crate) fn bytes_of(range: &Range, slots: &[Pinned<'_>]) -> (*mut u8, usize) 
 }
 
 impl Program {
-    /// Runs all commands in order, until the first failure. `table` fits the slots in use.
+    /// Runs all commands in order, until the first failure, or until the token is cancelled. `table` fits the slots in use.
     #[inline]
     pub(crate) fn run<'a>(
         &'a self,
         table: &[BindingEntry<'a>],
         memory: &HostMemory,
+        cancel: Option<&CancelToken>,
         watch: Option<&Watch<'_>>,
     ) -> Result<()> {
         if self.commands.is_empty() {
             return Ok(());
         }
+        let stop = Stop::by(cancel);
         match self.sources.len() {
             count if count <= SOURCES_FEW => {
-                self.run_in(table, memory, watch, &mut [const { Pinned::EMPTY }; SOURCES_FEW])
+                self.run_in(table, memory, (stop, watch), &mut [const { Pinned::EMPTY }; SOURCES_FEW])
             }
             count if count <= SOURCES_INLINE => {
-                self.run_in(table, memory, watch, &mut [const { Pinned::EMPTY }; SOURCES_INLINE])
+                self.run_in(table, memory, (stop, watch), &mut [const { Pinned::EMPTY }; SOURCES_INLINE])
             }
             count => {
                 let mut slots = Vec::with_capacity(count);
                 slots.resize_with(count, || Pinned::EMPTY);
-                self.run_in(table, memory, watch, &mut slots)
+                self.run_in(table, memory, (stop, watch), &mut slots)
             }
         }
     }
@@ -186,7 +189,7 @@ impl Program {
         &'a self,
         table: &[BindingEntry<'a>],
         memory: &HostMemory,
-        watch: Option<&Watch<'_>>,
+        (stop, watch): (Stop<'_>, Option<&Watch<'_>>),
         slots: &mut [Pinned<'a>],
     ) -> Result<()> {
         resolve(&self.sources, table, slots)?;
@@ -198,8 +201,8 @@ impl Program {
         let local_base = scratch.as_ref().map_or(std::ptr::null_mut(), |block| block.base().as_ptr().cast());
         let _float_mode = FlushedDenormals::enter();
         match watch {
-            None => self.run_commands(&self.commands, slots, local_base),
-            Some(watch) => watch.run_commands(self, slots, local_base),
+            None => self.run_commands(&self.commands, slots, local_base, stop),
+            Some(watch) => watch.run_commands(self, slots, local_base, stop),
         }
     }
 
@@ -209,17 +212,21 @@ impl Program {
         commands: &[Command],
         slots: &[Pinned<'_>],
         local_base: *mut c_void,
+        stop: Stop<'_>,
     ) -> Result<()> {
         let mut bindings = Bindings::new();
         for command in commands {
-            match command {
+            let went_on = match command {
+                _ if stop.is_set() => false,
                 Command::Dispatch(dispatch) => {
-                    self.run_dispatch(dispatch, &mut bindings, slots, local_base)?
+                    self.run_dispatch(dispatch, &mut bindings, slots, local_base, stop)?
                 }
                 Command::Fill { target, pattern, .. } => {
                     let (base, length) = bytes_of(target, slots);
-                    // SAFETY: facts 1, 2 and 3 of the header.
-                    unsafe { fill_bytes(base, length, *pattern) };
+                    stop.in_pieces(length, |bytes| {
+                        // SAFETY: facts 1, 2 and 3 of the header; pieces are multiples of any pattern.
+                        unsafe { fill_bytes(base.wrapping_add(bytes.start), bytes.len(), *pattern) };
+                    })
                 }
                 Command::Update { target, start, length, .. } => {
                     let (base, _) = bytes_of(target, slots);
@@ -227,6 +234,7 @@ impl Program {
                     // SAFETY: facts 1, 2 and 3; the target range was recorded with this length. The program's bytes are
                     // not a buffer, so they do not overlap.
                     unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), base, bytes.len()) };
+                    true
                 }
                 Command::Copy { source, target, .. } => {
                     let (source, length) = bytes_of(source, slots);
@@ -234,14 +242,21 @@ impl Program {
                     if available < length {
                         return Err(too_short(length as u64, available));
                     }
-                    // SAFETY: facts 1, 2 and 3, for both ranges; `copy` allows overlap through aliasing imports.
-                    unsafe { std::ptr::copy(source, target, length) };
+                    stop.in_pieces(length, |bytes| {
+                        let (from, to) = (source.wrapping_add(bytes.start), target.wrapping_add(bytes.start));
+                        // SAFETY: facts 1, 2 and 3, for both ranges; `copy` allows overlap through aliasing imports.
+                        unsafe { std::ptr::copy(from, to, bytes.len()) };
+                    })
                 }
+            };
+            if !went_on {
+                return Err(CancelToken::status());
             }
         }
         Ok(())
     }
 
+    /// `Ok(false)` if it was stopped.
     #[inline]
     fn run_dispatch(
         &self,
@@ -249,7 +264,8 @@ impl Program {
         bindings: &mut Bindings,
         slots: &[Pinned<'_>],
         local_base: *mut c_void,
-    ) -> Result<()> {
+        stop: Stop<'_>,
+    ) -> Result<bool> {
         bindings.load(self, command, slots)?;
         if command.checks_lengths {
             let kernel = &self.kernels[command.kernel as usize];
@@ -260,7 +276,7 @@ impl Program {
             let count = read_counts(bytes_of(source, slots));
             geometry.count = count.while_doing(|| self.kernels[command.kernel as usize].dispatching())?;
             if geometry.is_empty() {
-                return Ok(());
+                return Ok(true);
             }
         }
         let operands = Operands {
@@ -275,12 +291,20 @@ impl Program {
             0 => LocalMemory::NONE,
             bytes => LocalMemory { pointer: local_base, bytes },
         };
+        let grid = Grid {
+            function: command.callee.function,
+            environment: command.callee.environment,
+            state: &state,
+            local,
+            processor_id: 0,
+            // Checked to be at most 2^32.
+            tiles: geometry.count.iter().product(),
+        };
         // SAFETY: the kernel's executable is retained by the program. The state points at arrays of this program and of
         // `bindings` with as many entries as the front compared with the function's counts; the pointers were checked
         // to be aligned and not null, and facts 1 and 2 make them good for their lengths. Local memory is a block of our
         // own, aligned to 64, of the largest size that any dispatch needs.
-        let outcome =
-            unsafe { run_grid(command.callee.function, command.callee.environment, &state, local, 0) };
+        let outcome = unsafe { grid.run(stop) };
         outcome.map_err(|failure| kernel_failure(&self.kernels[command.kernel as usize], failure))
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use weft_cts::subject::{self, Subject, bytes_of, soon};
 use weft_hal::{
     BindingEntry, Buffer, CommandBuffer, CommandBufferMode, ExecuteFlags, ExecutionStage, Operand,
-    QueueAffinity, Submission, WHOLE_BUFFER, WorkgroupCount,
+    Submission, WHOLE_BUFFER, WorkgroupCount,
 };
 use weft_sync::{Point, Semaphore};
 

@@ -6,7 +6,7 @@
 use std::sync::{Arc, Weak};
 
 use weft_sync::atomic::Mutex;
-use weft_sync::{Axis, Deadline, Point, Result, bail, wait_all, wait_any};
+use weft_sync::{Axis, CancelToken, CancelWork, Deadline, Point, Result, bail, wait_all, wait_any};
 
 use crate::allocator::Allocator;
 use crate::buffer::{Buffer, BufferMetadata, BufferRange, DeviceId, Overlap};
@@ -28,6 +28,7 @@ use crate::validate::{self, Pattern};
 ///
 /// * Every operation waits, works, signals as `queue.rs` says; failures of work go to the signals.
 /// * A device that works inside the call also returns them.
+/// * A cancelled submission ends as rule 6 there says; while anything of it is left it is counted (`CancelToken::work`).
 /// * Submitted work does not depend on the caller's memory after return; buffers and executables are retained.
 pub trait DeviceBackend: Send + Sync + 'static {
     /// Number of queues, at least 1.
@@ -312,10 +313,12 @@ impl Device {
         affinity.select(self.backend.queue_count()).map(QueueAffinity::queue)
     }
 
-    /// The submission with its queue chosen.
+    /// The submission with its queue chosen, and what counts the call itself among the work of its token: whoever waits for
+    /// that waits for work that the call does on this thread, too.
     #[inline]
-    fn chosen<'a>(&self, submission: &Submission<'a>) -> Result<Submission<'a>> {
-        Ok(submission.on(self.select(submission.affinity)?))
+    fn chosen<'a>(&self, submission: &Submission<'a>) -> Result<(Submission<'a>, Option<CancelWork>)> {
+        let work = submission.cancel.map(CancelToken::work);
+        Ok((submission.on(self.select(submission.affinity)?), work))
     }
 }
 
@@ -346,7 +349,7 @@ impl Device {
         if !known.contains(flags) {
             bail!(InvalidArgument, "unknown alloca flags {}", flags.difference(known));
         }
-        let submission = self.chosen(submission)?;
+        let (submission, _work) = self.chosen(submission)?;
         let params = self.allocator.adjusted(params)?;
         if let Some(pool) = pool {
             validate::pool_request(pool.capabilities(), &params, size)?;
@@ -370,7 +373,7 @@ impl Device {
         let placement = buffer.placement();
         let origin = flags.contains(DeallocaFlags::PREFER_ORIGIN) && placement.device == self.id;
         let submission = if origin { submission.on(placement.affinity) } else { *submission };
-        let submission = self.chosen(&submission)?;
+        let (submission, _work) = self.chosen(&submission)?;
         if !buffer.is_transient() || placement.flags.contains(PlacementFlags::INDETERMINATE_LIFETIME) {
             return self.backend.barrier(&submission);
         }
@@ -389,7 +392,7 @@ impl Device {
         bits: u64,
         pattern_length: u64,
     ) -> Result<()> {
-        let submission = self.chosen(submission)?;
+        let (submission, _work) = self.chosen(submission)?;
         let pattern = Pattern::new(bits, pattern_length)?;
         if target.length == 0 {
             return self.backend.barrier(&submission);
@@ -409,7 +412,7 @@ impl Device {
         target: &Buffer,
         target_offset: u64,
     ) -> Result<()> {
-        let submission = self.chosen(submission)?;
+        let (submission, _work) = self.chosen(submission)?;
         if source.is_empty() {
             return self.backend.barrier(&submission);
         }
@@ -428,7 +431,7 @@ impl Device {
         if source.length != target.length && target.length != WHOLE_BUFFER {
             bail!(InvalidArgument, "copy of {} bytes into a range of {}", source.length, target.length);
         }
-        let submission = self.chosen(submission)?;
+        let (submission, _work) = self.chosen(submission)?;
         if source.length == 0 {
             return self.backend.barrier(&submission);
         }
@@ -446,7 +449,7 @@ impl Device {
         target: &Region<'_>,
     ) -> Result<()> {
         file.check_access(MemoryAccess::READ)?;
-        let submission = self.chosen(submission)?;
+        let (submission, _work) = self.chosen(submission)?;
         if target.length == 0 {
             return self.backend.barrier(&submission);
         }
@@ -471,7 +474,7 @@ impl Device {
         file_offset: u64,
     ) -> Result<()> {
         file.check_access(MemoryAccess::WRITE)?;
-        let submission = self.chosen(submission)?;
+        let (submission, _work) = self.chosen(submission)?;
         if source.length == 0 {
             return self.backend.barrier(&submission);
         }
@@ -500,7 +503,7 @@ impl Device {
 
     /// Runs workgroups of one kernel without a command buffer. A binding without buffer is FAILED_PRECONDITION.
     pub fn queue_dispatch(&self, submission: &Submission<'_>, dispatch: &Dispatch<'_>) -> Result<()> {
-        let submission = self.chosen(submission)?;
+        let (submission, _work) = self.chosen(submission)?;
         let function = validate::dispatch(dispatch)?;
         for (index, (operand, need)) in validate::binding_uses(function, dispatch).enumerate() {
             let Some(buffer) = operand.buffer else {
@@ -531,7 +534,7 @@ impl Device {
         table: Option<&[BindingEntry<'_>]>,
         flags: ExecuteFlags,
     ) -> Result<()> {
-        let submission = self.chosen(submission)?;
+        let (submission, _work) = self.chosen(submission)?;
         let Some(commands) = commands else {
             return self.backend.barrier(&submission);
         };
@@ -541,12 +544,14 @@ impl Device {
 
     /// Waits, then signals.
     pub fn queue_barrier(&self, submission: &Submission<'_>) -> Result<()> {
-        self.backend.barrier(&self.chosen(submission)?)
+        let (submission, _work) = self.chosen(submission)?;
+        self.backend.barrier(&submission)
     }
 
     /// Calls a host function in queue order.
     pub fn queue_host_call(&self, submission: &Submission<'_>, call: HostCall) -> Result<()> {
-        self.backend.host_call(&self.chosen(submission)?, self.id, call)
+        let (submission, _work) = self.chosen(submission)?;
+        self.backend.host_call(&submission, self.id, call)
     }
 
     /// Work starts when it is submitted, but for what [`Device::lending`] left to a wait: that begins now.

@@ -63,14 +63,7 @@ impl DeviceBackend for NullDevice {
     }
 
     fn dealloca(&self, submission: &Submission<'_>, buffer: &Buffer) -> Result<()> {
-        let done = submission.run(|| {
-            buffer.decommit();
-            Ok(())
-        })?;
-        if done.is_none() {
-            buffer.withdraw_dealloca();
-        }
-        Ok(())
+        submission.run_dealloca(buffer)
     }
 
     fn fill(&self, submission: &Submission<'_>, _target: BufferRange<'_>, _pattern: Pattern) -> Result<()> {

@@ -90,13 +90,17 @@ pub struct Alloca<'a> {
 }
 
 impl Alloca<'_> {
-    /// The memory, on a thread that may wait until some comes back to the pool.
-    fn allocate(&self, allocator: &Allocator) -> Result<HostBlock> {
-        let Some(pool) = self.pool else {
-            return allocator.allocate_block(&self.params, self.size);
+    /// The memory, on a thread that may wait until some comes back to the pool, or the token is cancelled.
+    pub fn allocate(&self, allocator: &Allocator, cancel: Option<&CancelToken>) -> Result<HostBlock> {
+        let allocate = || {
+            let Some(pool) = self.pool else {
+                return allocator.allocate_block(&self.params, self.size);
+            };
+            let (size, alignment) = (self.size.max(1), self.params.alignment_min);
+            let block = pool.allocate_unless(size, alignment, cancel, Deadline::NEVER)?;
+            Ok(block.into_host_block())
         };
-        let block = pool.allocate(self.size.max(1), self.params.alignment_min, Deadline::NEVER)?;
-        Ok(block.into_host_block())
+        allocate().while_doing(|| "allocating on a queue")
     }
 }
 
@@ -142,6 +146,12 @@ impl<'a> Submission<'a> {
         self
     }
 
+    /// Its token was cancelled.
+    #[inline]
+    pub fn is_cancelled(&self) -> bool {
+        self.cancel.is_some_and(CancelToken::is_cancelled)
+    }
+
     /// Runs `work` on the calling thread by rules 1, 4 and 5. `Ok(None)` if a wait failed, so that nothing was done.
     #[inline]
     pub fn run<T>(&self, work: impl FnOnce() -> Result<T>) -> Result<Option<T>> {
@@ -162,9 +172,22 @@ impl<'a> Submission<'a> {
         wait_all_unless(self.wait, self.cancel, Deadline::NEVER)
     }
 
+    /// Takes the memory of a buffer whose deallocation was claimed, on the calling thread. If a wait fails the buffer stays
+    /// usable and may be deallocated later; but the memory of a cancelled call goes back at once.
+    pub fn run_dealloca(&self, buffer: &Buffer) -> Result<()> {
+        let done = self.run(|| {
+            buffer.decommit();
+            Ok(())
+        });
+        if !matches!(done, Ok(Some(()))) && buffer.is_committed() {
+            if self.is_cancelled() { buffer.decommit() } else { buffer.withdraw_dealloca() }
+        }
+        done.map(drop)
+    }
+
     /// Makes a transient buffer on the calling thread: committed, or never to be if a wait failed.
     pub fn run_alloca(&self, allocator: &Allocator, alloca: &Alloca<'_>) -> Result<Arc<Buffer>> {
-        let block = self.run(|| alloca.allocate(allocator).while_doing(|| "allocating on a queue"))?;
+        let block = self.run(|| alloca.allocate(allocator, self.cancel))?;
         Ok(Buffer::transient(alloca.metadata, alloca.size, block))
     }
 

@@ -8,36 +8,31 @@
 use std::ffi::c_void;
 
 use weft_hal::{Pattern, fill_bytes};
-use weft_sync::atomic::{AtomicBool, Ordering};
 use weft_sync::{Result, Status, WhileDoing};
 
-use super::isa::{CopyCommand, DispatchCommand, FLAG_INDIRECT, FLAG_PREDICATED, FillCommand, Header};
+use super::isa::{DispatchCommand, FLAG_INDIRECT, FLAG_PREDICATED, FillCommand, Header};
 use super::operands::{Operands, too_short};
 use super::recording::Blocks;
 use super::storage::Command;
 use super::watch::Watcher;
 use crate::command_buffer::Kernel;
 use crate::dispatch::{
-    Geometry, KernelFailure, LocalMemory, Operands as KernelOperands, check_binding_pointers, run_grid,
-    run_tiles,
+    Geometry, KernelFailure, LocalMemory, Operands as KernelOperands, check_binding_pointers,
 };
+use crate::stop::{Grid, Stop};
 
 /// Local memory of the thread that runs, as large as any dispatch of the recording needs.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Scratch(pub(crate) *mut c_void);
 
-/// Workgroups between two looks at `stop`.
-const STRETCH: u32 = 64;
-
 /// The one that runs.
 struct Thread<'a> {
     scratch: Scratch,
     seat: u32,
-    stop: &'a AtomicBool,
+    stop: Stop<'a>,
 }
 
-/// Runs all commands until the first failure, or until `stop` is set, which is looked at between stretches of workgroups:
-/// `Ok(false)` then.
+/// Runs all commands until the first failure, or until `stop` is set (`stop.rs`): `Ok(false)` then.
 ///
 /// # Safety
 /// `operands` are those of this recording (`look_up` succeeded); `scratch` is initialised, aligned to 64, exclusive, and
@@ -47,7 +42,7 @@ pub(crate) unsafe fn run_alone<W: Watcher>(
     operands: &mut Operands,
     scratch: Scratch,
     seat: u32,
-    stop: &AtomicBool,
+    stop: Stop<'_>,
     watcher: &mut W,
 ) -> Result<bool> {
     let thread = Thread { scratch, seat, stop };
@@ -57,8 +52,7 @@ pub(crate) unsafe fn run_alone<W: Watcher>(
         // The kernel and the bindings that were checked last: another kernel may want more of the same bindings.
         let mut checked = None;
         for (_, header, command) in block.commands() {
-            // Relaxed: sooner or later.
-            if stop.load(Ordering::Relaxed) {
+            if stop.is_set() {
                 return Ok(false);
             }
             match command {
@@ -75,35 +69,17 @@ pub(crate) unsafe fn run_alone<W: Watcher>(
                     // SAFETY: the caller's promises, and the bindings were just checked.
                     let outcome =
                         unsafe { run_dispatch(blocks, operands, header, dispatch, constants, &thread) };
-                    let went_on = *outcome.as_ref().unwrap_or(&true);
-                    let ended = outcome.map(drop);
-                    watcher.end(region, header.index, None, &ended);
-                    ended?;
-                    if !went_on {
+                    if !tell(watcher, (region, header), outcome)? {
                         return Ok(false);
                     }
                 }
-                Command::Fill(fill) => {
-                    watcher.begin();
-                    let (base, length) = operands.bytes(usize::from(fill.target));
-                    // SAFETY: facts 1, 2 and 3.
-                    unsafe { fill_bytes(base, length, pattern_of(fill)) };
-                    watcher.end(region, header.index, None, &Ok(()));
-                }
-                Command::Copy(copy) => {
+                Command::Fill(_) | Command::Copy(_) | Command::Update(..) => {
                     watcher.begin();
                     // SAFETY: the caller's promises; the bindings of this block are loaded.
-                    let outcome = unsafe { run_copy(operands, copy) };
-                    watcher.end(region, header.index, None, &outcome);
-                    outcome?;
-                }
-                Command::Update(update, bytes) => {
-                    watcher.begin();
-                    let (target, length) = operands.bytes(usize::from(update.target));
-                    let length = length.min(bytes.len());
-                    // SAFETY: facts 1, 2 and 3; the recording's bytes are not a buffer, so they do not overlap.
-                    unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), target, length) };
-                    watcher.end(region, header.index, None, &Ok(()));
+                    let outcome = unsafe { run_transfer(operands, &command, stop) };
+                    if !tell(watcher, (region, header), outcome)? {
+                        return Ok(false);
+                    }
                 }
                 Command::Barrier(barrier) => region = barrier.region,
                 Command::Branch | Command::Return => {}
@@ -113,17 +89,50 @@ pub(crate) unsafe fn run_alone<W: Watcher>(
     Ok(true)
 }
 
+/// The end of a command, for whoever watches. The outcome of the command comes back.
+#[inline(always)]
+fn tell<W: Watcher>(watcher: &mut W, (region, header): (u32, Header), outcome: Result<bool>) -> Result<bool> {
+    let went_on = *outcome.as_ref().unwrap_or(&true);
+    let ended = outcome.map(drop);
+    watcher.end(region, header.index, None, &ended);
+    ended.map(|()| went_on)
+}
+
+/// `Ok(false)` if it was stopped.
+///
 /// # Safety
 /// As for `run_alone`; the bindings of the command's block are loaded.
-unsafe fn run_copy(operands: &Operands, copy: &CopyCommand) -> Result<()> {
-    let (source, length) = operands.bytes(usize::from(copy.source));
-    let (target, available) = operands.bytes(usize::from(copy.target));
-    if available < length {
-        return Err(too_short(length as u64, available));
+#[inline(always)]
+unsafe fn run_transfer(operands: &Operands, command: &Command<'_>, stop: Stop<'_>) -> Result<bool> {
+    match command {
+        Command::Fill(fill) => {
+            let (base, length) = operands.bytes(usize::from(fill.target));
+            Ok(stop.in_pieces(length, |bytes| {
+                // SAFETY: facts 1, 2 and 3; pieces are multiples of any pattern.
+                unsafe { fill_bytes(base.wrapping_add(bytes.start), bytes.len(), pattern_of(fill)) };
+            }))
+        }
+        Command::Copy(copy) => {
+            let (source, length) = operands.bytes(usize::from(copy.source));
+            let (target, available) = operands.bytes(usize::from(copy.target));
+            if available < length {
+                return Err(too_short(length as u64, available));
+            }
+            Ok(stop.in_pieces(length, |bytes| {
+                let (from, to) = (source.wrapping_add(bytes.start), target.wrapping_add(bytes.start));
+                // SAFETY: facts 1, 2 and 3 for both; `copy` allows overlap through aliasing imports.
+                unsafe { std::ptr::copy(from, to, bytes.len()) };
+            }))
+        }
+        Command::Update(update, bytes) => {
+            let (target, length) = operands.bytes(usize::from(update.target));
+            let length = length.min(bytes.len());
+            // SAFETY: facts 1, 2 and 3; the recording's bytes are not a buffer, so they do not overlap.
+            unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), target, length) };
+            Ok(true)
+        }
+        Command::Dispatch(..) | Command::Barrier(_) | Command::Branch | Command::Return => Ok(true),
     }
-    // SAFETY: facts 1, 2 and 3 for both; `copy` allows overlap through aliasing imports.
-    unsafe { std::ptr::copy(source, target, length) };
-    Ok(())
 }
 
 /// `Ok(false)` if it was stopped.
@@ -154,28 +163,19 @@ unsafe fn run_dispatch(
     let geometry = Geometry { size: dispatch.size, count, local_memory_bytes: dispatch.local_memory_bytes };
     let state = geometry.state(&kernel_operands(operands, dispatch, constants, 0), 1);
     let local = local_memory(dispatch, thread.scratch);
-    let (function, environment) = (dispatch.function, dispatch.environment);
-    let failed = |failure: KernelFailure| kernel_failure(&blocks.kernels[dispatch.kernel as usize], failure);
-    if tiles <= STRETCH {
-        // SAFETY: the recording retains the executable. The state points at the recording's constants and at bindings
-        // of these operands, as many as the front compared with the function's; they were checked to be aligned and
-        // not null, and facts 1 and 2 make them good for their lengths. Local memory is the caller's promise.
-        let outcome = unsafe { run_grid(function, environment, &state, local, thread.seat) };
-        return outcome.map_err(failed).map(|()| true);
-    }
-    let mut begin = 0;
-    while begin < tiles {
-        // Relaxed: sooner or later.
-        if thread.stop.load(Ordering::Relaxed) {
-            return Ok(false);
-        }
-        let end = begin.saturating_add(STRETCH).min(tiles);
-        // SAFETY: as above; the tiles lie within the grid.
-        let outcome = unsafe { run_tiles(function, environment, &state, local, thread.seat, begin..end) };
-        outcome.map_err(failed)?;
-        begin = end;
-    }
-    Ok(true)
+    let grid = Grid {
+        function: dispatch.function,
+        environment: dispatch.environment,
+        state: &state,
+        local,
+        processor_id: thread.seat,
+        tiles,
+    };
+    // SAFETY: the recording retains the executable. The state points at the recording's constants and at bindings of these
+    // operands, as many as the front compared with the function's; they were checked to be aligned and not null, and facts 1
+    // and 2 make them good for their lengths. Local memory is the caller's promise.
+    let outcome = unsafe { grid.run(thread.stop) };
+    outcome.map_err(|failure| kernel_failure(&blocks.kernels[dispatch.kernel as usize], failure))
 }
 
 /// The counts of an indirect dispatch, read now and kept with the operands.

@@ -21,7 +21,6 @@ use std::ops::Range;
 use std::time::Duration;
 
 use weft_hal::fill_bytes;
-use weft_sync::atomic::{AtomicBool, Ordering};
 use weft_sync::{Instant, Result};
 use weft_task::{OpenRegion, Tiles};
 
@@ -34,6 +33,7 @@ use super::recording::{Blocks, Region};
 use super::storage::Command;
 use super::watch::Watcher;
 use crate::dispatch::{Geometry, run_tiles};
+use crate::stop::Stop;
 
 /// A run of tiles that took less is followed by a longer one.
 const RUN_SHORT: Duration = Duration::from_micros(2);
@@ -55,7 +55,7 @@ pub(crate) struct Share<'a> {
     pub(crate) blocks: &'a Blocks,
     pub(crate) operands: &'a Operands,
     pub(crate) tiles: &'a Tiles,
-    pub(crate) stop: &'a AtomicBool,
+    pub(crate) stop: Stop<'a>,
     /// How many threads may be in it.
     pub(crate) workers: u32,
 }
@@ -161,8 +161,8 @@ impl Share<'_> {
         });
         let mut last = None;
         while let Some(open) = self.tiles.current() {
-            // Relaxed: a hint; the failure itself goes another way.
-            if self.stop.load(Ordering::Relaxed) {
+            // A hint; the failure itself goes another way.
+            if self.stop.is_set() {
                 break;
             }
             let unclaimed = self.tiles.unclaimed(open);

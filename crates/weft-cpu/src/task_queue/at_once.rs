@@ -21,8 +21,9 @@ use weft_sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use weft_sync::{Result, WhileDoing};
 use weft_task::float_mode::FlushedDenormals;
 
-use super::{Queue, Record, closed};
+use super::{Queue, Record, TicketRef};
 use crate::block::{Blocks, Nobody, Operands, Scratch, Watcher, run_alone};
+use crate::stop::Stop;
 
 /// A recording that takes no longer is quick.
 const QUICK: Duration = Duration::from_micros(15);
@@ -78,7 +79,7 @@ impl Queue {
         &self,
         blocks: &Blocks,
         table: &[BindingEntry<'_>],
-        record: &mut Option<Box<Record>>,
+        ticket: &mut TicketRef<'_>,
     ) -> Option<Result<()>> {
         if !((blocks.is_narrow || blocks.pace.is_short())
             && self.executor.is_offered_this_thread()
@@ -87,9 +88,10 @@ impl Queue {
             return None;
         }
         let mut operands = ROOM.take().unwrap_or_else(|| self.spare_operands());
-        let outcome = match record {
-            None => self.run_here(blocks, table, &mut operands, &mut Nobody),
-            Some(record) => self.run_watched(blocks, table, &mut operands, record),
+        let stop = Stop::new(&self.closing, ticket.cancel);
+        let outcome = match &mut ticket.record {
+            None => self.run_here(blocks, table, &mut operands, stop, &mut Nobody),
+            Some(record) => self.run_watched(blocks, table, &mut operands, stop, record),
         };
         operands.release();
         ROOM.set(Some(operands));
@@ -102,14 +104,15 @@ impl Queue {
         blocks: &Blocks,
         table: &[BindingEntry<'_>],
         operands: &mut Operands,
+        stop: Stop<'_>,
         record: &mut Record,
     ) -> Result<()> {
         let worker = self.worker();
         record.begin(worker);
         let Some(watch) = self.watch(record, 1, blocks) else {
-            return self.run_here(blocks, table, operands, &mut Nobody);
+            return self.run_here(blocks, table, operands, stop, &mut Nobody);
         };
-        let outcome = self.run_here(blocks, table, operands, &mut watch.witness(0, worker));
+        let outcome = self.run_here(blocks, table, operands, stop, &mut watch.witness(0, worker));
         if let Some(done) = watch.report(&self.profiler, blocks, operands) {
             record.set_done(done);
         }
@@ -122,6 +125,7 @@ impl Queue {
         blocks: &Blocks,
         table: &[BindingEntry<'_>],
         operands: &mut Operands,
+        stop: Stop<'_>,
         watcher: &mut W,
     ) -> Result<()> {
         operands.look_up(blocks, table)?;
@@ -129,7 +133,7 @@ impl Queue {
         let base = scratch.as_ref().map_or(std::ptr::null_mut(), |block| block.base().as_ptr().cast());
         let _float_mode = FlushedDenormals::enter();
         // SAFETY: the operands were just looked up for this recording, and the scratch has its size; both are ours.
-        let went_on = unsafe { run_alone(blocks, operands, Scratch(base), 0, &self.closing, watcher)? };
-        if went_on { Ok(()) } else { Err(closed()) }
+        let went_on = unsafe { run_alone(blocks, operands, Scratch(base), 0, stop, watcher)? };
+        if went_on { Ok(()) } else { Err(self.stopped()) }
     }
 }

@@ -18,12 +18,13 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWrite
 
 use weft_hal::{BindingEntry, HostBlock};
 use weft_sync::atomic::{AtomicBool, Mutex, Ordering, lock};
-use weft_sync::{Instant, Point, Result, Status, WhileDoing};
+use weft_sync::{CancelToken, CancelWork, Instant, Point, Result, Status, WhileDoing};
 use weft_task::{Drained, KeepWarm, Process, ProcessOptions, Seats, Tiles, Work, WorkerContext};
 
 use super::past::Past;
-use super::{Queue, Record, TicketRef, closed};
+use super::{Queue, Record, TicketRef};
 use crate::block::{Blocks, Nobody, Operands, Scratch, Share, ShareEnd, Watch, run_alone};
+use crate::stop::Stop;
 
 /// Processes that are looked at for a spare one before a new one is made.
 const SPARES_LOOKED_AT: usize = 4;
@@ -92,6 +93,8 @@ struct Task {
     workers: u32,
     /// Somebody wants to know what is done.
     watch: Option<Box<Watch>>,
+    /// What cancels it, until nothing of it is left.
+    work: Option<CancelWork>,
 }
 
 /// What is said at the end, and to whom. Apart from the task, which others may still read then.
@@ -112,6 +115,7 @@ impl Execution {
                 scratch: None,
                 workers: 1,
                 watch: None,
+                work: None,
             }),
             notice: Mutex::new(Notice { signals: Vec::new(), past: Past::nothing(), record: None }),
             tiles: Tiles::new(),
@@ -214,12 +218,13 @@ impl Execution {
         *scratch = queue.scratch(blocks, workers)?;
         let has_work = if workers > 1 {
             operands.load_all(blocks);
-            let share = Share { blocks, operands, tiles, stop, workers };
+            let share = Share { blocks, operands, tiles, stop: Stop::new(stop, None), workers };
             share.open_from(0)?
         } else {
             !blocks.regions.is_empty()
         };
         task.workers = workers;
+        task.work = ticket.cancel.map(CancelToken::work);
         task.watch = ticket.record.as_deref().and_then(|record| queue.watch(record, workers, blocks));
         let notice = notice.get_mut().unwrap_or_else(PoisonError::into_inner);
         notice.signals.extend_from_slice(ticket.signals);
@@ -230,12 +235,14 @@ impl Execution {
 
     fn drain_alone(&self, worker: &WorkerContext<'_>) -> Drained {
         let mut task = self.write();
-        let Task { queue: Some(queue), blocks: Some(blocks), operands, scratch, watch, .. } = &mut *task
+        let Task { queue: Some(queue), blocks: Some(blocks), operands, scratch, watch, work, .. } =
+            &mut *task
         else {
             return Drained::Finished;
         };
         let begin = Instant::now();
-        let (scratch, stop) = (Scratch(base_of(scratch.as_ref(), 0)), &queue.closing);
+        let scratch = Scratch(base_of(scratch.as_ref(), 0));
+        let stop = Stop::new(&queue.closing, work.as_ref().map(CancelWork::token));
         let outcome = match watch {
             // SAFETY: `begin` looked the operands up for this recording, and provided scratch of this size; the write
             // lock makes both ours.
@@ -249,7 +256,7 @@ impl Execution {
         blocks.pace.note(Instant::now().since(begin));
         match outcome {
             Ok(true) => Drained::Finished,
-            Ok(false) => Drained::Failed(closed()),
+            Ok(false) => Drained::Failed(queue.stopped()),
             Err(status) => Drained::Failed(status.while_doing("executing a command buffer")),
         }
     }
@@ -259,7 +266,8 @@ impl Execution {
         let Some(seat) = self.seats.take(task.workers) else { return Drained::Nothing };
         // Before the look for tiles: what is opened after it moves the epoch.
         let epoch = worker.process().retention_epoch();
-        let stop = if queue.is_closing() { &queue.closing } else { &self.stop };
+        let flag = if queue.is_closing() { &queue.closing } else { &self.stop };
+        let stop = Stop::new(flag, task.cancel());
         let share =
             Share { blocks, operands: &task.operands, tiles: &self.tiles, stop, workers: task.workers };
         let stride = scratch_stride(blocks) * seat.number() as usize;
@@ -284,7 +292,9 @@ impl Execution {
                 Drained::Finished
             }
             Ok(ShareEnd::Slice) => Drained::Worked,
-            Ok(ShareEnd::Idle { .. }) if queue.is_closing() => Drained::Failed(closed()),
+            Ok(ShareEnd::Idle { .. }) if queue.is_closing() || task.is_cancelled() => {
+                Drained::Failed(queue.stopped())
+            }
             Ok(ShareEnd::Idle { wide_ahead: true, .. }) => {
                 Drained::KeepWarm(KeepWarm { epoch, retainers_max: task.workers - 1 })
             }
@@ -332,11 +342,11 @@ impl Work for Execution {
     }
 
     fn released(&self) {
-        let queue = {
+        let (queue, work) = {
             let mut task = self.write();
             self.report(&task);
             task.let_go();
-            task.queue.take()
+            (task.queue.take(), task.work.take())
         };
         let Some(queue) = queue else { return };
         let failure = self.failure.get().cloned();
@@ -344,6 +354,8 @@ impl Work for Execution {
             self.finish(&queue, failure);
         }
         queue.scope.end();
+        // Whoever waits for the work of its token may use its buffers from here on.
+        drop(work);
     }
 }
 
@@ -365,7 +377,7 @@ impl Execution {
         let mut notice = lock(&self.notice);
         let Notice { signals, past, record } = &mut *notice;
         // Under the lock of this execution alone, which nobody else takes before it is released.
-        queue.end(TicketRef { signals, past, record: record.take() }, failure);
+        queue.end(TicketRef { signals, past, record: record.take(), cancel: None }, failure);
         signals.clear();
     }
 
@@ -373,7 +385,7 @@ impl Execution {
     fn clear(&self) {
         let mut task = self.write();
         task.let_go();
-        task.queue = None;
+        (task.queue, task.work) = (None, None);
         let mut notice = lock(&self.notice);
         notice.signals.clear();
         notice.record = None;
@@ -381,6 +393,16 @@ impl Execution {
 }
 
 impl Task {
+    /// What cancels it.
+    fn cancel(&self) -> Option<&CancelToken> {
+        self.work.as_ref().map(CancelWork::token)
+    }
+
+    /// It is to end with CANCELLED.
+    fn is_cancelled(&self) -> bool {
+        self.cancel().is_some_and(CancelToken::is_cancelled)
+    }
+
     /// Lets go of memory and code.
     fn let_go(&mut self) {
         self.watch = None;

@@ -18,7 +18,7 @@ use weft_hal::{
     HostCallContext, HostCallEnd, HostCallFlags, Pattern, Pinned, fill_bytes,
 };
 use weft_sync::atomic::{Mutex, lock};
-use weft_sync::{Result, WhileDoing, bail};
+use weft_sync::{CancelToken, Result, WhileDoing, bail};
 use weft_task::{Drained, Process, ProcessOptions, Work, WorkerContext};
 
 use super::pooled::PoolRequest;
@@ -119,10 +119,10 @@ impl Job {
         }
     }
 
-    /// The job will not be done. `closing`: nobody can do it later either.
-    pub(super) fn abandon(self, closing: bool) {
+    /// The job will not be done. `for_good`: nor by anybody later, for the device closes, or the call was cancelled.
+    pub(super) fn abandon(self, for_good: bool) {
         if let Job::Dealloca(buffer) = self {
-            if closing { buffer.decommit() } else { buffer.withdraw_dealloca() }
+            if for_good { buffer.decommit() } else { buffer.withdraw_dealloca() }
         }
     }
 
@@ -188,8 +188,12 @@ impl Job {
     /// The body of the long ones. `Ok(false)`: somebody else signals.
     fn run_long(self, ticket: &mut Ticket, queue: &Queue) -> Result<bool> {
         match self {
-            Job::Read(file, offset, target) => read(&file, offset, &target.borrow()).map(|()| true),
-            Job::Write(source, file, offset) => write(&source.borrow(), &file, offset).map(|()| true),
+            Job::Read(file, offset, target) => {
+                read(&file, offset, &target.borrow(), ticket.cancel()).map(|()| true)
+            }
+            Job::Write(source, file, offset) => {
+                write(&source.borrow(), &file, offset, ticket.cancel()).map(|()| true)
+            }
             Job::HostCall(call, caller) => call_host(call, caller, ticket, queue),
             _ => Ok(true),
         }
@@ -206,7 +210,12 @@ impl Work for Long {
             if let Some(record) = &mut ticket.record {
                 record.begin(queue.worker());
             }
-            let outcome = contained(|| job.run_long(&mut ticket, &queue));
+            let outcome = if ticket.is_cancelled() {
+                job.abandon(true);
+                Err(CancelToken::status())
+            } else {
+                contained(|| job.run_long(&mut ticket, &queue))
+            };
             let to = ticket.take_ref();
             match outcome {
                 Ok(true) => queue.end(to, None),
@@ -214,6 +223,7 @@ impl Work for Long {
                 Err(status) => queue.end(to, Some(status)),
             }
             queue.scope.end();
+            // Last, with the ticket: the work of its token.
         }
         Drained::Finished
     }
@@ -252,11 +262,13 @@ impl Queue {
         table: &[BindingEntry<'_>],
         ticket: &mut Ticket,
     ) -> Option<Result<()>> {
-        if let Some(outcome) = self.run_at_once(&blocks, table, &mut ticket.record) {
+        let mut to = ticket.take_ref();
+        if let Some(outcome) = self.run_at_once(&blocks, table, &mut to) {
+            let record = to.record.take();
+            ticket.record = record;
             self.recycle(blocks);
             return Some(outcome);
         }
-        let mut to = ticket.take_ref();
         if let Err(status) = self.start(blocks, table, &mut to) {
             self.end(to, Some(status));
         }
@@ -279,7 +291,7 @@ fn call_host(call: HostCall, caller: Caller, ticket: &mut Ticket, queue: &Queue)
     let context =
         HostCallContext { device: caller.device, affinity: caller.affinity, signal: &ticket.signals };
     if is_early {
-        let to = TicketRef { signals: &ticket.signals, past: &ticket.past, record: None };
+        let to = TicketRef { signals: &ticket.signals, past: &ticket.past, record: None, cancel: None };
         queue.end(to, None);
         // Nobody waits for the outcome any more.
         let _ = function(&HostCallContext { signal: &[], ..context }, arguments);
@@ -320,17 +332,17 @@ pub(crate) fn copy(source: &BufferRange<'_>, target: &BufferRange<'_>) -> Result
     Ok(())
 }
 
-fn read(file: &File, offset: u64, target: &BufferRange<'_>) -> Result<()> {
+fn read(file: &File, offset: u64, target: &BufferRange<'_>, cancel: Option<&CancelToken>) -> Result<()> {
     let target = pin(target).while_doing(|| "reading a file")?;
     // SAFETY: the range is checked, pinned, initialised and may be written; the submitter orders other users of it before
     // or after this operation.
     let bytes = unsafe { std::slice::from_raw_parts_mut(target.base(), target.length()) };
-    file.read_exact(offset, bytes)
+    file.read_exact_unless(offset, bytes, cancel)
 }
 
-fn write(source: &BufferRange<'_>, file: &File, offset: u64) -> Result<()> {
+fn write(source: &BufferRange<'_>, file: &File, offset: u64, cancel: Option<&CancelToken>) -> Result<()> {
     let source = pin(source).while_doing(|| "writing a file")?;
     // SAFETY: the range is checked, pinned and initialised; the submitter orders writers of it before or after.
     let bytes = unsafe { std::slice::from_raw_parts(source.base(), source.length()) };
-    file.write_all(offset, bytes)
+    file.write_all_unless(offset, bytes, cancel)
 }

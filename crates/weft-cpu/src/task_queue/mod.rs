@@ -27,6 +27,10 @@
 //! 5. Signals fire inside of [`Executor::offering`]: what becomes ready by them is left to the thread that fires them.
 //! 6. **Closing** fails what waits with CANCELLED (deallocations are done first), stops recordings at the next tile, cancels
 //!    what proactors have, and waits until nothing is in flight.
+//! 7. **Cancelling** does so to the operations of one token, and to nothing else: what waits fails with CANCELLED
+//!    (deallocations are done first), what runs stops at the next tile (`stop.rs`), what a proactor has is cancelled. What
+//!    is ready or scheduled looks when its turn comes. An operation counts among the work of its token until nothing of it
+//!    is left. Operations without a token pay for none of this.
 
 mod at_once;
 mod execution;
@@ -46,7 +50,10 @@ use std::sync::{Arc, OnceLock, Weak};
 use weft_hal::profile::Profiler;
 use weft_hal::{BindingEntry, Buffer, DeviceId, Submission, fail_all};
 use weft_sync::atomic::{AtomicBool, Mutex, Ordering, lock};
-use weft_sync::{Axis, Code, CompletionCounter, Deadline, FrontierBuf, Point, Result, Status, Tracker};
+use weft_sync::{
+    Axis, CancelToken, CancelWork, Code, CompletionCounter, Deadline, FrontierBuf, Point, Result, Status,
+    Tracker,
+};
 use weft_task::{Drained, Executor, Process, ProcessOptions, Scope, ScopeOptions, Work, WorkerContext};
 
 use crate::block::{BlockBuilder, Blocks, Operands};
@@ -108,17 +115,32 @@ pub(crate) struct Ticket {
     pub(crate) signals: Vec<Point>,
     pub(crate) past: Past,
     pub(crate) record: Option<Box<Record>>,
+    /// What cancels it, until nothing of it is left.
+    pub(crate) work: Option<CancelWork>,
 }
 
 impl Ticket {
     /// All of it.
     fn take(&mut self) -> Ticket {
-        Ticket { signals: std::mem::take(&mut self.signals), past: self.past, record: self.record.take() }
+        let (signals, record, work) =
+            (std::mem::take(&mut self.signals), self.record.take(), self.work.take());
+        Ticket { signals, past: self.past, record, work }
     }
 
     /// All of it, by reference, but for the record.
     fn take_ref(&mut self) -> TicketRef<'_> {
-        TicketRef { signals: &self.signals, past: &self.past, record: self.record.take() }
+        let cancel = self.work.as_ref().map(CancelWork::token);
+        TicketRef { signals: &self.signals, past: &self.past, record: self.record.take(), cancel }
+    }
+
+    /// What cancels it.
+    fn cancel(&self) -> Option<&CancelToken> {
+        self.work.as_ref().map(CancelWork::token)
+    }
+
+    /// It is to end with CANCELLED.
+    fn is_cancelled(&self) -> bool {
+        self.cancel().is_some_and(CancelToken::is_cancelled)
     }
 }
 
@@ -174,6 +196,12 @@ impl Queue {
         self.closing.load(Ordering::Relaxed)
     }
 
+    /// Why something stopped half-way: the device closes, or else its token was cancelled.
+    #[cold]
+    fn stopped(&self) -> Status {
+        if self.is_closing() { closed() } else { CancelToken::status() }
+    }
+
     /// Submits a short operation: done now if its waits are over, by a worker otherwise. `later` makes the job for that.
     ///
     /// Errors of work that is done now fail the signals, as they would later, and are returned as well.
@@ -192,7 +220,7 @@ impl Queue {
                     record.begin(self.worker());
                 }
                 let outcome = now(record.as_deref());
-                let ticket = TicketRef { signals: submission.signal, past: &past, record };
+                let ticket = TicketRef::of(submission, &past, record);
                 self.end(ticket, outcome.as_ref().err().cloned());
                 outcome
             }
@@ -209,13 +237,13 @@ impl Queue {
     ) -> Result<()> {
         match self.look(submission) {
             Look::Failed(status) => self.refuse(submission, record, status),
-            Look::Reached => {
+            Look::Reached if submission.cancel.is_none() => {
                 let operation = Operation::begin(self, submission, record, |_| Ok(job))?;
                 self.scope.begin();
                 self.push_ready(operation);
                 Ok(())
             }
-            Look::Pending => self.defer(submission, record, |_| Ok(job)),
+            Look::Reached | Look::Pending => self.defer(submission, record, |_| Ok(job)),
         }
     }
 
@@ -231,8 +259,8 @@ impl Queue {
             Look::Failed(status) => self.refuse(submission, record, status),
             Look::Reached => {
                 let past = Past::of(submission);
-                let mut ticket = TicketRef { signals: submission.signal, past: &past, record };
-                if let Some(outcome) = self.run_at_once(&blocks, table, &mut ticket.record) {
+                let mut ticket = TicketRef::of(submission, &past, record);
+                if let Some(outcome) = self.run_at_once(&blocks, table, &mut ticket) {
                     self.end(ticket, outcome.err());
                     self.recycle(blocks);
                     return Ok(());
@@ -288,13 +316,17 @@ impl Queue {
     ) -> Result<()> {
         match self.look(submission) {
             Look::Failed(status) => {
-                // The buffer stays usable and may be deallocated later.
-                buffer.withdraw_dealloca();
+                // Memory of a cancelled call goes back; else the buffer stays usable and may be deallocated later.
+                if submission.is_cancelled() {
+                    buffer.decommit()
+                } else {
+                    buffer.withdraw_dealloca()
+                }
                 self.refuse(submission, record, status)
             }
             Look::Reached => {
                 let past = Past::of(submission);
-                self.deallocate(buffer, TicketRef { signals: submission.signal, past: &past, record });
+                self.deallocate(buffer, TicketRef::of(submission, &past, record));
                 Ok(())
             }
             Look::Pending => self.defer(submission, record, |_| Ok(Job::Dealloca(buffer.retain()))),
@@ -303,6 +335,9 @@ impl Queue {
 
     fn look(&self, submission: &Submission<'_>) -> Look {
         let mut look = Look::Reached;
+        if submission.is_cancelled() {
+            return Look::Failed(CancelToken::status());
+        }
         for point in submission.wait {
             match point.semaphore.is_reached(point.value) {
                 Ok(true) => {}
@@ -330,7 +365,7 @@ impl Queue {
         let operation = Operation::begin(self, submission, record, job)?;
         self.scope.begin();
         operation.list();
-        operation.wait_for(submission.wait);
+        operation.wait_for(submission.wait, submission.cancel);
         // Closing may have looked before this one was listed.
         if self.is_closing() {
             operation.fail(closed());
@@ -430,6 +465,15 @@ pub(crate) struct TicketRef<'a> {
     pub(crate) signals: &'a [Point],
     pub(crate) past: &'a Past,
     pub(crate) record: Option<Box<Record>>,
+    /// What cancels what is begun for it.
+    pub(crate) cancel: Option<&'a CancelToken>,
+}
+
+impl<'a> TicketRef<'a> {
+    /// Of a submission that does not wait.
+    fn of(submission: &Submission<'a>, past: &'a Past, record: Option<Box<Record>>) -> TicketRef<'a> {
+        TicketRef { signals: submission.signal, past, record, cancel: submission.cancel }
+    }
 }
 
 enum Look {

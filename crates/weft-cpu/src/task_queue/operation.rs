@@ -7,7 +7,9 @@
 //!    nothing is freed, half-way through the registration.
 //! 2. The first failure takes the job out and ends the operation at once; whoever comes later finds none.
 //! 3. Whoever takes the job decides what becomes of it. It is taken once.
-//! 4. **Operations are used again.** Whoever may still come to one, late or in vain, holds a [`Handle`]: whoever submits,
+//! 4. One that a token cancels registers with that too: as the last one, for a call of [`Handle::fail`]. It is no wait, and
+//!    is not counted.
+//! 5. **Operations are used again.** Whoever may still come to one, late or in vain, holds a [`Handle`]: whoever submits,
 //!    each callback, the ready list. The last handle to go lays the operation aside, with the room of its lists; so a
 //!    callback that lost a race never meets the next use.
 
@@ -16,7 +18,7 @@ use std::sync::Arc;
 
 use weft_hal::Submission;
 use weft_sync::atomic::{AtomicUsize, Mutex, Ordering, lock};
-use weft_sync::{Point, Status, Timepoint};
+use weft_sync::{CancelToken, Point, Status, Timepoint};
 
 use super::job::Job;
 use super::past::Past;
@@ -63,7 +65,7 @@ struct Taken {
     room: Room,
 }
 
-/// Somebody who may still come to an operation (rule 4), and the queue that it belongs to.
+/// Somebody who may still come to an operation (rule 5), and the queue that it belongs to.
 pub(crate) struct Handle {
     queue: Arc<Queue>,
     operation: Arc<Operation>,
@@ -136,7 +138,8 @@ impl Operation {
         if wants_past {
             waits.extend_from_slice(submission.wait);
         }
-        let ticket = Ticket { signals, past: Past::nothing(), record };
+        let work = submission.cancel.map(CancelToken::work);
+        let ticket = Ticket { signals, past: Past::nothing(), record, work };
         state.content = Some(Content { job, waits, ticket });
         drop(state);
         Ok(handle)
@@ -184,12 +187,15 @@ impl Operation {
 
 impl Handle {
     /// Where it is parked; unless it went on already.
-    pub(super) fn is_parked(&self, parked: Parked) {
+    pub(super) fn is_parked(&self, parked: Parked, cancel: Option<&CancelToken>) {
         let mut state = lock(&self.state);
         if state.content.is_some() {
             state.parked = Some(parked);
         }
         drop(state);
+        if let Some(token) = cancel {
+            self.heed(token);
+        }
         // Closing may have looked before it was listed.
         if self.queue.is_closing() {
             self.fail(closed());
@@ -201,8 +207,8 @@ impl Handle {
         self.queue.waiting.list(&self.operation);
     }
 
-    /// Registers with all points that are not reached.
-    pub(crate) fn wait_for(&self, points: &[Point]) {
+    /// Registers with all points that are not reached, and with the token that cancels it.
+    pub(crate) fn wait_for(&self, points: &[Point], cancel: Option<&CancelToken>) {
         for point in points {
             if matches!(point.semaphore.is_reached(point.value), Ok(true)) {
                 continue;
@@ -222,7 +228,25 @@ impl Handle {
             }
             state.timepoints.push(timepoint);
         }
+        if let Some(token) = cancel {
+            self.heed(token);
+        }
         self.one_less();
+    }
+
+    /// Registers with the token, as the last of its timepoints.
+    #[cold]
+    fn heed(&self, token: &CancelToken) {
+        let operation = self.clone();
+        let timepoint = token.on_cancel(move || operation.fail(CancelToken::status()));
+        let mut state = lock(&self.state);
+        if state.content.is_none() {
+            // Over, or on its way: this handle keeps it from being used again.
+            drop(state);
+            timepoint.cancel();
+            return;
+        }
+        state.timepoints.push(timepoint);
     }
 
     pub(super) fn one_less(&self) {
@@ -242,8 +266,8 @@ impl Handle {
         }
     }
 
-    /// Ends it without doing it, unless somebody was faster. Deallocations are done when the device closes: memory has
-    /// to go back.
+    /// Ends it without doing it, unless somebody was faster. Deallocations are done when the device closes, and when they
+    /// are cancelled: memory has to go back.
     pub(crate) fn fail(&self, status: Status) {
         let Some(mut taken) = self.take() else { return };
         if let Some(parked) = taken.parked.take() {
@@ -257,13 +281,22 @@ impl Handle {
         if let Some(record) = &mut ticket.record {
             record.ready();
         }
-        std::mem::replace(job, Job::Barrier).abandon(self.queue.is_closing());
+        let is_last_chance = self.queue.is_closing() || ticket.is_cancelled();
+        std::mem::replace(job, Job::Barrier).abandon(is_last_chance);
         self.queue.end(ticket.take_ref(), Some(status));
-        self.clear(taken);
-        self.queue.scope.end();
+        self.end(taken);
     }
 
-    /// It is over: what it refers to goes, and the room stays for the next use.
+    /// Nothing is left to be done.
+    fn end(&self, mut taken: Taken) {
+        let work = taken.content.ticket.work.take();
+        self.clear(taken);
+        self.queue.scope.end();
+        // Whoever waits for the work of its token may use its buffers from here on.
+        drop(work);
+    }
+
+    /// What it refers to goes, and the room stays for the next use.
     fn clear(&self, taken: Taken) {
         let Taken { content, timepoints, mut room, .. } = taken;
         let timepoints = emptied(timepoints);
@@ -279,13 +312,19 @@ impl Handle {
     /// Does it. Its waits are over.
     pub(crate) fn run(&self) {
         let Some(mut taken) = self.take() else { return };
-        // All of them have fired, or the job would have been taken.
-        taken.timepoints.clear();
-        let Taken { content: Content { job, waits, ticket }, room, .. } = &mut taken;
+        let Taken { content: Content { job, waits, ticket }, timepoints, room, .. } = &mut taken;
+        if ticket.work.is_some()
+            && let Some(timepoint) = timepoints.pop()
+        {
+            // That of the token.
+            timepoint.cancel();
+        }
+        // All others have fired, or the job would have been taken.
+        timepoints.clear();
         let job = std::mem::replace(job, Job::Barrier);
-        if self.queue.is_closing() {
+        if self.queue.is_closing() || ticket.is_cancelled() {
             job.abandon(true);
-            self.queue.end(ticket.take_ref(), Some(closed()));
+            self.queue.end(ticket.take_ref(), Some(self.queue.stopped()));
         } else {
             if !waits.is_empty() {
                 ticket.past.gather(waits);
@@ -295,7 +334,6 @@ impl Handle {
             }
             job.run(&self.queue, ticket, room);
         }
-        self.clear(taken);
-        self.queue.scope.end();
+        self.end(taken);
     }
 }

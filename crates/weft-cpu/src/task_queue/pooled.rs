@@ -15,7 +15,7 @@ use weft_hal::pool::{
     Acquired, Pool, PooledBlock, ReleaseToken, ReleaseWait, Remedy, Request, Requester, WaitFrontier,
 };
 use weft_hal::{Alloca, AllocaFlags, Buffer, Submission};
-use weft_sync::{Result, Tracker, WaitId, WhileDoing, bail};
+use weft_sync::{CancelToken, Result, Tracker, WaitId, WhileDoing, bail};
 
 use super::job::Job;
 use super::operation::Operation;
@@ -145,12 +145,13 @@ impl Queue {
                 past.gather(submission.wait);
                 let look = self.look_for_memory(&mut request, &past, record.as_deref());
                 if let Ok(Look::AfterRelease(_) | Look::AfterFrontier(_)) = &look {
-                    let ticket = Ticket { signals: submission.signal.to_vec(), past, record };
+                    let work = submission.cancel.map(CancelToken::work);
+                    let ticket = Ticket { signals: submission.signal.to_vec(), past, record, work };
                     self.park(request, ticket, look?);
                     return Ok(());
                 }
                 let failure = look.as_ref().err().cloned();
-                self.end(TicketRef { signals: submission.signal, past: &past, record }, failure);
+                self.end(TicketRef::of(submission, &past, record), failure);
                 look.map(drop)
             }
         }
@@ -182,6 +183,7 @@ impl Queue {
 
     fn park(&self, request: PoolRequest, ticket: Ticket, look: Look) {
         let pool = Arc::clone(&request.pool);
+        let cancel = ticket.cancel().cloned();
         let operation = Operation::parked(self, Job::Pool(request), ticket);
         let parked = match look {
             Look::Committed => return,
@@ -202,7 +204,7 @@ impl Queue {
                 }
             }
         };
-        operation.is_parked(parked);
+        operation.is_parked(parked, cancel.as_ref());
     }
 }
 

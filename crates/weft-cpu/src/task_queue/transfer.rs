@@ -40,8 +40,9 @@ impl Queue {
             record.begin_elsewhere();
         }
         self.scope.begin();
+        let cancel = ticket.cancel().cloned();
         let end = Ending { queue: self.retain(), ticket };
-        self.transfers.start(direction, file, offset, range, end);
+        self.transfers.start(direction, file, offset, range, cancel.as_ref(), end);
     }
 }
 

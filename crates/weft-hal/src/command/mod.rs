@@ -22,7 +22,7 @@ use std::any::Any;
 use std::sync::OnceLock;
 
 use weft_sync::atomic::{AtomicBool, Mutex, Ordering, lock};
-use weft_sync::{Result, bail};
+use weft_sync::{CancelToken, Result, bail};
 
 use crate::buffer::Overlap;
 use crate::event::{Channel, Event};
@@ -58,6 +58,10 @@ pub trait CommandRecorder: Send {
     fn copy(&mut self, source: &Place<'_>, target: &Place<'_>) -> Result<()>;
     /// Runs workgroups of a kernel. Counts of 0 never get here.
     fn dispatch(&mut self, dispatch: &Dispatch<'_>) -> Result<()>;
+    /// Recorders that run commands at once stop when this token is cancelled.
+    fn cancelled_by(&mut self, token: &CancelToken) {
+        let _ = token;
+    }
     /// A command without effect, such as one of length 0: only counted.
     fn skip(&mut self) {}
     /// A label for tools.
@@ -157,6 +161,15 @@ impl CommandBuffer {
     /// keep them in no form worth showing.
     pub fn describe(&self) -> Option<String> {
         self.finished.get()?.recording.describe()
+    }
+
+    /// Commands that run while they are recorded (`ALLOW_INLINE_EXECUTION`) end with CANCELLED once this token is cancelled.
+    /// Commands that run when they are submitted go by the token of the submission.
+    pub fn cancelled_by(&self, token: &CancelToken) {
+        if let State::Created(recorder) | State::Recording(Active { recorder, .. }) = &mut *lock(&self.state)
+        {
+            recorder.cancelled_by(token);
+        }
     }
 
     /// Starts recording.

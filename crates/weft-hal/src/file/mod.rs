@@ -17,7 +17,7 @@ pub(crate) mod transfer;
 
 use std::sync::Arc;
 
-use weft_sync::{Code, Result, Status, WhileDoing, bail};
+use weft_sync::{CancelToken, Code, Result, Status, WhileDoing, bail};
 
 use crate::buffer::Buffer;
 use crate::memory::MemoryAccess;
@@ -175,20 +175,38 @@ impl File {
 
     /// Reads until `target` is full, on this thread. Ending early is OUT_OF_RANGE.
     pub fn read_exact(&self, offset: u64, target: &mut [u8]) -> Result<()> {
+        self.read_exact_unless(offset, target, None)
+    }
+
+    /// As [`File::read_exact`], and CANCELLED between two pieces once the token is cancelled.
+    pub fn read_exact_unless(
+        &self,
+        offset: u64,
+        target: &mut [u8],
+        cancel: Option<&CancelToken>,
+    ) -> Result<()> {
         let length = target.len();
-        self.read_all(offset, target).while_doing(|| self.tell(Direction::Read, offset, length))
+        self.read_all(offset, target, cancel).while_doing(|| self.tell(Direction::Read, offset, length))
     }
 
     /// Writes all of `source`, on this thread.
     pub fn write_all(&self, offset: u64, source: &[u8]) -> Result<()> {
-        self.write_rest(offset, source).while_doing(|| self.tell(Direction::Write, offset, source.len()))
+        self.write_all_unless(offset, source, None)
     }
 
-    fn read_all(&self, mut offset: u64, mut target: &mut [u8]) -> Result<()> {
+    /// As [`File::write_all`], and CANCELLED between two pieces once the token is cancelled.
+    pub fn write_all_unless(&self, offset: u64, source: &[u8], cancel: Option<&CancelToken>) -> Result<()> {
+        let done = self.write_rest(offset, source, cancel);
+        done.while_doing(|| self.tell(Direction::Write, offset, source.len()))
+    }
+
+    fn read_all(&self, mut offset: u64, mut target: &mut [u8], cancel: Option<&CancelToken>) -> Result<()> {
         let file = self.positional()?;
+        let bytes_max = bytes_between_looks(cancel);
         while !target.is_empty() {
+            cancel.map_or(Ok(()), CancelToken::check)?;
             let fault = self.next_fault();
-            let chunk = Fault::limit(fault, target.len().min(TRANSFER_BYTES_MAX));
+            let chunk = Fault::limit(fault, target.len().min(bytes_max));
             let read = retry(|| file.read_at(offset, &mut target[..chunk]));
             let moved = Fault::outcome(fault, read).map_err(|error| io_status(&error))?;
             if moved == 0 {
@@ -200,11 +218,13 @@ impl File {
         Ok(())
     }
 
-    fn write_rest(&self, mut offset: u64, mut source: &[u8]) -> Result<()> {
+    fn write_rest(&self, mut offset: u64, mut source: &[u8], cancel: Option<&CancelToken>) -> Result<()> {
         let file = self.positional()?;
+        let bytes_max = bytes_between_looks(cancel);
         while !source.is_empty() {
+            cancel.map_or(Ok(()), CancelToken::check)?;
             let fault = self.next_fault();
-            let chunk = Fault::limit(fault, source.len().min(TRANSFER_BYTES_MAX));
+            let chunk = Fault::limit(fault, source.len().min(bytes_max));
             let written = retry(|| file.write_at(offset, &source[..chunk]));
             let moved = Fault::outcome(fault, written).map_err(|error| io_status(&error))?;
             if moved == 0 {
@@ -231,6 +251,13 @@ fn ended_early(direction: Direction, offset: u64, missing: usize) -> Status {
 
 /// Most bytes that one transfer is asked to move: kernels count them in 31 bits, and stop a page before the end.
 const TRANSFER_BYTES_MAX: usize = 0x7FFF_F000;
+
+/// The same where somebody may wait for the end.
+const CANCELLABLE_BYTES_MAX: usize = 8 << 20;
+
+fn bytes_between_looks(cancel: Option<&CancelToken>) -> usize {
+    if cancel.is_some() { CANCELLABLE_BYTES_MAX } else { TRANSFER_BYTES_MAX }
+}
 
 fn checked_end(offset: u64, length: u64) -> Result<u64> {
     match offset.checked_add(length) {

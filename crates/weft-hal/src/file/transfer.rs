@@ -28,7 +28,7 @@ use std::sync::Arc;
 use weft_io::ops::{FileRead, FileWrite};
 use weft_io::{Done, Operation, Source, Span, Target, Ticket};
 use weft_sync::atomic::{Mutex, MutexGuard, lock};
-use weft_sync::{Code, Result, Status, WhileDoing};
+use weft_sync::{CancelToken, Code, Result, Status, Timepoint, WhileDoing};
 
 use super::faults::Fault;
 use super::{Direction, File, ended_early};
@@ -74,13 +74,14 @@ impl<E: TransferEnd> Default for Transfers<E> {
 }
 
 impl<E: TransferEnd> Transfers<E> {
-    /// Begins a transfer of a checked range. The file has a proactor ([`File::is_polled`]).
+    /// Begins a transfer of a checked range, which the token cancels. The file has a proactor ([`File::is_polled`]).
     pub fn start(
         self: &Arc<Self>,
         direction: Direction,
         file: &Arc<File>,
         offset: u64,
         range: &BufferRange<'_>,
+        cancel: Option<&CancelToken>,
         end: E,
     ) {
         let pinned = range.buffer.pin_retained(range.offset, range.length);
@@ -110,10 +111,14 @@ impl<E: TransferEnd> Transfers<E> {
                 is_abandoned: false,
                 failure: None,
                 owned: Some((pin, end)),
+                heeds: None,
             }),
         });
         under_way.by_number.insert(number, Arc::clone(&transfer));
         drop(under_way);
+        if let Some(token) = cancel {
+            transfer.heed(token);
+        }
         transfer.go_on(lock(&transfer.state));
     }
 
@@ -160,6 +165,8 @@ struct State<E> {
     failure: Option<Status>,
     /// Until the end is told, or left to a thread that may block.
     owned: Option<(PinnedBuffer, E)>,
+    /// Where it is registered with the token that cancels it; withdrawn before its end is told.
+    heeds: Option<Timepoint>,
 }
 
 /// A part of the bytes, which one piece after the other moves.
@@ -245,6 +252,16 @@ impl<E> State<E> {
 }
 
 impl<E: TransferEnd> Transfer<E> {
+    /// Registers with a token, before the first piece: from then on it may fail at any time (rule 2).
+    fn heed(self: &Arc<Self>, token: &CancelToken) {
+        let own = Arc::clone(self);
+        let timepoint = token.on_cancel(move || {
+            let why = CancelToken::status().while_doing(own.tell());
+            lock(&own.state).fail(&own, why);
+        });
+        lock(&self.state).heeds = Some(timepoint);
+    }
+
     /// A piece has ended.
     fn advance(self: &Arc<Self>, lane: usize, range: Range<usize>, result: Result<usize>) {
         let mut state = lock(&self.state);
@@ -256,7 +273,7 @@ impl<E: TransferEnd> Transfer<E> {
                 state.fail(self, why.while_doing(self.tell()));
             }
             Ok(moved) => state.lanes[lane].rest.start += moved.min(range.len()),
-            // Nobody here cancels without having said why: the proactor goes.
+            // Nobody here cancels without having said why, tokens included: the proactor goes.
             Err(status) if status.code() == Code::Cancelled => state.is_abandoned = true,
             Err(status) => state.fail(self, status.while_doing(self.tell())),
         }
@@ -331,7 +348,14 @@ impl<E: TransferEnd> Transfer<E> {
     fn end(&self, pin: PinnedBuffer, end: E) {
         drop(pin);
         lock(&self.among.0).by_number.remove(&self.number);
-        let failure = lock(&self.state).failure.take();
+        let (failure, heeds) = {
+            let mut state = lock(&self.state);
+            (state.failure.take(), state.heeds.take())
+        };
+        // Under no lock: the callback may be running, and goes for this transfer's.
+        if let Some(timepoint) = heeds {
+            timepoint.cancel();
+        }
         end.ended(failure.map_or(Ok(()), Err));
     }
 }
@@ -387,12 +411,12 @@ impl<E: TransferEnd> Transfer<E> {
                 // SAFETY: the range is checked, pinned, initialised and may be written; the submitter orders other users
                 // of it before or after this operation.
                 let bytes = unsafe { std::slice::from_raw_parts_mut(base, range.len()) };
-                self.file.read_all(offset, bytes)
+                self.file.read_all(offset, bytes, None)
             }
             Direction::Write => {
                 // SAFETY: as above, and nobody writes it.
                 let bytes = unsafe { std::slice::from_raw_parts(base, range.len()) };
-                self.file.write_rest(offset, bytes)
+                self.file.write_rest(offset, bytes, None)
             }
         }
     }

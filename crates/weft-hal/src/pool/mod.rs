@@ -85,7 +85,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use weft_sync::atomic::{AtomicU64, Ordering};
-use weft_sync::{Axis, Deadline, FrontierBuf, Result, bail};
+use weft_sync::{Axis, CancelToken, Deadline, FrontierBuf, Result, bail};
 
 use crate::buffer::{Buffer, BufferMetadata};
 use crate::memory::{BufferParams, BufferUsage, MemoryType};
@@ -316,9 +316,42 @@ impl Pool {
     /// DEADLINE_EXCEEDED if none did in time; an immediate deadline tries once. RESOURCE_EXHAUSTED if waiting would be in
     /// vain. Other errors as [`Pool::acquire`].
     pub fn allocate(self: &Arc<Self>, size: u64, alignment: u64, deadline: Deadline) -> Result<PooledBlock> {
+        self.allocate_unless(size, alignment, None, deadline)
+    }
+
+    /// As [`Pool::allocate`], and CANCELLED once the token is cancelled.
+    pub fn allocate_unless(
+        self: &Arc<Self>,
+        size: u64,
+        alignment: u64,
+        cancel: Option<&CancelToken>,
+        deadline: Deadline,
+    ) -> Result<PooledBlock> {
+        let heeds = cancel.map(|token| {
+            let pool = Arc::clone(self);
+            token.on_cancel(move || {
+                // All that wait look again, this thread too.
+                pool.notify();
+            })
+        });
+        let outcome = self.allocate_in_turn(size, alignment, cancel, deadline);
+        if let Some(timepoint) = heeds {
+            timepoint.cancel();
+        }
+        outcome
+    }
+
+    fn allocate_in_turn(
+        self: &Arc<Self>,
+        size: u64,
+        alignment: u64,
+        cancel: Option<&CancelToken>,
+        deadline: Deadline,
+    ) -> Result<PooledBlock> {
         let request = Request { can_grow: true, ..Request::new(size, alignment) };
         loop {
             let observation = self.releases.observe_to_sleep();
+            cancel.map_or(Ok(()), CancelToken::check)?;
             let remedy = match self.acquire(&request, &Requester::unknown())? {
                 Acquired::Ready(block) | Acquired::Fresh(block) => return Ok(block),
                 Acquired::NeedsWait(..) => {

@@ -1,0 +1,154 @@
+//! What stops running work before its end, and how soon.
+//!
+//! What lives here: [`Stop`], the flags that running work looks at, and the loop over the workgroups of one dispatch that
+//! does so. What does not: who sets them (`task_queue/`, `weft_sync::CancelToken`), tiles that threads share
+//! (`block/together.rs`, which looks between any two runs of them).
+//!
+//! 1. Work looks between commands, between stretches of workgroups, and between pieces of large transfers.
+//! 2. **A stretch is a number while nobody can be in a hurry**: a device that closes waits for 64 workgroups. With a token,
+//!    somebody may wait for the answer, and one workgroup may take milliseconds: then the first stretch is one workgroup,
+//!    and those that follow are made about [`STRETCH_SHORT`] long. Reading the clock is a thousandth of that.
+
+#![allow(unsafe_code, reason = "calls kernels through their raw entry points")]
+
+use std::ops::Range;
+use std::time::Duration;
+
+use weft_sync::atomic::{AtomicBool, Ordering};
+use weft_sync::{CancelToken, Instant};
+
+use crate::abi::{CacheLine, DispatchState, Environment, KernelFunction};
+use crate::dispatch::{KernelFailure, LocalMemory, run_grid, run_tiles};
+
+/// Workgroups between two looks without a token.
+const STRETCH: u32 = 64;
+/// A stretch that took less is followed by a longer one.
+const STRETCH_SHORT: Duration = Duration::from_micros(50);
+/// A stretch that took more is followed by a shorter one.
+const STRETCH_LONG: Duration = Duration::from_micros(200);
+/// Most workgroups of a stretch, whatever the clock says.
+const STRETCH_MAX: u32 = 1 << 16;
+/// Bytes that are moved between two looks: a fraction of a millisecond. A multiple of any pattern.
+const PIECE_BYTES: usize = 1 << 20;
+
+/// Where to look for whether to go on.
+#[derive(Clone, Copy)]
+pub(crate) struct Stop<'a> {
+    /// Of the device, or of the recording.
+    flag: Option<&'a AtomicBool>,
+    /// Of the call.
+    cancel: Option<&'a AtomicBool>,
+}
+
+impl<'a> Stop<'a> {
+    pub(crate) fn new(flag: &'a AtomicBool, cancel: Option<&'a CancelToken>) -> Stop<'a> {
+        Stop { flag: Some(flag), cancel: cancel.map(CancelToken::flag) }
+    }
+
+    /// Nothing else than the token stops it.
+    pub(crate) fn by(cancel: Option<&'a CancelToken>) -> Stop<'a> {
+        Stop { flag: None, cancel: cancel.map(CancelToken::flag) }
+    }
+
+    #[inline]
+    pub(crate) fn is_set(self) -> bool {
+        // Relaxed: sooner or later.
+        let is_set = |flag: Option<&AtomicBool>| flag.is_some_and(|flag| flag.load(Ordering::Relaxed));
+        is_set(self.flag) || is_set(self.cancel)
+    }
+
+    /// Calls `work` for one piece of `length` bytes after the other; for all of them at once if nobody can be in a hurry.
+    /// `false` if it was stopped.
+    #[inline]
+    pub(crate) fn in_pieces(self, length: usize, mut work: impl FnMut(Range<usize>)) -> bool {
+        if self.cancel.is_none() || length <= PIECE_BYTES {
+            work(0..length);
+            return true;
+        }
+        for begin in (0..length).step_by(PIECE_BYTES) {
+            if self.is_set() {
+                return false;
+            }
+            work(begin..length.min(begin + PIECE_BYTES));
+        }
+        true
+    }
+}
+
+/// One dispatch on one thread.
+pub(crate) struct Grid<'a> {
+    pub(crate) function: KernelFunction,
+    pub(crate) environment: *const Environment,
+    pub(crate) state: &'a CacheLine<DispatchState>,
+    pub(crate) local: LocalMemory,
+    pub(crate) processor_id: u32,
+    /// All workgroups.
+    pub(crate) tiles: u32,
+}
+
+impl Grid<'_> {
+    /// Runs all workgroups in order. `Ok(false)` if it was stopped.
+    ///
+    /// # Safety
+    /// As for [`run_grid`]; `tiles` is the product of the counts.
+    #[inline(always)]
+    pub(crate) unsafe fn run(&self, stop: Stop<'_>) -> Result<bool, KernelFailure> {
+        if stop.cancel.is_none() && (stop.flag.is_none() || self.tiles <= STRETCH) {
+            let Grid { function, environment, state, local, processor_id, .. } = *self;
+            // SAFETY: the caller's promises.
+            unsafe { run_grid(function, environment, state, local, processor_id)? };
+            return Ok(true);
+        }
+        // SAFETY: the caller's promises.
+        unsafe { self.run_in_stretches(stop) }
+    }
+
+    /// # Safety
+    /// As for [`Grid::run`].
+    #[inline(never)]
+    unsafe fn run_in_stretches(&self, stop: Stop<'_>) -> Result<bool, KernelFailure> {
+        let Grid { function, environment, state, local, processor_id, tiles } = *self;
+        let mut stretch = Stretch::new(stop);
+        let mut begin = 0;
+        while begin < tiles {
+            if stop.is_set() {
+                return Ok(false);
+            }
+            let end = begin.saturating_add(stretch.tiles).min(tiles);
+            // SAFETY: the caller's promises; the tiles lie within the grid.
+            unsafe { run_tiles(function, environment, state, local, processor_id, begin..end)? };
+            begin = end;
+            stretch.follow();
+        }
+        Ok(true)
+    }
+}
+
+/// How many workgroups run before the next look (rule 2).
+struct Stretch {
+    tiles: u32,
+    /// When it began, if its length goes by the clock.
+    began: Option<Instant>,
+}
+
+impl Stretch {
+    fn new(stop: Stop<'_>) -> Stretch {
+        match stop.cancel {
+            None => Stretch { tiles: STRETCH, began: None },
+            Some(_) => Stretch { tiles: 1, began: Some(Instant::now()) },
+        }
+    }
+
+    #[inline]
+    fn follow(&mut self) {
+        let Some(began) = self.began else { return };
+        let now = Instant::now();
+        let took = now.since(began);
+        if took < STRETCH_SHORT {
+            self.tiles = self.tiles.saturating_mul(2).min(STRETCH_MAX);
+        } else if took > STRETCH_LONG {
+            self.tiles = (self.tiles / 2).max(1);
+        }
+        self.began = Some(now);
+    }
+}
