@@ -71,7 +71,8 @@ impl ModuleBytes {
 
     /// Reads `length` bytes into aligned storage: for readers that count, limit or decode what passes.
     pub fn read_from(reader: &mut dyn Read, length: usize) -> io::Result<ModuleBytes> {
-        let mut aligned = Aligned::with_capacity(length).map_err(io::Error::other)?;
+        let mut aligned =
+            Aligned::with_capacity(length).map_err(|why| io::Error::new(io::ErrorKind::OutOfMemory, why))?;
         while aligned.padded.len() - aligned.start < length {
             // Piece by piece, so that what is zeroed first is still in the cache when it is read into. The room
             // suffices: the vector does not move and stays aligned.

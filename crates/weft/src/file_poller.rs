@@ -12,7 +12,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use weft_hal::{File, MemoryAccess, io_status};
+use weft_hal::{Faults, File, MemoryAccess, io_status};
 use weft_io::{Config, Handle, Runner, RunnerOptions, open, open_any};
 use weft_sync::{Result, Status, WhileDoing};
 
@@ -33,6 +33,8 @@ pub struct FilePoller(Arc<Inner>);
 struct Inner {
     /// None: the best there is.
     backend: Option<String>,
+    /// What goes wrong on purpose with transfers of all its files.
+    faults: Option<Arc<Faults>>,
     polling: OnceLock<Result<Polling>>,
 }
 
@@ -49,7 +51,18 @@ impl FilePoller {
 
     /// On this backend of proactors, such as `epoll`.
     pub fn with_backend(name: impl Into<String>) -> FilePoller {
-        FilePoller(Arc::new(Inner { backend: Some(name.into()), polling: OnceLock::new() }))
+        FilePoller(Arc::new(Inner { backend: Some(name.into()), ..Inner::default() }))
+    }
+
+    /// One of the same kind, with a thread of its own, of whose files some transfers go wrong.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn with_faults(&self, faults: Arc<Faults>) -> FilePoller {
+        FilePoller(Arc::new(Inner {
+            backend: self.0.backend.clone(),
+            faults: Some(faults),
+            polling: OnceLock::new(),
+        }))
     }
 
     /// Opens a file that exists, for what `access` says. Messages name it as it is named here.
@@ -71,7 +84,11 @@ impl FilePoller {
                 .and_then(|file| File::from_io(access, file, polling.handle.clone())),
             Err(_) => Ok(File::from_std(access, file)),
         };
-        adopted.map(|file| file.named(name)).while_doing(|| format!("opening file `{name}`"))
+        let file = adopted.while_doing(|| format!("opening file `{name}`"))?.named(name);
+        Ok(match &self.0.faults {
+            Some(faults) => file.with_faults(Arc::clone(faults)),
+            None => file,
+        })
     }
 
     /// Why files are read and written by the threads of devices, if they are. Starts the thread, if that has not happened.
@@ -101,6 +118,9 @@ fn start(backend: Option<&str>) -> Result<Polling> {
         None => open_any(&config),
     };
     let slot = Arc::new(Mutex::new(None));
+    // Held until the runner is where its failure looks for it: else one that fails at once would stay there, and keep
+    // what was submitted to it for ever.
+    let mut starting = lock(&slot);
     let failed = Arc::downgrade(&slot);
     let on_error = move |_: Status| {
         // Rule 3. Dropped outside of the lock: everything that is under way is called back.
@@ -111,10 +131,8 @@ fn start(backend: Option<&str>) -> Result<Polling> {
     let runner = proactor.and_then(|proactor| Runner::start(proactor, options));
     let runner = runner.while_doing(|| "starting a proactor for files")?;
     let handle = runner.handle().clone();
-    // One that has failed by now found nothing to drop.
-    if !runner.is_stopped() {
-        *lock(&slot) = Some(runner);
-    }
+    *starting = Some(runner);
+    drop(starting);
     Ok(Polling { handle, runner: slot })
 }
 
@@ -125,5 +143,64 @@ impl fmt::Debug for FilePoller {
             Some(Ok(polling)) => write!(f, "FilePoller({:?})", polling.handle),
             Some(Err(status)) => write!(f, "FilePoller({status})"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use weft_hal::{BufferParams, Region, Submission};
+    use weft_io::Operation;
+    use weft_io::ops::Nop;
+    use weft_sync::{Deadline, Point, Semaphore};
+
+    const LENGTH: usize = 1 << 20;
+
+    /// Reads the whole file, and looks at the bytes.
+    fn read(device: &weft_hal::Device, file: &Arc<File>) {
+        let buffer = device.allocator().allocate(&BufferParams::device_local(), LENGTH as u64).unwrap();
+        let signal = [Point { semaphore: Arc::new(Semaphore::new(0)), value: 1 }];
+        let at = Submission { signal: &signal, ..Submission::IMMEDIATE };
+        device.queue_read(&at, file, 0, &Region::whole(&buffer)).unwrap();
+        device.wait_all(&signal, Deadline::NEVER).unwrap();
+        assert!(buffer.read_to_vec(0, LENGTH as u64).unwrap() == [7; LENGTH]);
+    }
+
+    /// The thread fails: what is under way, what is read later from files that are open, and files that are opened
+    /// later, all of it works, and why nobody polls is known. Backends that the machine lacks are left out.
+    #[test]
+    fn files_outlive_the_failure_of_the_runner() {
+        let path = std::env::temp_dir().join(format!("weft-runner-fails-{}", std::process::id()));
+        fs::write(&path, vec![7; LENGTH]).unwrap();
+        let mut tried = 0;
+        for backend in ["uring", "epoll", "poll"] {
+            for uri in ["local-sync", "local-task"] {
+                let files = FilePoller::with_backend(backend);
+                if files.why_synchronous().is_some() {
+                    continue;
+                }
+                tried += 1;
+                let device = crate::open_device(uri).unwrap();
+                let file = files.open(&path, MemoryAccess::READ).unwrap();
+                std::thread::scope(|scope| {
+                    scope.spawn(|| (0..20).for_each(|_| read(&device, &file)));
+                    let handle = files.polling().unwrap().handle.clone();
+                    let fails = Operation::new(Nop).on_done(|_| panic!("on purpose"));
+                    handle.submit(fails).map_err(|refused| refused.why).unwrap();
+                });
+                let begun = std::time::Instant::now();
+                let why = loop {
+                    match files.why_synchronous() {
+                        Some(why) => break why,
+                        None => assert!(begun.elapsed().as_secs() < 20, "{backend}: nobody hears of it"),
+                    }
+                };
+                assert!(why.to_string().contains("proactor of files has failed"), "{why}");
+                read(&device, &file);
+                read(&device, &files.open(&path, MemoryAccess::READ).unwrap());
+            }
+        }
+        fs::remove_file(&path).unwrap();
+        assert!(tried > 0, "no backend can be opened here");
     }
 }

@@ -1,9 +1,10 @@
 //! Allocator wrappers as tools name them: `debug`, `caching`, `caching:heap=max_size;max_capacity;max_count,...`,
-//! `countdown:blocks`.
+//! `countdown:blocks`, `countdown:blocks;refusals`.
 //!
 //! A heap key is a memory type (names joined with `|`), optionally `;usage`; `*` means the default. Limits may be `*`
-//! too. More than 16 pools are OUT_OF_RANGE.
+//! too. More than 16 pools are OUT_OF_RANGE. A countdown refuses everything after so many blocks, or so many requests.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use weft_sync::atomic::AtomicU64;
@@ -25,7 +26,8 @@ pub struct AllocatorWrapper(Kind);
 enum Kind {
     /// Pools as written; none written means one over all heaps.
     Caching(Vec<PoolSpec>),
-    Countdown(u64),
+    /// The numbers of the requests that are refused.
+    Countdown(Range<u64>),
     Debug,
 }
 
@@ -42,9 +44,9 @@ impl AllocatorWrapper {
         let (name, rest) = text.split_once(':').map_or((text, ""), |(name, rest)| (name, rest));
         let kind = match name.trim() {
             "debug" => Kind::Debug,
-            "countdown" => match rest.trim().parse() {
-                Ok(blocks) => Kind::Countdown(blocks),
-                Err(_) => bail!(InvalidArgument, "`{text}` is not countdown: and a number of blocks"),
+            "countdown" => match parse_countdown(rest) {
+                Some(refused) => Kind::Countdown(refused),
+                None => bail!(InvalidArgument, "`{text}` is not countdown: and a number of blocks"),
             },
             "caching" => Kind::Caching(parse_pools(rest).while_doing(|| format!("reading `{text}`"))?),
             _ => bail!(InvalidArgument, "unrecognized allocator '{name}'; expected caching or debug"),
@@ -56,7 +58,10 @@ impl AllocatorWrapper {
     pub fn apply(&self, wrapped: Arc<dyn AllocatorBackend>) -> Result<Arc<dyn AllocatorBackend>> {
         let specs = match &self.0 {
             Kind::Debug => return Ok(Arc::new(Debug { wrapped })),
-            Kind::Countdown(left) => return Ok(Arc::new(Countdown { wrapped, left: AtomicU64::new(*left) })),
+            Kind::Countdown(refused) => {
+                let (asked, refused) = (AtomicU64::new(0), refused.clone());
+                return Ok(Arc::new(Countdown { wrapped, asked, refused }));
+            }
             Kind::Caching(specs) => specs,
         };
         let mut pools = Vec::with_capacity(specs.len());
@@ -95,6 +100,16 @@ fn whole_heap(heap: &MemoryHeap) -> PoolKey {
         memory_type: heap.memory_type | MemoryType::HOST_CACHED | MemoryType::HOST_LOCAL,
         usage: heap.usage,
     }
+}
+
+/// `blocks` or `blocks;refusals`.
+fn parse_countdown(text: &str) -> Option<Range<u64>> {
+    let (blocks, refusals) = match text.split_once(';') {
+        Some((blocks, refusals)) => (blocks, refusals.trim().parse().ok()?),
+        None => (text, u64::MAX),
+    };
+    let blocks: u64 = blocks.trim().parse().ok()?;
+    Some(blocks..blocks.saturating_add(refusals))
 }
 
 fn parse_pools(text: &str) -> Result<Vec<PoolSpec>> {

@@ -8,24 +8,22 @@
 //! 4. At the end one barrier waits for all timelines and signals the caller's fence. Between a timeline and the barrier
 //!    stands a relay, which gives a failure the name of the parameter that it happened to.
 //!
-//! What lives here: [`Batch`]. What does not: tables of programs (see `module.rs`), the transfers themselves (`weft-hal`).
+//! What lives here: [`Batch`]. What does not: tables of programs (see `module.rs`), who counts the bytes (see
+//! `transfer_count.rs`), files as devices see them (see `open_files.rs`), the transfers themselves (`weft-hal`).
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use weft_hal::{
-    AllocaFlags, Buffer, BufferParams, BufferUsage, Device, DeviceId, ExecuteFlags, File, MemoryAccess,
-    QueueAffinity, Region, Submission,
+    AllocaFlags, Buffer, BufferParams, BufferUsage, Device, ExecuteFlags, QueueAffinity, Region, Submission,
 };
 use weft_sync::{CancelToken, Point, Result, Semaphore, Status, WhileDoing, bail};
 
-use crate::file_poller::FilePoller;
-
-use super::file::{ParameterFile, file_status};
 use super::index::{ParameterEntry, ParameterKind};
 use super::lend::lend;
+use super::open_files::OpenFiles;
 use super::splats::{self, SplatFill};
+use super::transfer_count::Announced;
 
 /// Transfers of one batch that may be under way at a time.
 const TIMELINES_MAX: usize = 8;
@@ -33,85 +31,6 @@ const TIMELINES_MAX: usize = 8;
 /// The longest single transfer. Long enough that a system call more does not show, short enough that one large
 /// parameter keeps all timelines busy.
 const PIECE_BYTES_MAX: u64 = 16 << 20;
-
-/// Hears how many bytes of parameters have been transferred, and how many transfers have been asked for, since the
-/// session began. It is called on any thread, and may not block.
-pub type TransferObserver = Arc<dyn Fn(u64, u64) + Send + Sync>;
-
-/// Counts bytes for an observer.
-pub(super) struct TransferCount {
-    observer: TransferObserver,
-    done: AtomicU64,
-    total: AtomicU64,
-}
-
-impl TransferCount {
-    pub(super) fn new(observer: TransferObserver) -> Arc<TransferCount> {
-        Arc::new(TransferCount { observer, done: AtomicU64::new(0), total: AtomicU64::new(0) })
-    }
-
-    /// Bytes whose transfer ends with this point, one way or the other.
-    fn expect(self: &Arc<Self>, bytes: u64, end: &Point) {
-        self.total.fetch_add(bytes, Ordering::Relaxed);
-        let count = Arc::clone(self);
-        end.semaphore.on_reached(end.value, move |_| {
-            let done = count.done.fetch_add(bytes, Ordering::Relaxed) + bytes;
-            (count.observer)(done, count.total.load(Ordering::Relaxed));
-        });
-    }
-}
-
-/// Files as devices see them, opened once for each device.
-pub(super) struct OpenFiles {
-    poller: FilePoller,
-    open: Mutex<HashMap<(DeviceId, usize), OpenFile>>,
-}
-
-struct OpenFile {
-    /// Keeps the address, which is the key, from being given to another file.
-    _parameters: Arc<ParameterFile>,
-    file: Arc<File>,
-}
-
-impl OpenFiles {
-    pub(super) fn new(poller: FilePoller) -> OpenFiles {
-        OpenFiles { poller, open: Mutex::new(HashMap::new()) }
-    }
-
-    /// The file for a device.
-    fn open(&self, device: &Device, parameters: &Arc<ParameterFile>) -> Result<Arc<File>> {
-        let key = (device.id(), Arc::as_ptr(parameters).addr());
-        let mut files = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(open) = files.get(&key) {
-            return Ok(Arc::clone(&open.file));
-        }
-        let file = Arc::new(open(device, parameters, &self.poller)?);
-        files.insert(key, OpenFile { _parameters: Arc::clone(parameters), file: Arc::clone(&file) });
-        Ok(file)
-    }
-
-    /// Closes all of them that nothing uses; they are opened again when they are needed.
-    pub(super) fn clear(&self) {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner).clear();
-    }
-}
-
-fn open(device: &Device, parameters: &ParameterFile, poller: &FilePoller) -> Result<File> {
-    if let Some(memory) = parameters.memory() {
-        let params = BufferParams {
-            usage: BufferUsage::TRANSFER | BufferUsage::SHARING_IMMUTABLE,
-            access: MemoryAccess::READ | MemoryAccess::UNALIGNED,
-            ..BufferParams::device_local()
-        };
-        let storage = lend(device.allocator(), &params, memory, 0, parameters.length())?;
-        return Ok(File::from_memory(MemoryAccess::READ, storage));
-    }
-    let Some(handle) = parameters.handle() else {
-        bail!(Internal, "file `{}` has neither handle nor memory", parameters.name());
-    };
-    let handle = handle.try_clone().map_err(|error| file_status(&error, "open again", parameters.name()))?;
-    poller.adopt(parameters.name(), handle, parameters.access())
-}
 
 /// A range of a parameter.
 pub(super) struct Transfer {
@@ -146,7 +65,7 @@ pub(super) struct Batch<'a> {
     affinity: QueueAffinity,
     wait: &'a [Point],
     files: &'a OpenFiles,
-    count: Option<&'a Arc<TransferCount>>,
+    count: Option<Announced>,
     cancel: Option<&'a CancelToken>,
     verb: &'static str,
     timelines: Vec<Timeline>,
@@ -180,8 +99,8 @@ impl<'a> Batch<'a> {
         }
     }
 
-    /// Counts what is transferred.
-    pub(super) fn counted(mut self, count: Option<&'a Arc<TransferCount>>) -> Batch<'a> {
+    /// Counts what is transferred, of which so much was announced.
+    pub(super) fn counted(mut self, count: Option<Announced>) -> Batch<'a> {
         self.count = count;
         self
     }
@@ -195,10 +114,10 @@ impl<'a> Batch<'a> {
     /// A buffer with the range: the file's own memory where that is possible, else memory that is being filled.
     pub(super) fn load(&mut self, transfer: &Transfer, params: &BufferParams) -> Result<Arc<Buffer>> {
         let verb = self.verb;
-        let loaded = match self.alias(transfer, params)? {
+        let loaded = self.alias(transfer, params).and_then(|lent| match lent {
             Some(buffer) => Ok(buffer),
             None => self.load_copy(transfer, params),
-        };
+        });
         loaded.while_doing(|| format!("{verb} {}", transfer.entry.place()))
     }
 
@@ -220,14 +139,14 @@ impl<'a> Batch<'a> {
         };
         // The range lies within the entry, and that within the file.
         let start = offset + transfer.offset;
+        file.check_backed(start + transfer.length)?;
         Ok(lend(self.device.allocator(), params, memory, start, transfer.length).ok())
     }
 
     /// Copies the range into a buffer.
     pub(super) fn gather(&mut self, transfer: &Transfer, target: &Buffer, target_offset: u64) -> Result<()> {
         let verb = self.verb;
-        let read = target
-            .normalize(target_offset, transfer.length)
+        let read = check_room(target, target_offset, transfer.length)
             .and_then(|_| self.read(transfer, &target.retain(), target_offset, None));
         read.while_doing(|| format!("{verb} {}", transfer.entry.place()))
     }
@@ -273,7 +192,7 @@ impl<'a> Batch<'a> {
     }
 
     fn write(&mut self, transfer: &Transfer, source: &Buffer, source_offset: u64) -> Result<()> {
-        source.normalize(source_offset, transfer.length)?;
+        check_room(source, source_offset, transfer.length)?;
         let ParameterKind::File { file, offset } = &transfer.entry.kind else {
             bail!(PermissionDenied, "a splat has no bytes to write to");
         };
@@ -310,8 +229,8 @@ impl<'a> Batch<'a> {
         let done = operation(&submission)?;
         timeline.value += 1;
         timeline.bytes = timeline.bytes.saturating_add(bytes);
-        if let Some(count) = self.count.filter(|_| bytes > 0) {
-            count.expect(bytes, &end);
+        if let Some(count) = &mut self.count {
+            count.submitted(bytes, &end);
         }
         Ok((done, end))
     }
@@ -338,7 +257,7 @@ impl<'a> Batch<'a> {
             let after = std::mem::take(&mut self.splats_after);
             // Their memory is allocated on several timelines; one join makes it one point to wait for.
             let joined = self.join(&after)?;
-            self.submit(1, joined.as_ref(), &first, |submission| {
+            self.submit(0, joined.as_ref(), &first, |submission| {
                 device.queue_execute(submission, Some(&commands), None, ExecuteFlags::empty())
             })?;
         }
@@ -398,6 +317,15 @@ impl Timeline {
     }
 }
 
+/// OUT_OF_RANGE unless the buffer has the range. Here all bits set are a number like any other, not "the rest".
+fn check_room(buffer: &Buffer, offset: u64, length: u64) -> Result<()> {
+    let room = buffer.byte_length();
+    if offset.checked_add(length).is_none_or(|end| end > room) {
+        bail!(OutOfRange, "range of {length} bytes at {offset} of a buffer of {room}");
+    }
+    Ok(())
+}
+
 /// The failure with the parameter whose step was not reached.
 #[cold]
 fn named(status: Status, steps: &[Arc<ParameterEntry>], reached: u64, verb: &str) -> Status {
@@ -410,6 +338,8 @@ fn named(status: Status, steps: &[Arc<ParameterEntry>], reached: u64, verb: &str
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::file_poller::FilePoller;
+    use crate::parameters::ParameterFile;
     use weft_sync::Deadline;
 
     /// A hundred transfers wait on eight timelines, one behind the other on each, and long ones spread over all of them.

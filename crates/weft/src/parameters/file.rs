@@ -3,8 +3,8 @@
 //! 1. Headers are always read by positioned reads into memory of our own, mapped files included: a file that is cut short
 //!    meanwhile gives an error there, where reading a mapping would end the process.
 //! 2. The file that was opened is the file that is read: replacing it on disk changes nothing until it is opened again.
-//! 3. Memory of a mapping is only lent to devices. That nobody shortens the file meanwhile is the promise of whoever
-//!    chose to map it.
+//! 3. Memory of a mapping is only lent to devices, never read here. Before it is lent the file's length is asked for
+//!    again; that nobody shortens the file afterwards is the promise of whoever chose to map it.
 //!
 //! What lives here: [`ParameterFile`] and buffered reading of headers. What does not: what the bytes mean (see
 //! `archive.rs`, `safetensors.rs`, `gguf.rs`), transfers to devices (see `batch.rs`).
@@ -84,7 +84,8 @@ impl ParameterFile {
     }
 
     /// A file that is open for reading together with a mapping of all of it: headers are read from the file, parameters
-    /// lent to devices from the mapping. OUT_OF_RANGE if the mapping is shorter than the file.
+    /// lent to devices from the mapping. OUT_OF_RANGE if the mapping is shorter than the file. The file must not be
+    /// shortened while devices use its parameters in place: see [`parameters`](crate::parameters).
     pub fn from_mapping(
         name: impl Into<String>,
         handle: fs::File,
@@ -129,6 +130,23 @@ impl ParameterFile {
     /// The open file, if there is one.
     pub(super) fn handle(&self) -> Option<&fs::File> {
         self.handle.as_ref()
+    }
+
+    /// OUT_OF_RANGE if the bytes up to `end` are those of a mapping, and the file under it has fewer by now.
+    pub(super) fn check_backed(&self, end: u64) -> Result<()> {
+        let (Some(handle), Some(_)) = (&self.handle, &self.memory) else { return Ok(()) };
+        let metadata = handle.metadata();
+        let length =
+            metadata.map_err(|error| file_status(&error, "ask for the length of", &self.name))?.len();
+        if end > length {
+            bail!(
+                OutOfRange,
+                "mapped file `{}` was cut short: it ended at {length}, {} bytes early",
+                self.name,
+                end - length
+            );
+        }
+        Ok(())
     }
 
     /// Fills `target` from the bytes at `offset`. OUT_OF_RANGE if the file ends before.

@@ -14,6 +14,17 @@
 //! for them, several transfers at a time; bytes that are in memory already are used in place where the program and their
 //! alignment allow it.
 //!
+//! | a file that is | is read | takes memory | and when it changes on disk |
+//! |---|---|---|---|
+//! | opened ([`ParameterFile::open`]) | when a program loads | of the device | a file cut short is an error; other changes are read |
+//! | preloaded ([`ParameterFile::preload`]) | at once, as a whole | of its own, lent where possible | nothing happens |
+//! | mapped ([`ParameterFile::from_mapping`]) | page by page, by whoever uses it | none where it is lent | see below |
+//!
+//! A mapped file must not be shortened while programs use it. Its length is asked for again before a parameter is lent in
+//! place, and what cannot be lent is read from the file, so a file that is too short by then is an error which names the
+//! parameter. If it is shortened after that, a kernel that touches a missing page ends the process: the system sends a
+//! signal that safe code cannot catch. Whoever cannot rule that out opens or preloads instead.
+//!
 //! What lives here: the list of parts.
 //!
 //! | part | what |
@@ -25,6 +36,7 @@
 //! | `provider.rs` | scopes, and who answers for them |
 //! | `module.rs` | what programs import |
 //! | `batch.rs`, `splats.rs`, `lend.rs` | transfers, patterns, and memory used in place |
+//! | `open_files.rs`, `transfer_count.rs` | files as devices see them, and how far transfers have come |
 
 mod archive;
 mod archive_writer;
@@ -35,13 +47,15 @@ mod index;
 mod json;
 mod lend;
 mod module;
+mod open_files;
 mod provider;
 mod safetensors;
 mod splats;
+mod transfer_count;
 
 pub use archive_writer::{ArchiveLayout, DATA_ALIGNMENT, PlacedEntry, Storage, write_file};
-pub use batch::TransferObserver;
 pub use file::ParameterFile;
 pub use index::{PATTERN_BYTES_MAX, ParameterEntry, ParameterIndex, ParameterKind, SplatPattern};
 pub use module::{ParameterModuleOptions, module};
 pub use provider::{ArchiveFormat, IndexProvider, ParameterProvider, ParameterScopes, read_archive};
+pub use transfer_count::TransferObserver;

@@ -13,8 +13,11 @@ use weft_sync::{Result, bail};
 use weft_vm::native::{NativeCall, NativeModule, Signal};
 use weft_vm::{Buffer as Bytes, List, Module, Ref, Value};
 
-use super::batch::{Batch, OpenFiles, Transfer, TransferCount, TransferObserver};
+use super::batch::{Batch, Transfer};
+use super::index::ParameterKind;
+use super::open_files::OpenFiles;
 use super::provider::ParameterProvider;
+use super::transfer_count::{TransferCount, TransferObserver};
 use crate::file_poller::FilePoller;
 use crate::hal_module::register_types;
 
@@ -161,8 +164,9 @@ impl State {
         };
         let (wait, signal) = (Fence::points_of(wait), Fence::points_of(signal));
         let outcome = self.requests(scope, tables, kind).and_then(|requests| {
+            let announced = self.count.as_ref().map(|count| count.announce(file_bytes(&requests)));
             let mut batch = Batch::new(device, affinity, wait, &self.files, kind.verb)
-                .counted(self.count.as_ref())
+                .counted(announced)
                 .cancelled_by(call.cancel());
             let result = body(&mut batch, &requests)?;
             batch.finish(signal)?;
@@ -199,6 +203,14 @@ impl State {
         }
         Ok(requests)
     }
+}
+
+/// Bytes that come from or go to files; patterns are made on the device.
+fn file_bytes(requests: &[Request]) -> u64 {
+    let transfers = requests.iter().map(|request| &request.transfer);
+    transfers
+        .filter(|transfer| matches!(transfer.entry.kind, ParameterKind::File { .. }))
+        .fold(0, |bytes, transfer| bytes.saturating_add(transfer.length))
 }
 
 /// The key that an entry of the key table stands for.

@@ -5,9 +5,11 @@
 use std::sync::Arc;
 
 use weft::hal::{Buffer, BufferParams, Device};
-use weft::parameters::{ParameterFile, ParameterModuleOptions, ParameterScopes, TransferObserver};
+use weft::parameters::{
+    ParameterFile, ParameterModuleOptions, ParameterProvider, ParameterScopes, TransferObserver,
+};
 use weft::vm::{List, Module, ModuleBytes, Value};
-use weft::{Fence, Result, Session};
+use weft::{Fence, FilePoller, Program, Result, Session};
 
 use crate::imports::{bytes, object, unwrap, wrapper};
 
@@ -24,7 +26,7 @@ pub type Span<'a> = (&'a str, u64, u64, u64);
 
 /// A session with a device and parameters.
 pub struct World {
-    session: Session,
+    pub session: Session,
     pub device: Arc<Device>,
 }
 
@@ -42,6 +44,23 @@ impl World {
         World { session: builder.build().unwrap(), device }
     }
 
+    /// A world on this device.
+    pub fn on(device: Arc<Device>, scopes: ParameterScopes) -> World {
+        World::polled(device, scopes, FilePoller::new())
+    }
+
+    /// A world whose files are read and written like this.
+    pub fn polled(device: Arc<Device>, scopes: ParameterScopes, files: FilePoller) -> World {
+        let builder = Session::builder().open_device(device.clone()).parameters(scopes).files(files);
+        World { session: builder.build().unwrap(), device }
+    }
+
+    /// A world with the parameters of this provider.
+    pub fn provided(device: Arc<Device>, provider: Arc<dyn ParameterProvider>) -> World {
+        let builder = Session::builder().open_device(device.clone()).parameter_provider(provider);
+        World { session: builder.build().unwrap(), device }
+    }
+
     /// A world whose global scope is one IRPA archive.
     pub fn of(uri: &str, file: &Arc<ParameterFile>) -> World {
         let mut scopes = ParameterScopes::new();
@@ -49,7 +68,8 @@ impl World {
         World::new(uri, scopes)
     }
 
-    fn program(&self, import: &str) -> weft::Program {
+    /// A program around one import.
+    pub fn program(&self, import: &str) -> Program {
         let module = weft::parameters::module(ParameterModuleOptions::default()).unwrap();
         let Module::Native(native) = module else { panic!("not native") };
         let signature = native.export_signature(import).unwrap();
@@ -75,10 +95,24 @@ impl World {
         usage: i32,
         spans: &[Span<'_>],
     ) -> Result<Vec<Arc<Buffer>>> {
+        self.load_by(&self.program("load"), wait, signal, scope, usage, spans)
+    }
+
+    /// Loads through a program that was made for it.
+    pub fn load_by(
+        &self,
+        program: &Program,
+        wait: Option<&Arc<Fence>>,
+        signal: Option<&Arc<Fence>>,
+        scope: Value,
+        usage: i32,
+        spans: &[Span<'_>],
+    ) -> Result<Vec<Arc<Buffer>>> {
         let mut arguments = self.queue(wait, signal);
         arguments.extend([scope, ANY, Value::I32(48), Value::I32(usage)]);
         arguments.extend(tables(spans));
-        let list = unwrap::<List>(&self.call("load", &arguments)?[0]);
+        let results = program.function("call").unwrap().handle().call(&arguments)?;
+        let list = unwrap::<List>(&results[0]);
         Ok((0..list.len()).map(|index| unwrap::<Buffer>(&list.get(index).unwrap())).collect())
     }
 

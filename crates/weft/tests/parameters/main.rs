@@ -11,3 +11,7 @@ mod harness;
 #[path = "../imports/harness.rs"]
 #[allow(dead_code, reason = "only the values and the module around a call are used here")]
 mod imports;
+mod modes;
+mod notifications;
+mod short_memory;
+mod transfer_faults;
