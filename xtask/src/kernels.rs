@@ -133,26 +133,11 @@ fn suites(
     let arguments = [
         toolchain,
         &["test", "--release", "--no-run", "--package", "weft-cts", "--test", "io", "--test", "io_leaks"],
-        &["--target", target, "--target-dir", folder, "--message-format=json-render-diagnostics"],
+        &["--target", target, "--target-dir", folder],
         build_std,
     ]
     .concat();
-    println!("$ cargo {}", arguments.join(" "));
-    let output = Command::new("cargo")
-        .args(&arguments)
-        .env("RUSTFLAGS", flags)
-        .envs(environment.iter().copied())
-        .current_dir(source::root())
-        .stderr(Stdio::inherit())
-        .output()
-        .map_err(|error| format!("cannot start cargo: {error}"))?;
-    if !output.status.success() {
-        return Err(format!("building the suite for {target} failed: {}", output.status));
-    }
-    let text = String::from_utf8_lossy(&output.stdout);
-    let marker = "\"executable\":\"";
-    let paths = text.lines().filter_map(|line| line.split_once(marker)?.1.split('"').next());
-    Ok(paths.map(PathBuf::from).collect())
+    source::test_programs(&arguments, &[&[("RUSTFLAGS", flags)], environment].concat())
 }
 
 /// The file system of the guest, which it has in memory.

@@ -1,7 +1,7 @@
 //! The repository as the checks see it: its root, its files, and commands run in it.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use crate::Outcome;
 
@@ -72,4 +72,25 @@ pub fn output(program: &str, arguments: &[&str]) -> Result<String, String> {
         let errors = String::from_utf8_lossy(&output.stderr);
         Err(format!("`{program} {}` failed: {}\n{errors}", arguments.join(" "), output.status))
     }
+}
+
+/// Builds tests and says where their programs are. `arguments` are those of cargo, `test --no-run` among them.
+pub fn test_programs(arguments: &[&str], environment: &[(&str, &str)]) -> Result<Vec<PathBuf>, String> {
+    let line = arguments.join(" ");
+    println!("$ cargo {line}");
+    let output = Command::new("cargo")
+        .args(arguments)
+        .arg("--message-format=json-render-diagnostics")
+        .envs(environment.iter().copied())
+        .current_dir(root())
+        .stderr(Stdio::inherit())
+        .output()
+        .map_err(|error| format!("cannot start cargo: {error}"))?;
+    if !output.status.success() {
+        return Err(format!("`cargo {line}` failed: {}", output.status));
+    }
+    let text = String::from_utf8_lossy(&output.stdout);
+    let marker = "\"executable\":\"";
+    let paths = text.lines().filter_map(|line| line.split_once(marker)?.1.split('"').next());
+    Ok(paths.map(PathBuf::from).collect())
 }
