@@ -1,4 +1,5 @@
-// Calls that last: dispatches in a loop (`steps`), with a look at each result (`look`), one dispatch (`grind`).
+// Calls that last: dispatches in a loop (`steps`), with a look at each result (`look`), one
+// dispatch (`grind`), also into storage of the caller (`grind_into`).
 module @cancellable {
   func.func @add(%a: tensor<4xf32>, %b: tensor<4xf32>) -> tensor<4xf32> {
     %r = arith.addf %a, %b : tensor<4xf32>
@@ -38,9 +39,9 @@ module @cancellable {
     }
     return %r#0 : tensor<4xf32>
   }
-  func.func @grind(%x: tensor<2048x2048xf32>, %rounds: index) -> tensor<2048x2048xf32> {
-    %e = tensor.empty() : tensor<2048x2048xf32>
-    %r = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d0, d1)>], iterator_types = ["parallel", "parallel"]} ins(%x : tensor<2048x2048xf32>) outs(%e : tensor<2048x2048xf32>) {
+  func.func @grind(%x: tensor<1024x1024xf32>, %rounds: index) -> tensor<1024x1024xf32> {
+    %e = tensor.empty() : tensor<1024x1024xf32>
+    %r = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d0, d1)>], iterator_types = ["parallel", "parallel"]} ins(%x : tensor<1024x1024xf32>) outs(%e : tensor<1024x1024xf32>) {
     ^bb0(%a: f32, %unused: f32):
       %half = arith.constant 0.5 : f32
       %one = arith.constant 1.0 : f32
@@ -52,7 +53,24 @@ module @cancellable {
         scf.yield %1 : f32
       }
       linalg.yield %y : f32
-    } -> tensor<2048x2048xf32>
-    return %r : tensor<2048x2048xf32>
+    } -> tensor<1024x1024xf32>
+    return %r : tensor<1024x1024xf32>
+  }
+  func.func @grind_into(%x: tensor<1024x1024xf32>, %out: tensor<1024x1024xf32> {iree.abi.output = 0 : index}, %rounds: index) -> tensor<1024x1024xf32> {
+    %e = tensor.empty() : tensor<1024x1024xf32>
+    %r = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d0, d1)>], iterator_types = ["parallel", "parallel"]} ins(%x : tensor<1024x1024xf32>) outs(%e : tensor<1024x1024xf32>) {
+    ^bb0(%a: f32, %unused: f32):
+      %half = arith.constant 0.5 : f32
+      %one = arith.constant 1.0 : f32
+      %c0 = arith.constant 0 : index
+      %c1 = arith.constant 1 : index
+      %y = scf.for %i = %c0 to %rounds step %c1 iter_args(%b = %a) -> f32 {
+        %0 = arith.mulf %b, %half : f32
+        %1 = arith.addf %0, %one : f32
+        scf.yield %1 : f32
+      }
+      linalg.yield %y : f32
+    } -> tensor<1024x1024xf32>
+    return %r : tensor<1024x1024xf32>
   }
 }

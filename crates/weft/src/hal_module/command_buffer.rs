@@ -15,7 +15,7 @@ use weft_hal::{
 };
 use weft_sync::{Result, Status, bail, status};
 use weft_vm::Buffer as Bytes;
-use weft_vm::native::Span;
+use weft_vm::native::{NativeCall, Span};
 
 /// Reserved, slot, buffer or null, offset, length.
 type Binding<'a> = (u32, u32, Option<&'a Buffer>, u64, u64);
@@ -34,7 +34,14 @@ const NO_OPERAND: Operand<'static> = Operand { buffer: None, slot: 0, offset: 0,
 /// `riiIi_r`
 pub(super) fn create(
     _: &HalState,
-    (device, modes, categories, affinity, binding_capacity): (&Device, u32, u32, u64, i32),
+    (call, device, modes, categories, affinity, binding_capacity): (
+        NativeCall<'_>,
+        &Device,
+        u32,
+        u32,
+        u64,
+        i32,
+    ),
 ) -> Result<Arc<CommandBuffer>> {
     let Ok(binding_capacity) = u32::try_from(binding_capacity) else {
         bail!(InvalidArgument, "binding capacity {binding_capacity} is negative");
@@ -46,6 +53,10 @@ pub(super) fn create(
         binding_capacity,
     };
     let command_buffer = device.create_command_buffer(params)?;
+    // Recordings that outlive this call, which others may have made for all calls, go by the token of whoever submits them.
+    if let Some(token) = call.cancel() {
+        command_buffer.cancelled_by(token);
+    }
     command_buffer.begin()?;
     Ok(command_buffer)
 }

@@ -9,7 +9,7 @@ use weft::parameters::{
     ParameterFile, ParameterModuleOptions, ParameterProvider, ParameterScopes, TransferObserver,
 };
 use weft::vm::{List, Module, ModuleBytes, Value};
-use weft::{Fence, FilePoller, Program, Result, Session};
+use weft::{Fence, FilePoller, Function, Program, Result, Session};
 
 use crate::imports::{bytes, object, unwrap, wrapper};
 
@@ -68,6 +68,26 @@ impl World {
         World::new(uri, scopes)
     }
 
+    /// The same, whose files are read by this backend; or why it cannot be opened here, so that devices read themselves.
+    pub fn read_by(
+        uri: &str,
+        file: &Arc<ParameterFile>,
+        backend: &str,
+    ) -> Result<(World, Option<weft::Status>)> {
+        let mut scopes = ParameterScopes::new();
+        scopes.add("", "x.irpa", file)?;
+        let device = weft::open_device(uri)?;
+        let builder = Session::builder().open_device(device.clone()).parameters(scopes);
+        let session = builder.files(FilePoller::with_backend(backend)).build()?;
+        let why = session.files().why_synchronous();
+        Ok((World { session, device }, why))
+    }
+
+    /// One call of an import, to be made in any way.
+    pub fn function(&self, import: &str) -> Function {
+        self.program(import).function("call").unwrap()
+    }
+
     /// A program around one import.
     pub fn program(&self, import: &str) -> Program {
         let module = weft::parameters::module(ParameterModuleOptions::default()).unwrap();
@@ -81,7 +101,8 @@ impl World {
         self.program(import).function("call").unwrap().handle().call(arguments)
     }
 
-    fn queue(&self, wait: Option<&Arc<Fence>>, signal: Option<&Arc<Fence>>) -> Vec<Value> {
+    /// The arguments with which every import begins.
+    pub fn queue(&self, wait: Option<&Arc<Fence>>, signal: Option<&Arc<Fence>>) -> Vec<Value> {
         let fence = |fence: Option<&Arc<Fence>>| fence.map_or(NULL, |fence| object(Arc::clone(fence)));
         vec![object(self.device.clone()), ANY, fence(wait), fence(signal)]
     }

@@ -5,6 +5,7 @@
 mod archives;
 mod batches;
 mod build;
+mod cancelled;
 mod faults;
 mod foreign;
 mod harness;

@@ -1,0 +1,109 @@
+//! Loading that is cancelled while files are being read, by every backend and without one.
+
+use std::time::{Duration, Instant};
+
+use weft::hal::Buffer;
+use weft::parameters::ParameterFile;
+use weft::{CancelToken, Code, Deadline, Fence, Value};
+
+use crate::build::{Entry, irpa};
+use crate::harness::{DEFAULT, DEVICES, NULL, TemporaryFile, World, tables};
+use crate::imports::object;
+
+/// What one transfer reads.
+const PIECE: usize = 16 << 20;
+/// So many make a load that takes many seconds from the fastest file.
+const PIECES: usize = 4096;
+/// Soon enough for a machine that does many things at once, and far too soon for all pieces.
+const SOON: Duration = Duration::from_secs(5);
+
+/// No backend, so that devices read by themselves.
+const NOBODY: &str = "nobody";
+
+/// A gather of all pieces into one buffer, cancelled in the middle. The code of its signal fence.
+fn cancel_in_the_middle(world: &World, target: &std::sync::Arc<Buffer>) -> (Code, CancelToken) {
+    let (token, signal) = (CancelToken::new(), Fence::create());
+    let mut arguments = world.queue(None, Some(&signal));
+    arguments.extend([NULL, object(target.clone())]);
+    arguments.extend(tables(&vec![("a", 0, 0, PIECE as u64); PIECES]));
+    let gather = world.function("gather");
+    let asked = std::thread::scope(|scope| {
+        // local-sync reads in the call.
+        scope.spawn(|| {
+            let call = gather.prepare(arguments).cancelled_by(&token);
+            if let Err(status) = call.run::<Vec<Value>>() {
+                assert_eq!(status.code(), Code::Cancelled, "{status}");
+            }
+        });
+        std::thread::sleep(Duration::from_millis(100));
+        assert!(!signal.query().unwrap(), "it was to last longer");
+        token.cancel();
+        Instant::now()
+    });
+    let status = signal.wait(Deadline::after(SOON)).unwrap_err();
+    token.wait_idle(Deadline::after(SOON)).unwrap();
+    assert!(asked.elapsed() < SOON, "{:?}", asked.elapsed());
+    (status.code(), token)
+}
+
+/// Reading stops, the fence says why, the buffer is the caller's again, and the next load is whole.
+#[test]
+fn loading_is_cancelled() {
+    let data: Vec<u8> = (0..PIECE).map(|index| (index * 7 % 251) as u8).collect();
+    let archive = irpa(&[Entry::Data("a", &data)]);
+    for uri in DEVICES {
+        let file = TemporaryFile::new(&format!("cancelled-{uri}.irpa"), &archive);
+        for backend in ["uring", "epoll", "poll", NOBODY] {
+            let open = ParameterFile::open(&file.0).unwrap();
+            let (world, missing) = World::read_by(uri, &open, backend).unwrap();
+            if let Some(why) = missing.filter(|_| backend != NOBODY) {
+                println!("skipped: {backend}: {why}");
+                continue;
+            }
+            let target = world.buffer(&vec![0; PIECE]);
+            for round in 0..3u8 {
+                let (code, token) = cancel_in_the_middle(&world, &target);
+                assert_eq!(code, Code::Cancelled, "{uri}, {backend}");
+                let mark = vec![0xA0 | round; PIECE];
+                target.write(0, &mark).unwrap();
+                std::thread::sleep(Duration::from_millis(20));
+                assert!(target.read_to_vec(0, PIECE as u64).unwrap() == mark, "somebody still writes");
+                assert_eq!(token.work_count(), 0);
+                world.transfer("gather", NULL, &target, &[("a", 0, 0, PIECE as u64)]).unwrap();
+                assert!(target.read_to_vec(0, PIECE as u64).unwrap() == data);
+            }
+            world.device.wait_idle(Deadline::NEVER).unwrap();
+            assert_eq!(world.device.allocator().statistics().device.live(), PIECE as u64, "the target");
+        }
+    }
+}
+
+/// Buffers that were being loaded are given back; a program that waits for them is cancelled with them.
+#[test]
+fn buffers_of_cancelled_loads_are_freed() {
+    let data = vec![7; 1 << 20];
+    let archive = irpa(&[Entry::Data("a", &data)]);
+    for uri in DEVICES {
+        let file = TemporaryFile::new(&format!("freed-{uri}.irpa"), &archive);
+        let world = World::of(uri, &ParameterFile::open(&file.0).unwrap());
+        let (token, never, signal) = (CancelToken::new(), Fence::create(), Fence::create());
+        let mut arguments = world.queue(Some(&never), Some(&signal));
+        arguments.extend([NULL, Value::I64(-1).into(), Value::I32(48).into(), Value::I32(DEFAULT).into()]);
+        arguments.extend(tables(&[("a", 0, 0, 1 << 20); 50]));
+        let load = world.function("load");
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let call = load.prepare(arguments).cancelled_by(&token);
+                drop(call.run::<Vec<Value>>());
+            });
+            std::thread::sleep(Duration::from_millis(30));
+            token.cancel();
+        });
+        let status = signal.wait(Deadline::after(SOON)).unwrap_err();
+        assert_eq!(status.code(), Code::Cancelled, "{status}");
+        token.wait_idle(Deadline::after(SOON)).unwrap();
+        world.device.wait_idle(Deadline::NEVER).unwrap();
+        assert_eq!(world.device.allocator().statistics().device.live(), 0, "{uri}");
+        assert_eq!(world.load(NULL, DEFAULT, &[("a", 0, 0, 1 << 20)]).unwrap(), [&data[..]]);
+    }
+}
