@@ -3,6 +3,9 @@
 //!
 //! `cargo bench -p weft-bench --bench files`. Floor: a bare ring in the same run. Peers: `pread` on one thread, and fio at
 //! the same depth where it is installed. The file is made where temporary files are, 256 MiB of it.
+//!
+//! A disk is not the same from one second to the next, and fio runs for a second at least: so everybody reads for that long
+//! in turn, several times over, and medians are compared. The mark is 0.97 of fio's rate.
 
 #[cfg(target_os = "linux")]
 mod linux {
@@ -14,7 +17,8 @@ mod linux {
     use std::process::Command;
     use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
     use std::sync::{Arc, Mutex};
-    use weft_bench::{Figure, Subject, Table, measure};
+    use std::time::{Duration, Instant};
+    use weft_bench::{Figure, Table};
     use weft_io::ops::FileRead;
     use weft_io::{Access, BufferPool, Config, File, Handle, Lease, Operation, Region, Slab, open};
     use weft_sync::Deadline;
@@ -23,6 +27,34 @@ mod linux {
     const BLOCKS: u64 = 1 << 16;
     /// Reads of one call.
     const READS: usize = 2048;
+    /// How long one subject reads before it is the next one's turn.
+    const TURN: Duration = Duration::from_secs(1);
+    /// Turns that count; one more warms up.
+    const TURNS: usize = 5;
+    /// Of fio's rate.
+    const MARK: f64 = 0.97;
+
+    /// Reads [`READS`] times.
+    struct Subject<'a> {
+        name: &'static str,
+        run: Box<dyn FnMut() + 'a>,
+    }
+
+    impl<'a> Subject<'a> {
+        fn new(name: &'static str, run: impl FnMut() + 'a) -> Subject<'a> {
+            Subject { name, run: Box::new(run) }
+        }
+
+        /// Nanoseconds a read, over one turn.
+        fn turn(&mut self) -> f64 {
+            let (start, mut reads) = (Instant::now(), 0);
+            while start.elapsed() < TURN {
+                (self.run)();
+                reads += READS;
+            }
+            start.elapsed().as_secs_f64() * 1e9 / reads as f64
+        }
+    }
     /// `O_DIRECT` of this architecture is asked of the library that knows it.
     const DIRECT: i32 = rustix::fs::OFlags::DIRECT.bits() as i32;
 
@@ -58,7 +90,13 @@ mod linux {
         shared.handle.submit(read).expect("there is room");
     }
 
-    fn weft<'a>(name: &str, path: &Path, flags: i32, depth: usize, is_registered: bool) -> Subject<'a> {
+    fn weft<'a>(
+        name: &'static str,
+        path: &Path,
+        flags: i32,
+        depth: usize,
+        is_registered: bool,
+    ) -> Subject<'a> {
         let mut poller =
             open("uring", &Config::new()).and_then(|proactor| proactor.into_poller()).expect("io_uring");
         let handle = poller.handle().clone();
@@ -83,7 +121,7 @@ mod linux {
                 ended += poller.poll(Deadline::NEVER).expect("the kernel polls");
             }
         };
-        Subject::new(name, run).per_call(READS as u64)
+        Subject::new(name, run)
     }
 
     #[repr(C, align(4096))]
@@ -124,7 +162,7 @@ mod linux {
                 }
             }
         };
-        Subject::new("floor: bare ring", run).per_call(READS as u64)
+        Subject::new("floor: bare ring", run)
     }
 
     fn pread<'a>(path: &Path, flags: i32) -> Subject<'a> {
@@ -135,7 +173,7 @@ mod linux {
                 file.read_exact_at(&mut block.0, place(&mut seed)).expect("it can be read");
             }
         };
-        Subject::new("pread, one thread, one at a time", run).per_call(READS as u64)
+        Subject::new("pread, one thread, one at a time", run)
     }
 
     /// Nanoseconds a read, by fio.
@@ -146,7 +184,7 @@ mod linux {
                 "--rw=randread",
                 "--bs=4k",
                 "--ioengine=io_uring",
-                "--runtime=2",
+                "--runtime=1",
                 "--time_based",
             ])
             .args(["--output-format=terse", "--terse-version=3", "--invalidate=0"])
@@ -158,6 +196,29 @@ mod linux {
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         let rate: f64 = text.lines().find(|line| line.starts_with("3;"))?.split(';').nth(7)?.parse().ok()?;
         (rate > 0.0).then(|| 1e9 / rate)
+    }
+
+    /// Everybody's figures, and the mark if there is fio.
+    fn in_turns(mut subjects: Vec<Subject<'_>>, fio: impl Fn() -> Option<f64>) -> (Vec<Figure>, Option<f64>) {
+        let mut times = vec![Vec::new(); subjects.len()];
+        let mut peer = Vec::new();
+        for turn in 0..=TURNS {
+            let own = subjects.iter_mut().map(Subject::turn).collect::<Vec<_>>();
+            let its = fio();
+            if turn > 0 {
+                times.iter_mut().zip(own).for_each(|(times, time)| times.push(time));
+                peer.extend(its);
+            }
+        }
+        let named = subjects.iter().zip(&times);
+        let mut figures: Vec<Figure> =
+            named.map(|(subject, taken)| Figure::of(subject.name, taken, &times[0])).collect();
+        if peer.len() < TURNS {
+            return (figures, None);
+        }
+        figures.push(Figure::of("fio", &peer, &times[0]));
+        let mark = figures.last().map(|fio| fio.median_ns / MARK);
+        (figures, mark)
     }
 
     struct Place(PathBuf);
@@ -175,17 +236,14 @@ mod linux {
         let table = Table::begin("files: 4 KiB at random places");
         for (how, flags) in [("direct", DIRECT), ("buffered", 0)] {
             for depth in [1, 32, 128] {
-                let mut figures = measure(vec![
+                let subjects = vec![
                     floor(&place.0, flags, depth),
                     weft("weft", &place.0, flags, depth, false),
                     weft("weft, registered memory", &place.0, flags, depth, true),
                     pread(&place.0, flags),
-                ]);
-                if let Some(ns) = fio(&place.0, flags != 0, depth) {
-                    let first = figures[0].median_ns;
-                    figures.push(Figure::of("fio, its own run", &[ns], &[first]));
-                }
-                table.group(&format!("{how}, {depth} at once"), &figures, None);
+                ];
+                let (figures, mark) = in_turns(subjects, || fio(&place.0, flags != 0, depth));
+                table.group(&format!("{how}, {depth} at once"), &figures, mark);
             }
         }
     }
