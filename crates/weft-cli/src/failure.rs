@@ -8,6 +8,8 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 use weft::sync::{Code, Status, status};
 
+use crate::progress;
+
 /// Why a command did not succeed.
 pub enum Failure {
     /// The command line cannot be understood.
@@ -98,6 +100,7 @@ fn push_escaped(text: &mut String, part: &str, keep_lines: bool) {
 
 /// One line on standard error. A closed standard error is no reason to fail differently.
 pub fn complain(line: fmt::Arguments<'_>) {
+    progress::hide();
     let _ = writeln!(io::stderr(), "{line}");
 }
 

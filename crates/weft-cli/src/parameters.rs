@@ -53,17 +53,33 @@ fn open(path: &str, mode: &str) -> Result<Arc<ParameterFile>> {
 
 /// Shows how loading comes along. The line appears when it takes long, and goes away with the last byte.
 pub fn observer() -> TransferObserver {
-    let shown: Mutex<Option<(Progress, u64)>> = Mutex::new(None);
+    let loading: Mutex<Loading> = Mutex::default();
     Arc::new(move |done, total| {
-        let mut shown = shown.lock().unwrap_or_else(PoisonError::into_inner);
-        let (progress, before) =
-            shown.get_or_insert_with(|| (Progress::new("loading", "parameters", None), done));
-        progress.expect(total);
-        // Transfers end on several threads, so their reports may pass each other.
-        progress.advance(done.saturating_sub(*before));
-        *before = done.max(*before);
-        if done >= total {
-            *shown = None;
-        }
+        let mut loading = loading.lock().unwrap_or_else(PoisonError::into_inner);
+        loading.report(done, total);
     })
+}
+
+/// What has been loaded since nothing was under way.
+#[derive(Default)]
+struct Loading {
+    shown: Option<Progress>,
+    /// Bytes that had been transferred before.
+    base: u64,
+    /// Bytes that are shown.
+    noted: u64,
+}
+
+impl Loading {
+    fn report(&mut self, done: u64, total: u64) {
+        if done >= total {
+            *self = Loading { shown: None, base: done, noted: 0 };
+            return;
+        }
+        let progress = self.shown.get_or_insert_with(|| Progress::new("loading", "parameters", None));
+        progress.expect(total - self.base);
+        let so_far = done - self.base;
+        progress.advance(so_far - self.noted);
+        self.noted = so_far;
+    }
 }

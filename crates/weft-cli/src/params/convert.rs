@@ -17,12 +17,15 @@ use super::create::pattern;
 use super::{Source, check_output, foreign, show_archive, write_archive};
 use crate::failure::{Failure, Outcome, complain};
 use crate::flags::Flags;
-use crate::parameters;
+use crate::{parameters, progress};
 
 /// Runs the command.
 pub fn run(flags: &Flags) -> Outcome {
     let output = flags.text("output");
     check_output(output)?;
+    if flags.switch("quiet") {
+        progress::silence();
+    }
     let format = ArchiveFormat::of_path(output).while_doing(|| "choosing the format of --output=")?;
     let edits = Edits::from_flags(flags)?;
     let mut scopes = parameters::scopes(flags)?;

@@ -13,11 +13,15 @@ use weft::sync::{Result, WhileDoing, bail};
 use super::{Source, check_output, show_archive, write_archive};
 use crate::failure::Outcome;
 use crate::flags::Flags;
+use crate::progress;
 
 /// Runs the command.
 pub fn run(flags: &Flags) -> Outcome {
     let output = flags.text("output");
     check_output(output)?;
+    if flags.switch("quiet") {
+        progress::silence();
+    }
     let mut entries = Vec::new();
     let mut sources = Vec::new();
     // Splats first, whatever the order of the flags: so the reference does it.

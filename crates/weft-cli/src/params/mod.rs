@@ -28,6 +28,9 @@ use crate::progress::Progress;
 /// Bytes that are read and written at once.
 const PIECE_BYTES: u64 = 4 << 20;
 
+/// The longest pattern that is written out, in bytes: larger than any model, and the work of minutes.
+const SPLAT_BYTES_MAX: u64 = 1 << 40;
+
 /// A column more that tables may have: its heading, its width, and a text for each entry.
 struct Column<'a> {
     title: &'static str,
@@ -84,8 +87,17 @@ fn write_table(
     Ok(writeln!(out)?)
 }
 
-/// Hands the bytes of a parameter to `take`, a piece at a time.
+/// Hands the bytes of a parameter to `take`, a piece at a time. RESOURCE_EXHAUSTED for patterns of absurd length, which
+/// a few bytes of an archive can claim.
 fn each_piece(entry: &ParameterEntry, mut take: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
+    if matches!(entry.kind, ParameterKind::Splat(_)) && entry.length > SPLAT_BYTES_MAX {
+        bail!(
+            ResourceExhausted,
+            "parameter `{}` is a pattern over {} bytes, at most {SPLAT_BYTES_MAX} are written out",
+            entry.name(),
+            entry.length
+        );
+    }
     let mut piece = Vec::new();
     let mut done = 0;
     while done < entry.length {

@@ -18,5 +18,6 @@ mod json;
 mod outputs;
 mod params;
 mod program;
+mod progress;
 mod trace;
 mod workers;

@@ -2,8 +2,9 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
-use crate::program::{Folder, data, weft};
+use crate::program::{Folder, data, finish, weft};
 
 fn archives() -> PathBuf {
     data().join("params")
@@ -164,4 +165,60 @@ fn mistakes_are_named() {
         "nothing else is left in the folder"
     );
     assert!(weft(&["params", "--help"]).success().contains("params convert"));
+}
+
+/// Writing that fails half-way, here because files may not be so long, leaves the old file whole and nothing beside it.
+#[cfg(target_os = "linux")]
+#[test]
+fn writing_that_fails_leaves_the_old_file() {
+    let folder = Folder::new();
+    let input = folder.path("input.irpa");
+    let data = "--data=d=300000xi8=7";
+    weft(&["params", "create", data, "--quiet", &format!("--output={input}")]).success();
+    let kept = Folder::new();
+    for name in ["a.irpa", "b.gguf", "c.safetensors"] {
+        let old = kept.file(name, b"old");
+        // In blocks of 512 bytes; without the signal that would end the program before it can clean up.
+        let script = "trap '' XFSZ; ulimit -f 100; exec \"$0\" \"$@\"";
+        let weft = env!("CARGO_BIN_EXE_weft");
+        let output = format!("--output={old}");
+        let commands: &[&[&str]] = match name {
+            "a.irpa" => &[&["params", "create", data, &output], &["params", "convert", &input, &output]],
+            _ => &[&["params", "convert", &input, &output]],
+        };
+        for arguments in commands {
+            let done = finish(Command::new("sh").args(["-c", script, weft]).args(*arguments));
+            done.failure(1, &format!("cannot write file '{old}': File too large"));
+            assert_eq!(fs::read(&old).unwrap(), b"old");
+        }
+        let done = finish(
+            Command::new("sh")
+                .args(["-c", script, weft])
+                .args(["params", "dump", &input])
+                .arg(format!("--extract=d={old}")),
+        );
+        assert_eq!(done.code, Some(1), "{done:?}");
+        assert_eq!(fs::read(&old).unwrap(), b"old");
+    }
+    let mut names: Vec<_> =
+        fs::read_dir(kept.path("")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    names.sort();
+    assert_eq!(names, ["a.irpa", "b.gguf", "c.safetensors"]);
+}
+
+/// A few bytes can claim a pattern without end: it is listed, but neither summed up nor written out.
+#[test]
+fn patterns_without_end_are_not_written_out() {
+    let folder = Folder::new();
+    let path = folder.path("endless.irpa");
+    let splat = format!("--splat=s={}xi8=1", 1u64 << 60);
+    weft(&["params", "create", &splat, "--quiet", &format!("--output={path}")]).success();
+    assert!(weft(&["params", "dump", &path]).success().contains("1152921504606846976 | `s`"));
+    let why = "parameter `s` is a pattern over 1152921504606846976 bytes";
+    weft(&["params", "dump", "--checksums", &path]).failure(1, why);
+    let extracted = folder.path("bytes");
+    weft(&["params", "dump", &path, &format!("--extract=s={extracted}")]).failure(1, why);
+    let converted = folder.path("converted.gguf");
+    weft(&["params", "convert", &path, &format!("--output={converted}")]).failure(1, why);
+    assert!(!fs::exists(&extracted).unwrap() && !fs::exists(&converted).unwrap());
 }
