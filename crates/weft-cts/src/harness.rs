@@ -55,6 +55,8 @@ macro_rules! every_family {
     ($subject:ident = $make:path; $($more:tt)*) => {
         weft_cts::subject_tests! { $subject = $make; $($more)*
             buffer: weft_cts::hal::buffer::BUFFER, for_each_buffer_case;
+            cancel: weft_cts::hal::cancel::CANCEL, for_each_cancel_case;
+            cancel_running: weft_cts::hal::cancel_running::CANCEL_RUNNING, for_each_cancel_running_case;
             causality: weft_cts::hal::causality::CAUSALITY, for_each_causality_case;
             command: weft_cts::hal::command::COMMAND, for_each_command_case;
             deferred: weft_cts::hal::deferred::DEFERRED, for_each_deferred_case;
@@ -86,6 +88,7 @@ macro_rules! every_io_family {
             buffer_receive: weft_cts::io::buffer_receive::BUFFER_RECEIVE, for_each_io_buffer_receive_case;
             buffer_sharing: weft_cts::io::buffer_sharing::BUFFER_SHARING, for_each_io_buffer_sharing_case;
             cancellation: weft_cts::io::cancellation::CANCELLATION, for_each_io_cancellation_case;
+            capability: weft_cts::io::capability::CAPABILITY, for_each_io_capability_case;
             chain: weft_cts::io::chain::CHAIN, for_each_io_chain_case;
             event: weft_cts::io::event::EVENT, for_each_io_event_case;
             event_source: weft_cts::io::event_source::EVENT_SOURCE, for_each_io_event_source_case;
@@ -108,6 +111,7 @@ macro_rules! every_io_family {
             socket_data: weft_cts::io::socket_data::SOCKET_DATA, for_each_io_socket_data_case;
             socket_datagram: weft_cts::io::socket_datagram::SOCKET_DATAGRAM, for_each_io_socket_datagram_case;
             socket_many: weft_cts::io::socket_many::SOCKET_MANY, for_each_io_socket_many_case;
+            socket_shared: weft_cts::io::socket_shared::SOCKET_SHARED, for_each_io_socket_shared_case;
             socket_zero_copy: weft_cts::io::socket_zero_copy::SOCKET_ZERO_COPY, for_each_io_socket_zero_copy_case;
             submission: weft_cts::io::submission::SUBMISSION, for_each_io_submission_case;
             timer: weft_cts::io::timer::TIMER, for_each_io_timer_case;

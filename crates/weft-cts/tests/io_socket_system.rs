@@ -14,14 +14,14 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::process::Stdio;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use child::{child_of, in_child};
 use weft_cts::case::Tested;
 use weft_cts::io::subject::{self, IoSubject, Log, poll_dry, poll_until, submit};
-use weft_io::ops::{Accept, AcceptMany, Send};
+use weft_io::ops::{Accept, AcceptMany, Accepted, Send};
 use weft_io::{Part, Pieces, Poller, Socket, SocketKind, SocketOptions};
 use weft_sync::Code;
 
@@ -112,6 +112,62 @@ fn a_connection_waits_until_there_is_a_handle() {
                 let ended = near.read(&mut [0]);
                 assert!(matches!(ended, Ok(0) | Err(_)), "{ended:?}");
             }
+        }
+    });
+}
+
+/// [async-backends 140] Handles run out while connections are being accepted, for one submission: those that were accepted
+/// stay, the next is told as the end, once, and nothing goes on by itself. As soon as there is a handle an accept takes
+/// the connection that waits, and goes on with those that come then.
+#[test]
+fn accepting_ends_when_handles_run_out() {
+    in_child("accepting_ends_when_handles_run_out", &[], || {
+        let few = libc::rlimit { rlim_cur: 100, rlim_max: 100 };
+        // SAFETY: see the header.
+        let outcome = unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const few) };
+        assert_eq!(outcome, 0);
+        for subject in subjects() {
+            let mut poller = subject.open();
+            let handle = poller.handle().clone();
+            let (listener, _ours, address) = listener();
+            let (log, accepted) = (Log::default(), Arc::new(Mutex::new(Vec::new())));
+            let accept = || {
+                let into = Arc::clone(&accepted);
+                let on_accepted = move |one: Accepted| into.lock().expect("no panic").push(one);
+                submit(&handle, AcceptMany::new(listener.clone(), on_accepted), &log, "accept");
+            };
+            let count = || accepted.lock().expect("no panic").len();
+            accept();
+            let mut near = Vec::new();
+            for expected in 1..=3 {
+                near.push(TcpStream::connect(address).expect("it listens"));
+                poll_until(&mut poller, || count() == expected);
+            }
+            // One is left, for this side of the next connection.
+            let mut taken = take_all_handles();
+            drop(taken.pop());
+            near.push(TcpStream::connect(address).expect("it listens"));
+            for _ in 0..3 {
+                poll_until(&mut poller, || log.len() == 1);
+                assert_eq!(log.take(), [("accept", Some(Code::ResourceExhausted))], "{}", subject.name);
+                let nothing = poller.poll(subject::after_ms(20)).expect_err("it is over");
+                assert_eq!((nothing.code(), count()), (Code::DeadlineExceeded, 3), "{}", subject.name);
+                accept();
+            }
+            poll_until(&mut poller, || log.len() == 1);
+            log.take();
+            drop(taken);
+            accept();
+            poll_until(&mut poller, || count() == 4);
+            near.push(TcpStream::connect(address).expect("it listens"));
+            poll_until(&mut poller, || count() == 5);
+            assert_eq!((log.len(), listener.failure()), (0, None));
+            // They are connections, each to its peer.
+            for (near, one) in near.iter().zip(accepted.lock().expect("no panic").iter()) {
+                let peer = near.local_addr().expect("it is connected").to_string();
+                assert_eq!(one.peer.to_string(), peer, "{}", subject.name);
+            }
+            accepted.lock().expect("no panic").clear();
         }
     });
 }

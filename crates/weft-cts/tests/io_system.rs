@@ -612,3 +612,80 @@ fn a_set_that_breaks_says_so() {
         }
     });
 }
+
+/// How many handles there may be from now on; more can be allowed again.
+fn allow_handles(count: u64) {
+    let soft = libc::rlimit { rlim_cur: count, rlim_max: 1024 };
+    // SAFETY: see the header.
+    let outcome = unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const soft) };
+    assert_eq!(outcome, 0, "{}", std::io::Error::last_os_error());
+}
+
+/// Nothing ends before the deadline, and hardly any time of the processor is used until then.
+fn sleeps(poller: &mut Poller) {
+    let (start, before) = (Instant::now(), processor_time());
+    let nothing = poller.poll(Deadline::after(Duration::from_millis(200)));
+    assert_eq!(nothing.expect_err("nothing ends").code(), Code::DeadlineExceeded);
+    let (used, passed) = (processor_time() - before, start.elapsed());
+    assert!(passed >= Duration::from_millis(200) && used < passed / 4, "{used:?} of {passed:?}");
+}
+
+/// [async-backends 31] [async-backends 203] More handles are watched than the process may have open by now, which `poll(2)`
+/// refuses to wait for: whatever is ready is told, a wake wakes, and waiting takes no time of the processor. Where not one
+/// may be waited for, each poll says so; as soon as there may be more, it goes on.
+#[test]
+fn more_handles_are_watched_than_may_be_open() {
+    in_child("more_handles_are_watched_than_may_be_open", &[], || {
+        for name in ["poll", "epoll", "uring"] {
+            allow_handles(1024);
+            let Ok(proactor) = open(name, &Config::new()) else { continue };
+            let mut poller = proactor.into_poller().expect("it was just opened");
+            let handle = poller.handle().clone();
+            let events: Vec<Event> = (0..60).map(|_| Event::new().expect("there are handles left")).collect();
+            let wait = |event: &Event| {
+                handle.submit(EventWait { event: event.clone() }).expect("there is room");
+            };
+            events.iter().for_each(wait);
+            poll_dry(&mut poller);
+            for limit in [20, 7, 1] {
+                allow_handles(limit);
+                sleeps(&mut poller);
+                for event in [&events[0], &events[59], &events[30]] {
+                    event.set();
+                    assert_eq!(poller.poll(subject::soon()).expect("it is told"), 1, "{name}");
+                    wait(event);
+                }
+                std::thread::scope(|scope| {
+                    for wakes in [false, true] {
+                        let (last, waker) = (&events[58], handle.clone());
+                        scope.spawn(move || {
+                            std::thread::sleep(Duration::from_millis(30));
+                            if wakes { waker.wake() } else { last.set() }
+                        });
+                        assert_eq!(poller.poll(subject::soon()).expect("it is told"), usize::from(!wakes));
+                    }
+                });
+                wait(&events[58]);
+            }
+            allow_handles(0);
+            if name == "poll" {
+                let why = poller.poll(subject::soon()).expect_err("nothing may be waited for");
+                assert_eq!(why.code(), Code::ResourceExhausted, "{why}");
+            } else {
+                sleeps(&mut poller);
+            }
+            allow_handles(1024);
+            events.iter().for_each(Event::set);
+            let mut ended = 0;
+            while ended < 60 {
+                ended += poller.poll(subject::soon()).expect("it is told");
+            }
+            events.iter().for_each(wait);
+            poll_dry(&mut poller);
+            // The end ends, too.
+            allow_handles(0);
+            drop(poller);
+        }
+        allow_handles(1024);
+    });
+}

@@ -193,6 +193,7 @@ impl<'a> Submission<'a> {
 
     #[cold]
     fn fail(&self, status: Status) -> Status {
+        let status = CancelToken::cause(self.cancel, status);
         fail_all(self.signal, status.clone());
         status
     }

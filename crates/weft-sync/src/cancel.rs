@@ -107,6 +107,18 @@ impl CancelToken {
         Status::new(Code::Cancelled, "the call was cancelled")
     }
 
+    /// Why work has failed: if its token was cancelled that is the reason, and what it met then a consequence, such as
+    /// memory that went back already.
+    #[cold]
+    pub fn cause(cancel: Option<&CancelToken>, failure: Status) -> Status {
+        match cancel {
+            Some(token) if token.is_cancelled() && failure.code() != Code::Cancelled => {
+                Status::new(Code::Cancelled, format!("the call was cancelled; then: {failure}"))
+            }
+            _ => failure,
+        }
+    }
+
     /// CANCELLED if somebody has cancelled.
     #[inline]
     pub fn check(&self) -> Result<()> {

@@ -164,7 +164,7 @@ impl Queue {
                 record.begin(self.worker());
             }
             execution.write().let_go();
-            execution.finish(self, None);
+            execution.finish(self, None, None);
             execution.clear();
             spares.put(process);
             return Ok(());
@@ -336,7 +336,7 @@ impl Work for Execution {
             if let Ok(mut task) = self.task.try_write() {
                 task.let_go();
             }
-            self.finish(&queue, None);
+            self.finish(&queue, None, None);
         }
         // A narrow one is released at once, by this very thread.
     }
@@ -351,7 +351,7 @@ impl Work for Execution {
         let Some(queue) = queue else { return };
         let failure = self.failure.get().cloned();
         if failure.is_some() || !self.is_wide {
-            self.finish(&queue, failure);
+            self.finish(&queue, failure, work.as_ref().map(CancelWork::token));
         }
         queue.scope.end();
         // Whoever waits for the work of its token may use its buffers from here on.
@@ -373,11 +373,11 @@ impl Execution {
     }
 
     /// Says that it is over.
-    fn finish(&self, queue: &Queue, failure: Option<Status>) {
+    fn finish(&self, queue: &Queue, failure: Option<Status>, cancel: Option<&CancelToken>) {
         let mut notice = lock(&self.notice);
         let Notice { signals, past, record } = &mut *notice;
         // Under the lock of this execution alone, which nobody else takes before it is released.
-        queue.end(TicketRef { signals, past, record: record.take(), cancel: None }, failure);
+        queue.end(TicketRef { signals, past, record: record.take(), cancel }, failure);
         signals.clear();
     }
 

@@ -388,6 +388,7 @@ impl Queue {
         match failure {
             None => self.succeed(ticket, self.completions.complete()),
             Some(status) => {
+                let status = CancelToken::cause(ticket.cancel, status);
                 self.tell(ticket.record, Some(status.code()));
                 self.executor.offering(|| contain(|| fail_all(ticket.signals, status)));
             }

@@ -1,6 +1,8 @@
 //! Cases for devices, by family.
 
 pub mod buffer;
+pub mod cancel;
+pub mod cancel_running;
 pub mod causality;
 pub mod command;
 pub mod deferred;

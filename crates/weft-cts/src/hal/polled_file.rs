@@ -77,9 +77,14 @@ impl Polled {
     }
 
     /// Nobody polls any more, but what was submitted stays so.
-    fn pause(&self) {
+    pub fn pause(&self) {
         self.runner().request_stop();
         self.runner().join(soon()).unwrap();
+    }
+
+    /// Somebody polls again.
+    pub fn resume(&self) {
+        self.runner().resume().unwrap();
     }
 
     /// A file of this proactor.

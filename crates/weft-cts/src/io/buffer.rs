@@ -8,9 +8,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 
-use weft_io::ops::{FileRead, FileWrite, Nop};
+use weft_io::ops::{FileRead, FileWrite, Nop, Recv, RecvFrom};
 use weft_io::{
-    Access, BufferPool, Capabilities, Handle, Lease, Operation, Part, Poller, Region, RegionKind,
+    Access, BufferPool, Capabilities, Handle, Lease, Operation, Part, Pieces, Poller, Region, RegionKind,
     SharedMemory, Slab,
 };
 use weft_sync::{Code, Result};
@@ -32,6 +32,7 @@ crate::cases! { $ BUFFER for_each_io_buffer_case of IoSubject {
     an_operation_keeps_its_memory_registered: IoCaps::KERNEL;
     memory_of_devices_is_registered: IoCaps::NONE;
     operations_use_memory_of_devices: IoCaps::KERNEL;
+    memory_that_may_only_be_read_is_no_target: IoCaps::NONE;
 } }
 
 const BOTH: Access = Access::READ.union(Access::WRITE);
@@ -165,7 +166,7 @@ fn registrations_come_and_go(subject: &IoSubject) {
         handle.register_slab(&slab, Access::WRITE).unwrap();
     }
     drop(kept);
-    for _ in 0..1000 {
+    for _ in 0..rounds(1000) {
         handle.register_slab(&slab, Access::READ).unwrap();
     }
 }
@@ -397,4 +398,40 @@ fn operations_use_memory_of_devices(subject: &IoSubject) {
     let mut read = [0; 10];
     device.read_exact_at(&mut read, 4990).unwrap();
     assert_eq!(&read, b"back to it");
+}
+
+/// What was registered to be read alone is not written to: whoever submits that is told which region and which bytes, also
+/// where it is one of several pieces. Reading it goes on.
+fn memory_that_may_only_be_read_is_no_target(subject: &IoSubject) {
+    let mut poller = subject.open();
+    let handle = poller.handle().clone();
+    if !handle.capabilities().contains(Capabilities::DMABUF) {
+        return println!("skipped: no memory of devices");
+    }
+    let (device, _memory) = memory_file(4096);
+    let register = |access| handle.register_dmabuf(device.as_fd(), 0, 4096, access).unwrap();
+    let (read, written) = (register(Access::READ), register(Access::WRITE));
+    let span = |region: &Region| region.device_span(100..200).unwrap();
+    let check = |why: weft_sync::Status| {
+        assert_eq!(why.code(), Code::PermissionDenied, "{why}");
+        assert!(why.message().contains("100..200") && why.message().contains("Dmabuf"), "{why}");
+    };
+    let (_near, far) = std::os::unix::net::UnixStream::pair().unwrap();
+    let socket = weft_io::Socket::import(far.into(), weft_io::SocketKind::UnixStream, false).unwrap();
+    let udp = weft_io::Socket::new(weft_io::SocketKind::Udp, weft_io::SocketOptions::empty()).unwrap();
+    let (file, _other) = memory_file(4096);
+    let file = weft_io::File::import(file).unwrap();
+    check(handle.submit(Recv::new(socket.clone(), span(&read))).unwrap_err().why);
+    check(handle.submit(Recv::new(socket.clone(), [span(&written), span(&read)])).unwrap_err().why);
+    check(handle.submit(Recv::new(socket, Pieces(vec![span(&read)]))).unwrap_err().why);
+    check(handle.submit(RecvFrom::new(udp, span(&read))).unwrap_err().why);
+    check(handle.submit(FileRead::new(file.clone(), 0, span(&read))).unwrap_err().why);
+    let mut batch = handle.batch();
+    check(batch.add(FileRead::new(file.clone(), 0, Part::new(span(&read), ..).unwrap())).unwrap_err().why);
+    drop(batch);
+    let log = Log::default();
+    submit(&handle, FileRead::new(file.clone(), 0, span(&written)), &log, "read");
+    submit(&handle, FileWrite::new(file, 0, span(&read)), &log, "written");
+    poll_until(&mut poller, || log.len() == 2);
+    log.take_names();
 }

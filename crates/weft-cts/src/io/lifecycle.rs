@@ -41,7 +41,7 @@ fn a_proactor_describes_itself(subject: &IoSubject) {
     assert_eq!(cut.handle().describe().name, "before");
 }
 
-/// [async 2] [async 12] [async-backends 2] A mask takes away exactly what it names.
+/// [async 2] [async-backends 2] A mask takes away exactly what it names. What is done without: `capability.rs`.
 fn masks_take_away_what_they_name(subject: &IoSubject) {
     let all = subject.open().handle().capabilities();
     let same = subject.open_with(|config| config.allowed |= config.allowed).handle().capabilities();

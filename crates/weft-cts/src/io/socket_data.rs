@@ -5,7 +5,7 @@ use std::os::fd::AsFd;
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 
-use weft_io::ops::{Accept, Connect, Recv, RecvMany, Send, SendFlags};
+use weft_io::ops::{Accept, Connect, Recv, RecvMany, Send, SendFlags, SocketClose};
 use weft_io::{
     Operation, Part, Pieces, Poller, SPANS_MAX, Shutdown, Socket, SocketKind, SocketOptions, SocketState,
 };
@@ -15,7 +15,7 @@ use super::connection::{
     STREAMS, begin, connect_to, end, listener, pair, pair_with, pattern, receive, receive_all, run, send,
     socket,
 };
-use super::subject::{IoCaps, IoSubject, lock, poll_until};
+use super::subject::{IoCaps, IoSubject, Log, lock, poll_dry, poll_until, submit};
 
 crate::cases! { $ SOCKET_DATA for_each_io_socket_data_case of IoSubject {
     connections_carry_bytes_both_ways: IoCaps::KERNEL;
@@ -35,6 +35,7 @@ crate::cases! { $ SOCKET_DATA for_each_io_socket_data_case of IoSubject {
     sends_can_be_used_again: IoCaps::KERNEL;
     callbacks_answer_what_was_received: IoCaps::KERNEL;
     flags_join_what_is_sent: IoCaps::KERNEL;
+    a_reset_is_told_alike: IoCaps::KERNEL;
 } }
 
 /// [async 194] [async 200] [async 205] [async-backends 119] [async-backends 120] [async-backends 127] Over every kind of
@@ -407,5 +408,36 @@ fn flags_join_what_is_sent(subject: &IoSubject) {
             let expected = [pattern(size, 1), pattern(size, 2)].concat();
             assert!(receive_all(&mut poller, &far, 2 * size) == expected);
         }
+    }
+}
+
+/// [async 221] [async-backends 122] A reset in the midst of a send, of which the system tells whoever asks first: the receive that
+/// waits, the send, and those that come later hear of that, not of the broken pipe that is left of it.
+fn a_reset_is_told_alike(subject: &IoSubject) {
+    let mut poller = subject.open();
+    let handle = poller.handle().clone();
+    for round in 0..6 {
+        let (near, far) = pair_with(&mut poller, SocketKind::Tcp, SocketOptions::LINGER_ZERO);
+        let (log, bytes) = (Log::default(), vec![0; 16 << 20]);
+        if round % 2 == 0 {
+            submit(&handle, Recv::new(far.clone(), vec![0; 10]), &log, "recv");
+        }
+        submit(&handle, Send::new(far.clone(), bytes), &log, "send");
+        if round % 2 == 1 {
+            submit(&handle, Recv::new(far.clone(), vec![0; 10]), &log, "recv");
+        }
+        submit(&handle, Send::new(far.clone(), b"behind".as_slice()), &log, "behind");
+        assert_eq!(poll_dry(&mut poller), 0);
+        run(&mut poller, SocketClose::new(near)).result.unwrap();
+        poll_until(&mut poller, || log.len() == 3);
+        submit(&handle, Send::new(far.clone(), b"late".as_slice()), &log, "late");
+        poll_until(&mut poller, || log.len() == 4);
+        let lines = log.take();
+        // Where nobody is told of it, a receive sees the end.
+        let is_told = |(name, code): &(&str, Option<Code>)| {
+            *code == Some(Code::Unavailable) || (*name, *code) == ("recv", None)
+        };
+        assert!(lines.iter().all(is_told), "{lines:?}");
+        assert_eq!(far.failure(), Some(Code::Unavailable));
     }
 }

@@ -78,12 +78,12 @@ impl Plain {
     fn later(
         &self,
         at: &Submission<'_>,
-        work: impl FnOnce(&Device) -> Result<()> + Send + 'static,
+        work: impl FnOnce(&Device, &Submission<'_>) -> Result<()> + Send + 'static,
     ) -> Result<()> {
-        let inner = Arc::clone(&self.inner);
+        let (inner, cancel) = (Arc::clone(&self.inner), at.cancel.cloned());
         self.queue(at.affinity).submit(at, move |outcome| {
             outcome?;
-            work(&inner)?;
+            work(&inner, &NOW.cancelled_by(cancel.as_ref()))?;
             Ok(HostCallEnd::Done)
         });
         Ok(())
@@ -136,7 +136,7 @@ impl DeviceBackend for Plain {
         let buffer = Buffer::transient(alloca.metadata, alloca.size, None);
         let (params, size) = (alloca.params, alloca.size);
         let (target, allocator) = (Arc::clone(&buffer), Arc::clone(allocator));
-        self.later(at, move |_| {
+        self.later(at, move |_, _| {
             let block = allocator.allocate_block(&params, size).while_doing(|| "allocating on a queue")?;
             target.commit(block)
         })?;
@@ -144,10 +144,15 @@ impl DeviceBackend for Plain {
     }
 
     fn dealloca(&self, at: &Submission<'_>, buffer: &Buffer) -> Result<()> {
-        let buffer = buffer.retain();
+        let (buffer, cancel) = (buffer.retain(), at.cancel.cloned());
         self.queue(at.affinity).submit(at, move |outcome| {
             if let Err(status) = outcome {
-                buffer.withdraw_dealloca();
+                let is_cancelled = cancel.is_some_and(|token| token.is_cancelled());
+                if is_cancelled {
+                    buffer.decommit()
+                } else {
+                    buffer.withdraw_dealloca()
+                }
                 return Err(status);
             }
             buffer.decommit();
@@ -158,19 +163,19 @@ impl DeviceBackend for Plain {
 
     fn fill(&self, at: &Submission<'_>, target: BufferRange<'_>, pattern: Pattern) -> Result<()> {
         let target = Kept::new(&target);
-        self.later(at, move |inner| {
-            inner.queue_fill(&NOW, &target.region(), pattern.repeated.into(), pattern.length.into())
+        self.later(at, move |inner, now| {
+            inner.queue_fill(now, &target.region(), pattern.repeated.into(), pattern.length.into())
         })
     }
 
     fn update(&self, at: &Submission<'_>, source: &[u8], target: BufferRange<'_>) -> Result<()> {
         let (source, target) = (source.to_vec(), Kept::new(&target));
-        self.later(at, move |inner| inner.queue_update(&NOW, &source, &target.buffer, target.offset))
+        self.later(at, move |inner, now| inner.queue_update(now, &source, &target.buffer, target.offset))
     }
 
     fn copy(&self, at: &Submission<'_>, source: BufferRange<'_>, target: BufferRange<'_>) -> Result<()> {
         let (source, target) = (Kept::new(&source), Kept::new(&target));
-        self.later(at, move |inner| inner.queue_copy(&NOW, &source.region(), &target.region()))
+        self.later(at, move |inner, now| inner.queue_copy(now, &source.region(), &target.region()))
     }
 
     fn read(
@@ -181,7 +186,7 @@ impl DeviceBackend for Plain {
         target: BufferRange<'_>,
     ) -> Result<()> {
         let (file, target) = (Arc::clone(file), Kept::new(&target));
-        self.later(at, move |inner| inner.queue_read(&NOW, &file, offset, &target.region()))
+        self.later(at, move |inner, now| inner.queue_read(now, &file, offset, &target.region()))
     }
 
     fn write(
@@ -192,7 +197,7 @@ impl DeviceBackend for Plain {
         offset: u64,
     ) -> Result<()> {
         let (file, source) = (Arc::clone(file), Kept::new(&source));
-        self.later(at, move |inner| inner.queue_write(&NOW, &source.region(), &file, offset))
+        self.later(at, move |inner, now| inner.queue_write(now, &source.region(), &file, offset))
     }
 
     fn dispatch(&self, at: &Submission<'_>, dispatch: &Dispatch<'_>) -> Result<()> {
@@ -204,7 +209,9 @@ impl DeviceBackend for Plain {
         })?;
         recorder.dispatch(dispatch)?;
         recorder.0.end()?;
-        self.later(at, move |inner| inner.queue_execute(&NOW, Some(&recorder.0), None, ExecuteFlags::empty()))
+        self.later(at, move |inner, now| {
+            inner.queue_execute(now, Some(&recorder.0), None, ExecuteFlags::empty())
+        })
     }
 
     fn execute(
@@ -221,17 +228,17 @@ impl DeviceBackend for Plain {
         let commands = Arc::clone(commands);
         let keep = |entry: &BindingEntry<'_>| (entry.buffer.map(Buffer::retain), entry.offset, entry.length);
         let table: Vec<_> = table.iter().map(keep).collect();
-        self.later(at, move |inner| {
+        self.later(at, move |inner, now| {
             let mut entries = Vec::with_capacity(table.len());
             for (buffer, offset, length) in &table {
                 entries.push(BindingEntry { buffer: buffer.as_deref(), offset: *offset, length: *length });
             }
-            inner.queue_execute(&NOW, Some(&commands), Some(&entries), flags)
+            inner.queue_execute(now, Some(&commands), Some(&entries), flags)
         })
     }
 
     fn barrier(&self, at: &Submission<'_>) -> Result<()> {
-        self.later(at, |_| Ok(()))
+        self.later(at, |_, _| Ok(()))
     }
 
     fn host_call(&self, at: &Submission<'_>, device: DeviceId, call: HostCall) -> Result<()> {

@@ -3,7 +3,8 @@
 //! 1. A submission is kept under a number until its waits are reached or one fails; then it moves to the ready list.
 //! 2. The thread takes ready submissions in the order in which they became ready, works, and signals.
 //! 3. A signal carries what all waits were ordered after, and an epoch of the queue's own. Work that failed gets none.
-//! 4. At the end everything that is kept or ready is told CANCELLED, and the thread is waited for.
+//! 4. One whose token is cancelled moves to the ready list at once, and is told so.
+//! 5. At the end everything that is kept or ready is told CANCELLED, and the thread is waited for.
 
 use std::collections::{HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -11,7 +12,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use weft_hal::{HostCallEnd, Submission, fail_all};
-use weft_sync::{Axis, Code, Frontier, FrontierBuf, Point, Result, Status, on_all_reached};
+use weft_sync::{
+    Axis, CancelToken, CancelWork, Code, Frontier, FrontierBuf, Point, Result, Status, on_all_reached,
+};
 
 type Known = FrontierBuf<16>;
 type Work = Box<dyn FnOnce(Result<()>) -> Result<HostCallEnd> + Send>;
@@ -21,6 +24,7 @@ struct Operation {
     wait: Vec<Point>,
     signal: Vec<Point>,
     work: Work,
+    cancel: Option<CancelWork>,
 }
 
 #[derive(Default)]
@@ -59,8 +63,12 @@ impl Queue {
         at: &Submission<'_>,
         work: impl FnOnce(Result<()>) -> Result<HostCallEnd> + Send + 'static,
     ) {
-        let operation =
-            Operation { wait: at.wait.to_vec(), signal: at.signal.to_vec(), work: Box::new(work) };
+        let operation = Operation {
+            wait: at.wait.to_vec(),
+            signal: at.signal.to_vec(),
+            work: Box::new(work),
+            cancel: at.cancel.map(CancelToken::work),
+        };
         let number = {
             let mut state = self.shared.lock();
             state.next += 1;
@@ -68,6 +76,11 @@ impl Queue {
             state.kept.insert(number, operation);
             number
         };
+        if let Some(token) = at.cancel {
+            let shared = Arc::clone(&self.shared);
+            // Detached, as below.
+            drop(token.on_cancel(move || shared.make_ready(number, Err(CancelToken::status()))));
+        }
         let shared = Arc::clone(&self.shared);
         // Detached: what is not kept any more when the call comes was told already.
         drop(on_all_reached(at.wait, move |outcome| shared.make_ready(number, outcome)));
@@ -124,10 +137,14 @@ impl Shared {
     }
 
     fn run(&self, operation: Operation, outcome: Result<()>) {
-        let Operation { wait, signal, work } = operation;
+        let Operation { wait, signal, work, cancel } = operation;
+        let is_cancelled = || cancel.as_ref().is_some_and(|work| work.token().is_cancelled());
+        let outcome = if is_cancelled() { Err(CancelToken::status()) } else { outcome };
         let worked = catch_unwind(AssertUnwindSafe(|| work(outcome)));
         let panicked = |_| Err(Status::new(Code::Internal, "the work panicked"));
         let ended = match worked.unwrap_or_else(panicked) {
+            // What the inline device left out, or ended half-way, was perhaps not done.
+            _ if is_cancelled() => Err(CancelToken::status()),
             Ok(HostCallEnd::Done) => self.signal(&wait, &signal),
             Ok(HostCallEnd::Deferred) => Ok(()),
             Err(status) => Err(status),
