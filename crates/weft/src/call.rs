@@ -152,11 +152,11 @@ impl<'f> Call<'f> {
         let (function, signal) = (self.function, std::mem::take(&mut self.signal));
         let cancel = self.options.cancel.clone();
         let session = function.program().session();
-        let outcome = session.lending(|| self.perform());
+        let mut outcome = session.lending(|| self.perform());
         let is_cancelled = cancel.as_ref().filter(|cancel| cancel.is_cancelled());
         if let (Err(_), Some(cancel)) = (&outcome, is_cancelled) {
-            // Rules 1 and 3.
-            cancel.wait_idle(Deadline::NEVER)?;
+            // Rules 1 and 3. Where nobody may wait, in a callback, that is what the caller has to know first.
+            outcome = cancel.wait_idle(Deadline::NEVER).and(outcome);
         }
         outcome.and_then(|results| reach(&signal).map(|()| results)).map_err(|status| {
             let status = function.annotate(status);

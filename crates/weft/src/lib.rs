@@ -42,8 +42,8 @@
 //! * values that become indices (of a gather, say) or that have to agree with each other (dynamic shapes of two arguments)
 //!   are checked only where the program checks them: compile with assertions, or check them before the call, if they come
 //!   from strangers;
-//! * a module's functions, its initialiser included, may run without end: [`Function::invoke_with`] bounds calls; loading is
-//!   not bounded.
+//! * a module's functions, its initialiser included, may run without end: [`Call::budget`] and [`Call::cancelled_by`] bound
+//!   calls; loading is not bounded.
 //!
 //! The lower layers are re-exported for tools: [`vm`], [`hal`], [`cpu`], [`task`], [`io`], [`sync`]. They make no promises between
 //! versions.
