@@ -4,6 +4,7 @@
 //! in the other tests.
 #![cfg(loom)]
 
+mod cancel;
 mod causal;
 mod gather;
 mod list;
