@@ -208,6 +208,32 @@ fn failures_travel_through_fences() {
     assert_eq!(signal.query().unwrap_err().message(), status.message());
 }
 
+/// A dispatch that fails ends the call with what the kernel said and where, through the wait of the wrapper on workers;
+/// the program goes on. [hal-module 65]
+#[test]
+fn kernels_that_fail() {
+    for device in ["local-sync", "local-task"] {
+        let session = Session::builder().device(device).build().unwrap();
+        let gather = session.load(model("vmvx_bytecode")).unwrap().function("gather").unwrap();
+        let call = |places: [i32; 4]| -> weft::Result<Vec<f32>> {
+            let values = Tensor::new(&[6], &[0.0f32, 1.0, 2.0, 3.0, 4.0, 5.0])?;
+            gather.call::<Tensor>((values, Tensor::new(&[4], &places)?))?.to_vec()
+        };
+        let status = call([5, 0, 1_000_000, 2]).unwrap_err();
+        assert_eq!(status.code(), Code::OutOfRange, "{device}: {status}");
+        let import =
+            if device == "local-task" { "hal.fence.await" } else { "hal.device.queue.execute.indirect" };
+        let text = status.to_string();
+        for part in ["element 1000000 of 4 bytes", "running kernel `gather_dispatch_0", import] {
+            assert!(text.contains(part), "{device}: `{part}` in {text}");
+        }
+        assert_eq!(call([5, 0, 1, 2]).unwrap(), [5.0, 0.0, 1.0, 2.0], "{device}");
+        let device = &session.devices().unwrap()[0];
+        device.wait_idle(weft::Deadline::NEVER).unwrap();
+        assert_eq!(device.allocator().statistics().device.live(), 0);
+    }
+}
+
 /// Plain functions wait and signal on the caller's thread.
 #[test]
 fn plain_functions_between_fences() {

@@ -109,7 +109,7 @@ fn is_equal(actual: &str, expected: &str, tolerance: &str) -> bool {
 
 /// The whole corpus prints what the reference prints, and nothing stays allocated.
 ///
-/// [hal-module 68] [hal-module 75]
+/// [hal-module 68] [hal-module 75] [hal-module 76]
 #[test]
 fn every_case_prints_what_the_reference_prints() {
     check_corpus(&["--device=local-sync"]);
@@ -117,20 +117,78 @@ fn every_case_prints_what_the_reference_prints() {
 
 /// The same programs on workers, one of them, as many as there are processors, and many more.
 ///
-/// [hal-module 68]
+/// [hal-module 68] [hal-module 76]
 #[test]
 fn every_case_prints_the_same_on_one_worker() {
     check_corpus(&["--device=local-task", "--task_topology_group_count=1"]);
 }
 
+/// [hal-module 76]
 #[test]
 fn every_case_prints_the_same_on_two_workers() {
     check_corpus(&["--device=local-task", "--task_topology_group_count=2"]);
 }
 
+/// [hal-module 76]
 #[test]
 fn every_case_prints_the_same_on_eight_workers() {
     check_corpus(&["--device=local-task", "--task_topology_group_count=8"]);
+}
+
+/// What `docs/spec/hal-module.md` §1 found compiled programs to import. The programs that it was counted over belong to the
+/// reference's tests and are not kept here; those of the corpus import all of it, and more.
+const IMPORTED: [&str; 33] = [
+    "hal.allocator.allocate",
+    "hal.allocator.import",
+    "hal.buffer.assert",
+    "hal.buffer.length",
+    "hal.buffer.load",
+    "hal.buffer.subspan",
+    "hal.buffer_view.assert",
+    "hal.buffer_view.buffer",
+    "hal.buffer_view.create",
+    "hal.buffer_view.dim",
+    "hal.command_buffer.copy_buffer",
+    "hal.command_buffer.create",
+    "hal.command_buffer.dispatch",
+    "hal.command_buffer.execution_barrier",
+    "hal.command_buffer.fill_buffer",
+    "hal.command_buffer.finalize",
+    "hal.device.allocator",
+    "hal.device.query.i64",
+    "hal.device.queue.alloca",
+    "hal.device.queue.copy",
+    "hal.device.queue.dealloca",
+    "hal.device.queue.execute",
+    "hal.device.queue.execute.indirect",
+    "hal.device.queue.fill",
+    "hal.device.queue.read",
+    "hal.devices.count",
+    "hal.devices.get",
+    "hal.ex.file.from_memory",
+    "hal.executable.create",
+    "hal.executable.lookup.function",
+    "hal.fence.await",
+    "hal.fence.create",
+    "hal.fence.join",
+];
+
+/// The corpus stands for that of the specification: whatever programs were found to import is run.
+///
+/// [hal-module 76]
+#[test]
+fn the_corpus_imports_what_compiled_programs_import() {
+    let modules: std::collections::HashSet<String> =
+        cases().iter().flat_map(|case| case.list("module")).cloned().collect();
+    let texts: Vec<String> = modules
+        .iter()
+        .filter_map(|module| fs::read(programs().join(module)).ok())
+        .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+        .collect();
+    // Names of imports stand in modules as they are, with a zero behind.
+    let is_imported = |name: &str| texts.iter().any(|text| text.contains(&format!("{name}\0")));
+    let missing: Vec<&str> = IMPORTED.into_iter().filter(|name| !is_imported(name)).collect();
+    assert!(missing.is_empty(), "no program of the corpus imports {missing:?}");
 }
 
 fn check_corpus(device: &[&str]) {

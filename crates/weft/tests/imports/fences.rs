@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use weft::Code;
 use weft::hal::Fence;
 use weft::sync::{Deadline, Point, Semaphore};
+use weft::vm::module_builder::ModuleBuilder;
 use weft::vm::{Invocation, ModuleBytes, Progress, Value};
 
 fn query(hal: &Hal, fence: &Value) -> i32 {
@@ -127,6 +128,49 @@ fn awaiting() {
     let deadline = hal.fence();
     fail(&hal, &deadline, 4);
     assert_eq!(hal.code("fence.await", &[1], &await_arguments(1000, &[deadline])), Code::DeadlineExceeded);
+}
+
+/// What the compiler puts around every plain function: a code that the wait answers with becomes a failure with this
+/// message. A fence that failed, by a dispatch for example, gives no code: the call fails with what happened there
+/// (`../programs.rs`, `kernels_that_fail`). [hal-module 65]
+#[test]
+fn wrappers_of_the_compiler_say_that_a_wait_failed() {
+    let hal = Hal::new();
+    let bytes = ModuleBuilder::new("test")
+        .dependency("hal", 0)
+        .import("hal.fence.await", "0iICrD_i")
+        .function(
+            "call",
+            "0iIr_v",
+            "%i4 = vm.const.i32.zero
+             vm.call.variadic.yieldable @hal.fence.await segments[65535, 65535, 1](%i0, %i2:3, %r0) -> ^after(%i0)
+             ^after:
+             vm.cond_br %i0, ^failed(), ^reached()
+             ^reached:
+             vm.return
+             ^failed:
+             vm.fail %i0, \"failed to wait on timepoint\"",
+        )
+        .build()
+        .unwrap();
+    let program = hal.session.program().bytes(ModuleBytes::copy_of(&bytes)).unwrap().load().unwrap();
+    let function = program.function("call").unwrap();
+    let wait = |timeout_ms: i32, fence: &Value| {
+        function.handle().call(&await_arguments(timeout_ms, &[fence.clone()])).map(drop)
+    };
+    let (fence, failed) = (hal.fence(), hal.fence());
+    for timeout_ms in [0, 20] {
+        let status = wait(timeout_ms, &fence).unwrap_err();
+        assert_eq!(
+            (status.code(), &*status.message()),
+            (Code::DeadlineExceeded, "failed to wait on timepoint")
+        );
+    }
+    signal(&hal, &fence);
+    wait(-1, &fence).unwrap();
+    unwrap::<Fence>(&failed).fail(weft::Status::new(Code::DataLoss, "the dispatch failed"));
+    let status = wait(-1, &failed).unwrap_err();
+    assert_eq!((status.code(), &*status.message()), (Code::DataLoss, "the dispatch failed"));
 }
 
 /// Another thread ends the wait. [hal-module 40]
