@@ -255,8 +255,13 @@ pub struct CallFuture {
 impl CallFuture {
     /// A call that begins at the first poll.
     pub fn new(function: &Function, arguments: Vec<Value>) -> CallFuture {
+        CallFuture::with_options(function, arguments, InvokeOptions::default())
+    }
+
+    /// A call within bounds. Cancelling it wakes the task.
+    pub fn with_options(function: &Function, arguments: Vec<Value>, options: InvokeOptions) -> CallFuture {
         CallFuture {
-            invocation: Invocation::new(function),
+            invocation: Invocation::with_options(function, options),
             arguments: Some(arguments),
             timepoints: Vec::new(),
         }
@@ -278,6 +283,10 @@ impl CallFuture {
         for point in wait.points() {
             let waker = waker.clone();
             self.timepoints.push(point.semaphore.on_reached(point.value, move |_| waker.wake()));
+        }
+        if let Some(token) = &self.invocation.options.cancel {
+            let waker = waker.clone();
+            self.timepoints.push(token.on_cancel(move || waker.wake()));
         }
     }
 
@@ -302,11 +311,12 @@ impl Future for CallFuture {
         self.withdraw();
         loop {
             if let Some(wait) = self.invocation.waiting_for() {
-                let wait = wait.clone();
-                if wait.block(Deadline::IMMEDIATE).is_none() {
+                let (wait, cancel) = (wait.clone(), self.invocation.options.cancel.clone());
+                let is_over = || wait.block_unless(cancel.as_ref(), Deadline::IMMEDIATE).is_some();
+                if !is_over() {
                     self.register(task.waker());
                     // A point may have come between the look and the registration; its callback has run then.
-                    if wait.block(Deadline::IMMEDIATE).is_none() {
+                    if !is_over() {
                         return Poll::Pending;
                     }
                     self.withdraw();

@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::support::*;
 use weft_sync::{Deadline, Point, Semaphore};
 use weft_vm::native::{NativeModule, Object, Step, Wait};
-use weft_vm::{CallFuture, Context, Instance, Ref, Value};
+use weft_vm::{CallFuture, CancelToken, Context, Instance, InvokeOptions, Ref, Value};
 
 /// Counts how often the task is woken.
 #[derive(Default)]
@@ -86,6 +86,25 @@ fn dropping_aborts() {
     assert_eq!(Arc::strong_count(&semaphore), 1);
     semaphore.signal(1).expect("forward");
     assert_eq!(woken.0.load(Ordering::SeqCst), 0);
+}
+
+/// [vm 80] [vm 124] Cancelling wakes the task, which then finds the end; nothing is left registered.
+#[test]
+fn cancelling_wakes() {
+    let context = waiting();
+    let (semaphore, token) = (Arc::new(Semaphore::new(0)), CancelToken::new());
+    let arguments = vec![Value::Ref(Some(Ref::new(semaphore.clone()))), l(1)];
+    let options = InvokeOptions { cancel: Some(token.clone()), budget: None };
+    let function = context.function("host.await").expect("await");
+    let mut call = pin!(CallFuture::with_options(&function, arguments, options));
+    let woken = Arc::new(Woken::default());
+    assert!(poll(&mut call, &woken).is_pending());
+    assert!(poll(&mut call, &woken).is_pending(), "polled for nothing");
+    token.cancel();
+    assert_eq!(woken.0.load(Ordering::SeqCst), 1);
+    let Poll::Ready(results) = poll(&mut call, &woken) else { panic!("ready") };
+    assert_eq!(code(results), Code::Cancelled);
+    assert!(format!("{semaphore:?}").contains("pending: 0"));
 }
 
 /// [vm 124] A yield gives the executor's other tasks a turn.

@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use crate::support::*;
 use weft_sync::{Deadline, Point, Semaphore};
-use weft_vm::native::{NativeModule, Object, Span, Step, Wait};
-use weft_vm::{Context, Function, Instance, Invocation, Module, Progress, Ref, Value};
+use weft_vm::native::{NativeCall, NativeModule, Object, Span, Step, Wait};
+use weft_vm::{
+    CancelToken, Context, Function, Instance, Invocation, InvokeOptions, Module, Progress, Ref, Value,
+};
 
 /// `host.all`, `host.any`: wait for semaphores at values and give 0, 4 for a deadline; `host.until`: sleeps.
 fn waiting_host() -> Module {
@@ -198,19 +200,86 @@ fn aborted_waits() {
     assert_eq!((Arc::strong_count(&pair.first), Arc::strong_count(&pair.second)), (1, 1));
 }
 
-/// [vm 80] A token ends a blocked wait too.
+fn cancellable() -> (CancelToken, InvokeOptions) {
+    let token = CancelToken::new();
+    let options = InvokeOptions { cancel: Some(token.clone()), budget: None };
+    (token, options)
+}
+
+/// [vm 80] A token ends every kind of wait that blocks, and leaves nothing registered.
 #[test]
 fn cancelled_waits() {
     let context = waiting();
-    let pair = Pair::new();
+    for name in ["m.all", "m.any", "m.until"] {
+        let (function, pair) = (context.function(name).expect(name), Pair::new());
+        let arguments = if name == "m.until" { vec![l(-1)] } else { pair.arguments(-1).to_vec() };
+        let (token, options) = cancellable();
+        std::thread::scope(|scope| {
+            let waiter = scope.spawn(|| function.invoke_with(&options, &arguments, &mut Vec::new()));
+            std::thread::sleep(Duration::from_millis(5));
+            assert!(!waiter.is_finished());
+            token.cancel();
+            assert_eq!(code(waiter.join().expect("no panic")), Code::Cancelled);
+        });
+        assert!(format!("{:?}", pair.first).contains("pending: 0"));
+        // The next one does not even begin.
+        let again = function.invoke_with(&options, &arguments, &mut Vec::new());
+        assert_eq!(code(again), Code::Cancelled, "{name}");
+    }
+}
+
+/// [vm 80] The host waits for it in its own time; also when what it waited for has come.
+#[test]
+fn cancelled_invocations() {
+    let context = waiting();
     let function = context.function("m.all").expect("all");
-    let token = weft_vm::CancelToken::new();
-    let options = weft_vm::InvokeOptions { cancel: Some(token.clone()), budget: None };
-    std::thread::scope(|scope| {
-        let waiter = scope.spawn(|| function.invoke_with(&options, &pair.arguments(-1), &mut Vec::new()));
+    for signalled in [false, true] {
+        let (pair, (token, options)) = (Pair::new(), cancellable());
+        let mut invocation = Invocation::with_options(&function, options);
+        assert_eq!(invocation.begin(&pair.arguments(-1)).expect("begun"), Progress::Waiting);
+        assert_eq!(code(invocation.wait(Deadline::IMMEDIATE)), Code::Deferred);
+        if signalled {
+            pair.first.signal(1).expect("forward");
+            pair.second.signal(5).expect("forward");
+        }
         token.cancel();
-        assert_eq!(code(waiter.join().expect("no panic")), Code::Cancelled);
-    });
+        invocation.wait(Deadline::NEVER).expect("there is something to go on with");
+        assert_eq!(invocation.resume().expect("over"), Progress::Completed);
+        assert_eq!(code(invocation.end()), Code::Cancelled);
+    }
+}
+
+/// A native function sees the token of the call that it serves, also through bytecode, and may keep it.
+#[test]
+fn native_functions_see_the_token() {
+    let kept = Arc::new(std::sync::Mutex::new(None));
+    let place = Arc::clone(&kept);
+    let host = NativeModule::builder("host", 0, |_| Ok(()))
+        .export("begin", move |_: &(), (call, a): (NativeCall<'_>, i32)| {
+            *place.lock().expect("nobody panicked") = call.cancel().cloned();
+            Ok(a + 1)
+        })
+        .build()
+        .expect("built");
+    let instance = Instance::new();
+    let builder = module().import("host.begin", "0i_i").function(
+        "f",
+        "0i_i",
+        "%i1 = vm.call @host.begin(%i0) \n vm.return %i1",
+    );
+    let context = Context::new(&instance, vec![host.into(), load(&instance, builder)]).expect("made");
+    for name in ["m.f", "host.begin"] {
+        let (function, (token, options)) = (context.function(name).expect(name), cancellable());
+        assert_eq!(function.call(&[i(4)]).expect("runs"), [i(5)]);
+        assert!(kept.lock().expect("nobody panicked").is_none(), "{name}");
+        let mut results = Vec::new();
+        function.invoke_with(&options, &[i(4)], &mut results).expect("runs");
+        assert_eq!(results, [i(5)]);
+        let seen = kept.lock().expect("nobody panicked").take().expect("there is one");
+        assert!(!seen.is_cancelled());
+        token.cancel();
+        assert!(seen.is_cancelled(), "{name}: another token");
+    }
 }
 
 /// [vm 128] A waiting invocation shows its stack.
