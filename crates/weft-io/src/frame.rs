@@ -187,6 +187,16 @@ pub(crate) fn prepare(frame: &mut Option<Frame>, count: usize, has_address: bool
     Ok(())
 }
 
+/// The same for memory that is written, which has to allow that.
+pub(crate) fn prepare_target<T: Target>(
+    frame: &mut Option<Frame>,
+    target: &T,
+    has_address: bool,
+) -> Result<()> {
+    prepare(frame, target.count(), has_address)?;
+    target.check_writes()
+}
+
 /// The spans of memory that is read, without so many bytes at the beginning. `frame` was prepared for it.
 pub(crate) fn of_rest<'a, S: Source>(source: &S, frame: &'a mut Option<Frame>, mut skip: usize) -> Spans<'a> {
     let mut rest = |index| {

@@ -170,7 +170,9 @@ impl Handoff {
                 PARKED => (self.data.load(Ordering::Relaxed), self.table.load(Ordering::Relaxed)),
                 _ => (ptr::null_mut(), ptr::null_mut()),
             };
-            match self.word.compare_exchange(word, DONE, Ordering::AcqRel, Ordering::Acquire) {
+            // Release: the operation's end. Nothing is left to be acquired if it succeeds: whatever was found was acquired when
+            // it was read, and no other move has made the same word.
+            match self.word.compare_exchange(word, DONE, Ordering::Release, Ordering::Acquire) {
                 // SAFETY: rule 2: the move from `PARKED` of the same number gives this end the waker that was read.
                 Ok(_) => return Finished::Handed(unsafe { waker_of(data, table) }),
                 Err(found) => word = found,
@@ -215,11 +217,13 @@ impl Handoff {
     #[inline]
     fn go(&self, from: u32, to: u32, at: Where) -> bool {
         if at == Where::Home {
-            // Release, for a future that goes to another thread, and ends there.
-            self.word.store(to, Ordering::Release);
+            // Relaxed: the other end is on this thread, and whoever takes the future to another one takes this along.
+            self.word.store(to, Ordering::Relaxed);
             return true;
         }
-        self.word.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire).is_ok()
+        // Release: the waker, and whatever was done before the future leaves. What is found if it succeeds is this end's own
+        // last move; else it is `DONE`, which is acquired.
+        self.word.compare_exchange(from, to, Ordering::Release, Ordering::Acquire).is_ok()
     }
 }
 

@@ -64,6 +64,8 @@ mod callback;
 mod capability;
 mod config;
 mod describe;
+#[cfg(all(unix, not(loom)))]
+mod directory;
 mod doorbell;
 #[cfg(unix)]
 mod errno;
@@ -103,6 +105,7 @@ mod proactor;
 mod record;
 #[cfg(unix)]
 mod relay;
+mod roster;
 #[cfg(not(loom))]
 mod runner;
 mod shared;
@@ -168,5 +171,6 @@ pub mod model {
     pub use crate::handoff::{Finished, Handoff, Where};
     pub use crate::listener::Mark;
     pub use crate::ops::Tracker;
+    pub use crate::roster::Roster;
     pub use crate::table::{Closed, IndexList, Key, NONE, Table};
 }

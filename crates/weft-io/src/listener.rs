@@ -4,7 +4,7 @@
 )]
 //! By which a proactor hears of a notification, and the list of what it heard.
 //!
-//! What lives here: [`Listener`], [`Mark`], [`HeardList`]. What does not: when somebody listens (`notification.rs`), what the poll
+//! What lives here: [`Listener`], [`Rosters`], [`Mark`], [`HeardList`]. What does not: when somebody listens (`notification.rs`), what the poll
 //! thread does about it (`proactor/software.rs`).
 //!
 //! 1. A signal marks the listener, and the one that found it unmarked pushes it on the list of its proactor: a listener is
@@ -12,6 +12,8 @@
 //! 2. The poll thread takes the list whole. Of each listener it takes the mark off *before* it looks at the epoch: a
 //!    signal that comes after the look finds no mark, and pushes again.
 //! 3. Listeners hold their proactor weakly: neither keeps the other alive.
+//! 4. **A proactor knows the rosters that it is on**, weakly as well, and takes itself off when it ends. Who is added is
+//!    decided under the lock of [`Rosters`], so nobody is added after that.
 //!
 //! # Safety
 //!
@@ -20,12 +22,13 @@
 //! twice, by rule 1, so nobody else writes its link.
 
 use crate::doorbell::bell;
+use crate::roster::Roster;
 use crate::shared::Shared;
 use crate::table::NONE;
 use std::fmt::Debug;
 use std::ptr;
 use std::sync::{Arc, Weak};
-use weft_sync::atomic::{AtomicPtr, AtomicU32, Mutex, Ordering};
+use weft_sync::atomic::{AtomicPtr, AtomicU32, Mutex, Ordering, lock};
 
 /// See the header.
 #[derive(Debug)]
@@ -112,7 +115,29 @@ impl Waiters {
 }
 
 impl Listener {
-    pub(crate) fn new(shared: &Arc<Shared>) -> Arc<Listener> {
+    /// The listener of a proactor on this roster; the first call makes it. That of a proactor that has ended hears nothing.
+    pub(crate) fn of(roster: &Arc<Roster<Listener>>, shared: &Arc<Shared>) -> Arc<Listener> {
+        if let Some(listener) = roster.find(shared.id) {
+            return listener;
+        }
+        let mut rosters = lock(&shared.rosters.0);
+        // Another thread may have been as quick.
+        if let Some(listener) = roster.find(shared.id) {
+            return listener;
+        }
+        let listener = Listener::new(shared);
+        if let Some(rosters) = &mut *rosters {
+            if rosters.len() == rosters.capacity() {
+                // Before there is room for more: so at most half of it is of notifications that are gone, or it is small.
+                rosters.retain(|roster| roster.strong_count() > 0);
+            }
+            rosters.push(Arc::downgrade(roster));
+            roster.add(shared.id, Arc::clone(&listener));
+        }
+        listener
+    }
+
+    fn new(shared: &Arc<Shared>) -> Arc<Listener> {
         Arc::new(Listener {
             proactor: shared.id,
             shared: Arc::downgrade(shared),
@@ -126,7 +151,6 @@ impl Listener {
     /// Whether somebody is to be told.
     #[cfg(all(target_os = "linux", not(loom)))]
     pub(crate) fn is_listening(&self) -> bool {
-        use weft_sync::atomic::lock;
         !lock(&self.waiters).is_empty() || !lock(&self.hearers).is_empty()
     }
 
@@ -144,6 +168,30 @@ impl Listener {
     /// Takes the mark off (rule 2).
     pub(crate) fn hear(&self) {
         self.mark.take_off();
+    }
+}
+
+/// The rosters on which a proactor has a listener (rule 4); `None` once it has ended.
+#[derive(Debug)]
+pub(crate) struct Rosters(Mutex<Option<Vec<Weak<Roster<Listener>>>>>);
+
+impl Rosters {
+    pub(crate) fn new() -> Rosters {
+        Rosters(Mutex::new(Some(Vec::new())))
+    }
+
+    /// This proactor is on no roster any more.
+    pub(crate) fn close(&self, proactor: u32) {
+        let rosters = lock(&self.0).take();
+        // Not under the lock: what listeners have kept goes with them.
+        for roster in rosters.iter().flatten().filter_map(Weak::upgrade) {
+            roster.take_off(proactor);
+        }
+    }
+
+    #[cfg(all(test, not(loom)))]
+    pub(crate) fn len(&self) -> usize {
+        lock(&self.0).as_ref().map_or(0, Vec::len)
     }
 }
 
@@ -193,6 +241,11 @@ impl HeardList {
                 Err(found) => head = found,
             }
         }
+    }
+
+    #[cfg(all(test, not(loom)))]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.head.load(Ordering::Relaxed).is_null()
     }
 
     /// Takes everything, and calls `each` with it.

@@ -9,8 +9,8 @@
 //! 3. **A listener** announces itself and *then* looks at the epoch, by a read-modify-write that adds nothing. Both touch
 //!    the epoch by read-modify-writes, so one of the two comes first: a signal that came first is in the listener's look,
 //!    a later one sees the announcement.
-//! 4. A proactor listens to a notification by one `Listener`, made at its first wait and kept for the life of the
-//!    notification. A signal marks it and puts it on that proactor's list, once until it is heard: the mark is taken off
+//! 4. A proactor listens to a notification by one `Listener`, made at its first wait and kept on the roster until the
+//!    proactor ends, or the notification does. A signal marks it and puts it on that proactor's list, once until it is heard: the mark is taken off
 //!    *before* the poll thread looks at the epoch.
 //! 5. Nothing here locks on the way of a signal, so it may be sent from a signal handler; if no proactor goes meanwhile
 //!    that listens, for a signal holds it for a moment, and whoever is the last to hold one frees it.
@@ -19,12 +19,13 @@
 //!    many threads are woken, never how many operations.
 
 use crate::listener::Listener;
+use crate::roster::Roster;
 use crate::shared::Shared;
 #[cfg(all(target_os = "linux", not(loom)))]
 use crate::shared_memory::SharedWord;
 #[cfg(all(target_os = "linux", not(loom)))]
 use crate::shared_notification::{Outside, SharedEnds};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use weft_sync::Deadline;
 use weft_sync::atomic::{AtomicU32, Ordering};
 use weft_sync::park::Word;
@@ -51,8 +52,7 @@ pub struct Notification {
     epoch: Epoch,
     /// Threads, operations and relays of this process that wait, or are about to.
     observers: AtomicU32,
-    /// Of one of its own process; others keep them in their `Outside`.
-    listeners: Chunk,
+    listeners: Arc<Roster<Listener>>,
 }
 
 /// Where the epoch lies.
@@ -71,11 +71,11 @@ impl Notification {
 
     /// A notification whose epoch starts at `epoch`, for those who want to see it wrap.
     pub fn at_epoch(epoch: u32) -> Notification {
-        Notification::with(Epoch::Own(Word::new(epoch)))
+        Notification::with(Epoch::Own(Word::new(epoch)), Arc::default())
     }
 
-    fn with(epoch: Epoch) -> Notification {
-        Notification { epoch, observers: AtomicU32::new(0), listeners: Chunk::new() }
+    fn with(epoch: Epoch, listeners: Arc<Roster<Listener>>) -> Notification {
+        Notification { epoch, observers: AtomicU32::new(0), listeners }
     }
 
     /// A notification whose epoch is `word`, which other notifications may have too, here or in other processes: a signal
@@ -100,7 +100,8 @@ impl Notification {
     /// ```
     #[cfg(all(target_os = "linux", not(loom)))]
     pub fn shared(word: SharedWord, ends: SharedEnds) -> weft_sync::Result<Notification> {
-        Ok(Notification::with(Epoch::Shared(Outside::new(word, ends)?)))
+        let listeners = Arc::default();
+        Ok(Notification::with(Epoch::Shared(Outside::new(word, ends, &listeners)?), listeners))
     }
 
     #[inline]
@@ -116,14 +117,6 @@ impl Notification {
     #[inline]
     fn knows_observers(&self) -> bool {
         matches!(self.epoch, Epoch::Own(_))
-    }
-
-    fn listeners(&self) -> &Chunk {
-        match &self.epoch {
-            Epoch::Own(_) => &self.listeners,
-            #[cfg(all(target_os = "linux", not(loom)))]
-            Epoch::Shared(outside) => &outside.listeners,
-        }
     }
 
     /// As [`Word::sleep`].
@@ -157,7 +150,7 @@ impl Notification {
             #[cfg(all(target_os = "linux", not(loom)))]
             Epoch::Shared(outside) => outside.wake(count),
         }
-        self.listeners().each(|listener| listener.tell());
+        self.listeners.each(|listener| listener.tell());
         true
     }
 
@@ -196,8 +189,8 @@ impl Notification {
     }
 
     /// The listener of this proactor; the first call makes it.
-    pub(crate) fn listener(&self, shared: &Arc<Shared>) -> &Arc<Listener> {
-        self.listeners().of(shared)
+    pub(crate) fn listener(&self, shared: &Arc<Shared>) -> Arc<Listener> {
+        Listener::of(&self.listeners, shared)
     }
 
     /// Has the proactor hear of other processes too. After somebody has joined its listener.
@@ -305,50 +298,57 @@ impl Drop for Announcement {
     }
 }
 
-/// The listeners of one notification: only ever added to, from the front.
-#[derive(Debug)]
-pub(crate) struct Chunk {
-    /// How many places are filled.
-    filled: AtomicU32,
-    places: [OnceLock<Arc<Listener>>; 4],
-    next: OnceLock<Box<Chunk>>,
-}
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::ops::NotificationWait;
+    use crate::{Config, Poller, open_null};
 
-impl Default for Chunk {
-    fn default() -> Chunk {
-        Chunk::new()
-    }
-}
-
-impl Chunk {
-    pub(crate) fn new() -> Chunk {
-        Chunk { filled: AtomicU32::new(0), places: Default::default(), next: OnceLock::new() }
+    /// A proactor with an operation that waits for this.
+    fn waiting(changed: &Arc<Notification>) -> Poller {
+        let mut poller = open_null(&Config::new()).into_poller().unwrap();
+        poller.handle().submit(NotificationWait::new(Arc::clone(changed))).unwrap();
+        assert!(poller.poll(Deadline::IMMEDIATE).is_err(), "it waits");
+        poller
     }
 
-    pub(crate) fn each(&self, mut tell: impl FnMut(&Arc<Listener>)) {
-        let mut chunk = Some(self);
-        while let Some(this) = chunk {
-            // Pairs with the Release in `of`.
-            let filled = this.filled.load(Ordering::Acquire) as usize;
-            this.places[..filled].iter().filter_map(OnceLock::get).for_each(&mut tell);
-            chunk = this.next.get().map(|next| &**next);
+    /// [async 27] Proactors come and go while a notification stays: it keeps nothing of those that have gone, although
+    /// handles of them are kept; a signal goes to those that are there, and to nobody else.
+    #[test]
+    fn proactors_that_go_are_forgotten() {
+        let changed = Arc::new(Notification::new());
+        let count = || changed.listeners.count();
+        let mut here = waiting(&changed);
+        let handles: Vec<_> = (0..1000)
+            .map(|_| {
+                let poller = waiting(&changed);
+                assert_eq!(count(), (2, 4));
+                poller.handle().clone()
+            })
+            .collect();
+        assert_eq!(count(), (1, 4));
+        assert!(handles.iter().all(|handle| handle.0.heard.is_empty()));
+        assert!(changed.signal(WAKE_ALL));
+        assert_eq!(here.poll(Deadline::NEVER).unwrap(), 1);
+        assert!(handles.iter().all(|handle| handle.0.heard.is_empty()), "nobody told them");
+        // As many as there ever were at once have seats.
+        let several: Vec<_> = (0..9).map(|_| waiting(&changed)).collect();
+        assert_eq!(count(), (10, 12));
+        drop((several, here));
+        assert_eq!(count(), (0, 12));
+    }
+
+    /// The other way round: notifications come and go while a proactor stays, which keeps nothing of them either.
+    #[test]
+    fn notifications_that_go_are_forgotten() {
+        let mut poller = open_null(&Config::new()).into_poller().unwrap();
+        for _ in 0..1000 {
+            let changed = Arc::new(Notification::new());
+            poller.handle().submit(NotificationWait::new(Arc::clone(&changed))).unwrap();
+            assert!(poller.poll(Deadline::IMMEDIATE).is_err());
+            changed.signal(WAKE_ALL);
+            assert_eq!(poller.poll(Deadline::NEVER).unwrap(), 1);
         }
-    }
-
-    pub(crate) fn of(&self, shared: &Arc<Shared>) -> &Arc<Listener> {
-        let mut chunk = self;
-        loop {
-            for (place, number) in chunk.places.iter().zip(1..) {
-                // Everybody fills from the front, so a proactor finds the listener that another thread has made for it.
-                let listener = place.get_or_init(|| Listener::new(shared));
-                if chunk.filled.load(Ordering::Relaxed) < number {
-                    chunk.filled.fetch_max(number, Ordering::Release);
-                }
-                if listener.proactor == shared.id {
-                    return listener;
-                }
-            }
-            chunk = chunk.next.get_or_init(|| Box::new(Chunk::new()));
-        }
+        assert!(poller.handle().0.rosters.len() <= 16);
     }
 }

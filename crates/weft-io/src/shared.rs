@@ -7,7 +7,7 @@ use crate::backend::Waker;
 use crate::describe::Description;
 use crate::doorbell::{Doorbell, bell};
 use crate::home::Home;
-use crate::listener::HeardList;
+use crate::listener::{HeardList, Rosters};
 #[cfg(unix)]
 use crate::proactor::Watching;
 use crate::table::{Closed, IndexList, Key, Table};
@@ -30,6 +30,9 @@ pub(crate) enum Command {
     /// Run this.
     #[cfg(unix)]
     Errand(Errand),
+    /// End whatever waits for this socket, which another proactor closes.
+    #[cfg(unix)]
+    Closed(crate::Socket),
 }
 
 /// Something short that only the poll thread may do. One that is dropped unrun was left with a proactor that is gone.
@@ -68,6 +71,8 @@ pub(crate) struct Shared {
     pub(crate) fired: IndexList,
     /// Notifications that were signalled while operations wait for them.
     pub(crate) heard: HeardList,
+    /// Where it listens.
+    pub(crate) rosters: Rosters,
     pub(crate) doorbell: Doorbell,
     /// The poll thread.
     pub(crate) home: Home,
@@ -94,13 +99,14 @@ impl Shared {
     ) -> Arc<Shared> {
         let table = Table::new(operations);
         let count = table.count();
-        Arc::new(Shared {
+        let shared = Arc::new(Shared {
             id: unique_id(),
             table,
             pending: IndexList::new(count),
             cancels: IndexList::new(count),
             fired: IndexList::new(count),
             heard: HeardList::new(),
+            rosters: Rosters::new(),
             doorbell: Doorbell::new(),
             home: Home::new(),
             waker,
@@ -112,7 +118,10 @@ impl Shared {
             description,
             #[cfg(all(unix, not(loom)))]
             registry,
-        })
+        });
+        #[cfg(all(unix, not(loom)))]
+        crate::directory::add(&shared);
+        shared
     }
 
     /// Rings, and wakes the poll thread if it sleeps.
@@ -184,6 +193,12 @@ impl Shared {
     #[cfg(unix)]
     pub(crate) fn errand(&self, errand: Errand) -> Result<()> {
         self.command(Command::Errand(errand)).map_err(|_| gone())
+    }
+
+    /// Another proactor closes this socket. One that is gone has ended what waited for it.
+    #[cfg(unix)]
+    pub(crate) fn tell_closed(&self, socket: crate::Socket) {
+        drop(self.command(Command::Closed(socket)));
     }
 
     /// Leaves a command for the poll thread; one for a proactor that is gone comes back.

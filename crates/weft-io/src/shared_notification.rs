@@ -16,9 +16,9 @@
 #![cfg(all(target_os = "linux", not(loom)))]
 
 use crate::listener::Listener;
-use crate::notification::Chunk;
 use crate::ops::{Interest, Ready};
 use crate::proactor::{Verdict, Watching};
+use crate::roster::Roster;
 use crate::shared::Shared;
 use crate::shared_memory::SharedWord;
 use rustix::fs::OFlags;
@@ -58,7 +58,8 @@ impl SharedEnds {
 pub(crate) struct Outside {
     word: SharedWord,
     ends: SharedEnds,
-    pub(crate) listeners: Chunk,
+    /// Those of the notification.
+    listeners: Arc<Roster<Listener>>,
     ears: Mutex<Vec<Ear>>,
     /// Rule 6.
     is_deaf: AtomicU32,
@@ -73,9 +74,13 @@ struct Ear {
 }
 
 impl Outside {
-    pub(crate) fn new(word: SharedWord, ends: SharedEnds) -> Result<Arc<Outside>> {
+    pub(crate) fn new(
+        word: SharedWord,
+        ends: SharedEnds,
+        listeners: &Arc<Roster<Listener>>,
+    ) -> Result<Arc<Outside>> {
         ends.check()?;
-        let (listeners, ears) = (Chunk::default(), Mutex::new(Vec::new()));
+        let (listeners, ears) = (Arc::clone(listeners), Mutex::new(Vec::new()));
         Ok(Arc::new(Outside { word, ends, listeners, ears, is_deaf: AtomicU32::new(0) }))
     }
 
@@ -127,7 +132,7 @@ impl Outside {
     pub(crate) fn listen(self: &Arc<Self>, shared: &Arc<Shared>) {
         let Some(wake) = &self.ends.wake else { return };
         if self.check_ear().is_err() {
-            return self.listeners.of(shared).tell();
+            return Listener::of(&self.listeners, shared).tell();
         }
         let mut ears = lock(&self.ears);
         if ears.iter().any(|ear| ear.proactor == shared.id) {

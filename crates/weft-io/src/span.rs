@@ -88,6 +88,11 @@ pub unsafe trait Target: Send + 'static {
 
     /// One of them. Panics for an index that is not below the count.
     fn span(&mut self, index: usize) -> Span;
+
+    /// Why nothing may be written there: whoever submits an operation that would is refused with this.
+    fn check_writes(&self) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// Memory that nobody else has: references may be made to it, and what they see does not change by itself.
@@ -182,6 +187,10 @@ unsafe impl<T: Target, const N: usize> Target for [T; N] {
     fn span(&mut self, index: usize) -> Span {
         target_among(self, index)
     }
+
+    fn check_writes(&self) -> Result<()> {
+        self.iter().try_for_each(T::check_writes)
+    }
 }
 
 /// The span of this index among those of all of them.
@@ -229,6 +238,10 @@ unsafe impl<T: Target> Target for Pieces<T> {
 
     fn span(&mut self, index: usize) -> Span {
         target_among(&mut self.0, index)
+    }
+
+    fn check_writes(&self) -> Result<()> {
+        self.0.iter().try_for_each(T::check_writes)
     }
 }
 
@@ -314,5 +327,9 @@ unsafe impl<T: Target> Target for Part<T> {
         only(index);
         let range = self.range();
         self.memory.span(0).part(range)
+    }
+
+    fn check_writes(&self) -> Result<()> {
+        self.memory.check_writes()
     }
 }

@@ -108,7 +108,8 @@ impl Handle {
     }
 }
 
-/// A piece of a region without buffers, for operations. Its bytes are out of reach: other parties write to them.
+/// A piece of a region without buffers, for operations. Its bytes are out of reach: other parties write to them. Operations
+/// that would write to one of a region without [`Access::WRITE`] are refused with `PERMISSION_DENIED`.
 #[derive(Clone, Debug)]
 pub struct RegionSpan {
     region: Region,
@@ -149,6 +150,19 @@ unsafe impl Target for RegionSpan {
     fn span(&mut self, index: usize) -> Span {
         assert_eq!(index, 0, "the piece has one span");
         self.piece(Access::WRITE)
+    }
+
+    fn check_writes(&self) -> Result<()> {
+        // What may only be read is mapped so: the kernel would find that out too late to say where.
+        if !self.region.access().contains(Access::WRITE) {
+            bail!(
+                PermissionDenied,
+                "writing bytes {:?} of {:?}, which was registered without that",
+                self.range,
+                self.region
+            );
+        }
+        Ok(())
     }
 }
 

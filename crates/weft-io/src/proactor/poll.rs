@@ -279,6 +279,7 @@ impl Core {
                 break;
             }
         }
+        self.contain(|| shared.rosters.close(shared.id));
         shared.table.share();
         shared.cancels.close();
         shared.fired.close();

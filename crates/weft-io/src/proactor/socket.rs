@@ -11,8 +11,10 @@
 //! 4. A backend may give several answers by itself: each but the last comes with the operation on loan, which goes back to
 //!    it (`resume`). To whoever asked there is no difference.
 //! 5. **A close ends what is in the lanes of its socket**, by cancelling it; what has not begun by then finds the socket
-//!    closed. Operations of other proactors are ended by shutting both directions down. That is told to who watches the
-//!    file, so the file stays until the last of them has left, who closes it.
+//!    closed. If other proactors have operations on it, each is told to do the same. Until they poll both directions are
+//!    shut down, so that the peer sees the end; that alone ends most of what waits, but not all: a listener of this machine
+//!    that is shut down says no more than that there is nobody. The file stays until the last of them has left, who
+//!    closes it.
 //! 6. A callback for one of several results that panics ends its operation, with `CANCELLED`.
 //! 7. **Whoever closes a socket, or drops the poller, does not wait for the other side**: a send without a copy keeps its
 //!    memory until the peer has it, which may be never, and no cancel changes that. So its connection is broken off.
@@ -138,6 +140,8 @@ impl Core {
             let has_others = socket.pending() > own;
             if has_others {
                 socket.interrupt();
+                #[cfg(not(loom))]
+                crate::directory::others(self.shared(), |other| other.tell_closed(socket.clone()));
             }
             // SeqCst: whoever left before the close had begun is not counted any more; whoever leaves later looks.
             if !has_others || socket.pending() == 0 {
@@ -156,7 +160,7 @@ impl Core {
     }
 
     /// Cancels everything in the lanes of a socket, and says how much that was.
-    fn cancel_lanes(&mut self, socket: &Socket) -> u32 {
+    pub(super) fn cancel_lanes(&mut self, socket: &Socket) -> u32 {
         let handle = socket.as_fd().as_raw_fd() as u32;
         let mut count = 0;
         for direction in [Direction::In, Direction::Out] {

@@ -81,6 +81,7 @@ impl Core {
                 Command::Watch(number, watching) => self.begin_watch(number, watching),
                 Command::Unwatch(number) => self.end_watch(number),
                 Command::Errand(errand) => _ = self.contain(|| errand.run()),
+                Command::Closed(socket) => _ = self.cancel_lanes(&socket),
             }
         }
         self.watches.commands = commands;
@@ -141,6 +142,8 @@ impl Core {
                 }
                 Command::Unwatch(number) => self.end_watch(number),
                 Command::Errand(errand) => _ = self.contain(|| drop(errand)),
+                // Everything is ended anyway.
+                Command::Closed(socket) => drop(socket),
             }
         }
         let numbers: Vec<u64> = self.watches.by_number.keys().copied().collect();

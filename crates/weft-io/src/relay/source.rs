@@ -9,7 +9,7 @@
 //!    listener of its proactor is told. It is on the listener's list before it looks the first time.
 
 use super::{FAULTED, Node};
-use crate::listener::{Hears, Listener};
+use crate::listener::Hears;
 use crate::notification::Announcement;
 use crate::ops::{Interest, Ready};
 use crate::proactor::{Panics, Verdict, Watching};
@@ -340,14 +340,10 @@ impl Heard {
         }
     }
 
-    fn listener<'a>(&'a self, shared: &Arc<Shared>) -> &'a Arc<Listener> {
-        self.notification.listener(shared)
-    }
-
     /// Rule 2.
     pub(super) fn listen(self: &Arc<Heard>) {
         let Some(shared) = self.shared.upgrade() else { return };
-        let listener = self.listener(&shared);
+        let listener = self.notification.listener(&shared);
         {
             let mut hearers = lock(&listener.hearers);
             let own: Arc<dyn Hears> = Arc::<Heard>::clone(self);
@@ -365,7 +361,8 @@ impl Heard {
         let Some(announcement) = lock(&self.observes).take() else { return };
         if let Some(shared) = self.shared.upgrade() {
             let own: *const () = std::ptr::from_ref(self).cast();
-            let mut hearers = lock(&self.listener(&shared).hearers);
+            let listener = self.notification.listener(&shared);
+            let mut hearers = lock(&listener.hearers);
             Arc::make_mut(&mut hearers).retain(|hearer| Arc::as_ptr(hearer).cast::<()>() != own);
         }
         drop(announcement);

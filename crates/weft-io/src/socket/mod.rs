@@ -6,7 +6,12 @@
 //! 1. **The handle's number stays reserved for as long as anybody holds the socket.** So no operation, on whatever thread,
 //!    can reach another file through it; see `closing.rs`.
 //! 2. **The first transport failure sticks**: later sends fail with its code, and so do the calls that say so. What is the
-//!    caller's doing (cancelled, no room, wrong arguments, the wrong moment) is none.
+//!    caller's doing (cancelled, no room, wrong arguments, the wrong moment) is none. A reset is `UNAVAILABLE` to every
+//!    operation that it ends, also to a send that the system tells of a broken pipe because a receive was told of the reset
+//!    before, or nobody: io_uring forgets it where the send has got somewhere by then (and a receive sees the end of the
+//!    stream). What remains a broken pipe, `FAILED_PRECONDITION`: sending after the peer had closed, or this side had shut
+//!    down; a peer in this machine that is gone; and a reset of which somebody else was told, as by another handle of the
+//!    same connection.
 //! 3. **The state is for people.** Nothing here decides by it, except that a closed socket is refused, with
 //!    `FAILED_PRECONDITION`.
 //! 4. An operation enters before it looks whether the socket is closed, and closing says so before it looks who has
@@ -103,6 +108,8 @@ struct Inner {
     is_zero_copy: bool,
     /// Whether the system has refused to do so.
     copies: AtomicBool,
+    /// Whether this side has ended sending.
+    is_shut: AtomicBool,
     /// Whether the last receive has left nothing. A guess: more may have come since.
     is_drained: AtomicBool,
     /// A [`SocketState`]; never goes back from `Closing` and `Closed`.
@@ -176,6 +183,7 @@ impl Socket {
             kind,
             is_zero_copy,
             copies: AtomicBool::new(false),
+            is_shut: AtomicBool::new(false),
             is_drained: AtomicBool::new(false),
             state: AtomicU32::new(state as u32),
             failed: AtomicU32::new(0),
@@ -201,6 +209,12 @@ impl Socket {
     /// The system has refused. Says nothing else, so nothing has to be seen with it.
     pub(crate) fn leave_zero_copy(&self) {
         self.0.copies.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a pipe that breaks in the midst of a send was broken by a reset: of a connection over a network, unless this
+    /// side has ended sending.
+    pub(crate) fn is_reset_by_break(&self) -> bool {
+        self.0.kind.is_tcp() && !self.0.is_shut.load(Ordering::Relaxed)
     }
 
     /// Whether there is probably nothing to be received now.
@@ -269,6 +283,10 @@ impl Socket {
         if self.kind().family() == Family::Unix && !query::is_listening(self.as_fd()) {
             // The kernel shuts those down that have no peer, too, which other kinds refuse.
             self.called(rustix::net::getpeername(self), "shutdown")?;
+        }
+        if what != Shutdown::Read {
+            // Before: whoever sends hears of a broken pipe at once, and knows by this whose doing it is.
+            self.0.is_shut.store(true, Ordering::Relaxed);
         }
         let how = match what {
             Shutdown::Read => rustix::net::Shutdown::Read,

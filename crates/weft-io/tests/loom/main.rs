@@ -11,6 +11,7 @@ mod handoff;
 mod listener;
 mod plain;
 mod proactor;
+mod roster;
 mod table;
 mod tracker;
 

@@ -199,3 +199,25 @@ fn slots_taken_and_freed_together_are_had_once() {
         assert_eq!(taken, (0..128).collect::<Vec<_>>());
     });
 }
+
+/// The poll thread takes for itself what another thread has just freed, and sees all that was done with it before.
+#[test]
+fn slots_taken_together_come_with_their_past() {
+    model(|| {
+        let world = World::new(128);
+        let other = {
+            let world = Arc::clone(&world);
+            thread::spawn(move || {
+                let key = world.acquire().unwrap();
+                world.release(key.index);
+            })
+        };
+        let key = world.table.acquire_here().unwrap();
+        world.use_slot(key.index);
+        world.use_slot(key.index);
+        world.table.release_here(key.index);
+        world.table.share();
+        other.join().unwrap();
+        world.assert_all_free();
+    });
+}

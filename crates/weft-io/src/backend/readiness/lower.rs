@@ -81,8 +81,12 @@ pub(super) fn attempt(operation: &mut Erased, ready: Mask) -> Option<Outcome> {
     match operation.body() {
         Body::EventWait(fd) => take_signal(fd),
         Body::HandlePoll(..) => Some(observed(ready)),
-        Body::Accept { listener, peer } => sockets::accept(listener, Some(peer)),
-        Body::AcceptMany { listener, .. } => sockets::accept(listener, None),
+        Body::Accept { listener, peer } => {
+            sockets::accept(listener, Some(peer)).or_else(|| deaf(listener, ready))
+        }
+        Body::AcceptMany { listener, .. } => {
+            sockets::accept(listener, None).or_else(|| deaf(listener, ready))
+        }
         Body::Connect { socket, address } => sockets::connected(socket, address),
         Body::Recv { socket, spans, .. } => sockets::recv(socket, &spans).or_else(|| trouble(socket, ready)),
         Body::RecvPool(mut pooled) => pooled.attempt().or_else(|| trouble(pooled.socket, ready)),
@@ -98,6 +102,12 @@ fn trouble(socket: BorrowedFd<'_>, ready: Mask) -> Option<Outcome> {
     }
     let hung_up = ready.contains(Mask::HUP).then_some(Errno::CONNRESET);
     sockets::failure_of(socket).or(hung_up).map(|errno| Err(errno.raw_os_error()))
+}
+
+/// The same of one that listens. Shut down it has hung up, and of some kinds systems say no more than that there is nobody;
+/// what others say is said of those, too.
+fn deaf(listener: BorrowedFd<'_>, ready: Mask) -> Option<Outcome> {
+    trouble(listener, ready).map(|_| Err(Errno::INVAL.raw_os_error()))
 }
 
 /// Whether a receive found as much as it could take, so that there is probably more.

@@ -3,13 +3,20 @@
 //! 1. What is told is taken out of the array, by moving the last element to its place. That place is looked at again.
 //! 2. The wake handle is the first element and never moves.
 //! 3. A number that is no open handle is told as such, by the wait.
+//! 4. **No call takes more elements than the process may have handles**, and that limit can be lowered while more are open.
+//!    Then the array is waited for in parts: all of them are looked at, then the first one, with the wake in it, is
+//!    waited for, a moment each time. So whatever is in another part is told up to that moment late. Where not even the
+//!    wake may be waited for, that is `RESOURCE_EXHAUSTED`.
 
 use super::event_set::{Arming, Fired, Mask, held, timespec};
 use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
 use std::collections::HashMap;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+/// How long one part of the array is waited for: short beside what people notice, and the looks take nothing beside it.
+const MOMENT: Duration = Duration::from_millis(10);
 
 /// See the header.
 pub(super) struct PollSet {
@@ -53,6 +60,45 @@ impl PollSet {
         }
     }
 
+    /// Rule 4.
+    #[cold]
+    fn wait_in_parts(&mut self, limit: Option<Duration>) -> Result<usize, Errno> {
+        let end = limit.map(|limit| Instant::now() + limit);
+        let mut size = self.array.len();
+        loop {
+            // The limit may change at any time.
+            let Some(left) = self.look_in_parts(size)? else {
+                size /= 2;
+                continue;
+            };
+            let rest = end.map_or(MOMENT, |end| end.saturating_duration_since(Instant::now()).min(MOMENT));
+            if left > 0 || rest.is_zero() {
+                return Ok(left);
+            }
+            match rustix::event::poll(&mut self.array[..size], Some(&timespec(rest))) {
+                Err(Errno::INVAL) | Ok(0) => {}
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// How many are ready now, asked for in parts of this size. `None`: those are too large. Whatever is told stays told
+    /// for as long as nobody asks again.
+    fn look_in_parts(&mut self, size: usize) -> Result<Option<usize>, Errno> {
+        if size == 0 {
+            return Err(Errno::MFILE);
+        }
+        let mut left = 0;
+        for part in self.array.chunks_mut(size) {
+            match rustix::event::poll(part, Some(&timespec(Duration::ZERO))) {
+                Ok(count) => left += count,
+                Err(Errno::INVAL) => return Ok(None),
+                Err(errno) => return Err(errno),
+            }
+        }
+        Ok(Some(left))
+    }
+
     /// The element of this place goes, the last one takes it.
     fn close_gap(&mut self, place: usize) {
         self.array.swap_remove(place);
@@ -63,8 +109,11 @@ impl PollSet {
     }
 
     pub(super) fn wait(&mut self, limit: Option<Duration>, fired: &mut Vec<Fired>) -> Result<bool, Errno> {
-        let limit = limit.map(timespec);
-        let mut left = rustix::event::poll(&mut self.array, limit.as_ref())?;
+        let mut left = match rustix::event::poll(&mut self.array, limit.map(timespec).as_ref()) {
+            // Nothing else of this call can be invalid.
+            Err(Errno::INVAL) => self.wait_in_parts(limit)?,
+            outcome => outcome?,
+        };
         let is_woken = !self.array[0].revents().is_empty();
         left -= usize::from(is_woken);
         let mut place = 1;

@@ -134,7 +134,7 @@ impl<T: Target> Lower for FileRead<T> {
     const KIND: Kind = Kind::FileRead;
 
     fn prepare(&mut self, _capabilities: Capabilities) -> Result<()> {
-        frame::prepare(&mut self.frame, self.target.count(), false)?;
+        frame::prepare_target(&mut self.frame, &self.target, false)?;
         check_place(self.offset)?;
         self.used.enter()
     }

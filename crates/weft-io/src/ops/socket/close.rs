@@ -11,7 +11,7 @@ use weft_sync::{Result, bail};
 /// `CANCELLED` as a rule, before this one or after it. Of a socket that was closed before it ends well, too.
 ///
 /// It begins when its turn comes, so one that is linked behind a send lets that end first. What another proactor has under
-/// way on the socket ends too: for that, both directions are shut down first.
+/// way on the socket ends too, when that polls; until then both directions are shut down.
 ///
 /// ```
 /// use weft_io::{Config, Operation, Socket, SocketKind, SocketOptions, SocketState, open_any, ops::SocketClose};

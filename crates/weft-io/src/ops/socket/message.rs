@@ -230,7 +230,7 @@ impl<T: Target> Lower for RecvFrom<T> {
 
     fn prepare(&mut self, _capabilities: Capabilities) -> Result<()> {
         only_datagrams(&self.socket.socket)?;
-        frame::prepare(&mut self.frame, self.target.count(), true)?;
+        frame::prepare_target(&mut self.frame, &self.target, true)?;
         self.socket.enter()
     }
 

@@ -107,6 +107,24 @@ impl Held {
         self.obstacle().or_else(|| is_listening.then(refusal))
     }
 
+    /// The first cause of what a send was told, which is remembered. A system tells of a reset once, whoever asks first, or
+    /// nobody if a send `has_sent` something; whoever comes later hears of a broken pipe.
+    pub(crate) fn remember(&self, errno: Errno, has_sent: bool, answer: &mut Answer) -> Onward {
+        let mut cause = errno;
+        if errno == Errno::PIPE {
+            let first = self.socket.failure().filter(|&first| first != crate::errno::code(errno));
+            if let Some(first) = first {
+                return Onward::Fail(first);
+            }
+            if has_sent && self.socket.is_reset_by_break() {
+                cause = Errno::CONNRESET;
+                *answer = Err(cause.raw_os_error());
+            }
+        }
+        self.socket.fail_with(cause);
+        Onward::End
+    }
+
     /// What fails because the socket was closed under it is cancelled, however the kernel puts it. `Some`: another failure.
     pub(crate) fn failure(&self, answer: &mut Answer) -> Option<Errno> {
         let Err(number) = answer else { return None };

@@ -93,7 +93,7 @@ impl<T: Target> Lower for Recv<T> {
 
     fn prepare(&mut self, capabilities: Capabilities) -> Result<()> {
         self.waits_first = can_wait_first(capabilities);
-        frame::prepare(&mut self.frame, self.target.count(), false)?;
+        frame::prepare_target(&mut self.frame, &self.target, false)?;
         self.socket.enter()
     }
 
@@ -212,6 +212,7 @@ impl<T: Exclusive> Lower for RecvMany<T> {
                 "receiving again and again needs one piece of memory with room for a byte"
             );
         }
+        self.target.check_writes()?;
         self.socket.enter()
     }
 

@@ -223,10 +223,7 @@ impl<S: Source> Lower for Send<S> {
             Some(errno) if !is_cancelled && self.copying.gives_up(&self.socket.socket, errno) => {
                 Onward::Again
             }
-            Some(errno) => {
-                self.socket.socket.fail_with(errno);
-                Onward::End
-            }
+            Some(errno) => self.socket.remember(errno, self.sent > 0, answer),
             None => {
                 // Rule 1: cancelled in between.
                 if self.sent > 0 {
