@@ -1,7 +1,7 @@
 //! Batches of loads, gathers and scatters, on both devices.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use weft::parameters::{ParameterEntry, ParameterFile, ParameterKind, ParameterScopes, SplatPattern};
@@ -236,6 +236,50 @@ fn fences_are_kept() {
     world.load_between(Some(&wait), Some(&signal), NULL, DEFAULT, &spans).unwrap();
     let failure = signal.wait(Deadline::NEVER).unwrap_err();
     assert_eq!((failure.code(), &*failure.message()), (Code::DataLoss, "the step before failed"));
+}
+
+/// Whoever is told how far transfers have come hears of all bytes of a batch at once, never of fewer than before, and
+/// that nothing is left in the end: also where memory is used in place, and where a batch fails half-way.
+#[test]
+fn counts_begin_with_the_whole_and_end_even() {
+    let data = counting(1 << 20);
+    let archive = irpa(&[Entry::Data("a", &data), Entry::Splat("s", 1 << 20, &[1]), Entry::Data("b", &data)]);
+    let file = TemporaryFile::new("counts.irpa", &archive);
+    let spans = [("a", 0, 0, 1 << 20), ("s", 0, 0, 1 << 20), ("b", 1, 0, 1000), ("b", 64, 0, 1 << 19)];
+    for uri in DEVICES {
+        for is_preloaded in [false, true] {
+            let open =
+                if is_preloaded { ParameterFile::preload(&file.0) } else { ParameterFile::open(&file.0) };
+            let mut scopes = ParameterScopes::new();
+            scopes.add("", "x.irpa", &open.unwrap()).unwrap();
+            let reports: Arc<Mutex<Vec<(u64, u64)>>> = Arc::default();
+            let sink = Arc::clone(&reports);
+            let observer = Arc::new(move |done, total| sink.lock().unwrap().push((done, total)));
+            let world = World::observed(uri, scopes, Some(observer));
+            // The program stays, so that all calls count together.
+            let program = world.program("load");
+            for (usage, spans) in [(DEFAULT, &spans[..]), (IMMUTABLE, &spans), (DEFAULT, &[("a", 0, 5, 10)])]
+            {
+                let whole: u64 =
+                    spans.iter().filter(|(name, ..)| *name != "s").map(|(.., length)| length).sum();
+                let before = reports.lock().unwrap().last().copied().unwrap_or((0, 0));
+                let first = reports.lock().unwrap().len();
+                let signal = Fence::create();
+                let loaded = world.load_by(&program, None, Some(&signal), NULL, usage, spans);
+                assert_eq!(signal.wait(Deadline::NEVER).is_ok(), loaded.is_ok());
+                assert_eq!(loaded.is_ok(), spans.len() > 1);
+                world.device.wait_idle(Deadline::NEVER).unwrap();
+                let reports = reports.lock().unwrap();
+                assert_eq!(reports[first], (before.0, before.1 + whole), "{uri} {is_preloaded}");
+                assert!(reports.is_sorted_by_key(|(done, _)| *done), "{reports:?}");
+                let (done, total) = reports[reports.len() - 1];
+                assert_eq!(done, total, "{uri} {is_preloaded} {usage:#x}");
+                let lent = if is_preloaded && usage == IMMUTABLE { whole - 1000 } else { 0 };
+                let expected = if loaded.is_ok() { whole - lent } else { 0 };
+                assert_eq!(done - before.0, expected, "{uri} {is_preloaded} {usage:#x}");
+            }
+        }
+    }
 }
 
 /// A file that is cut short while it is loaded fails the fence, which names the parameter and the file; what was loaded
