@@ -5,9 +5,10 @@
 //! 3. Errors in the arguments are returned and leave the signals untouched.
 //! 4. A failed wait fails all signals with the same status, without doing the work; the call itself succeeds.
 //! 5. A failure of the work fails all signals with its status. Devices that work inside the call also return it.
-//! 6. **A cancelled submission** fails its signals with CANCELLED: at once if it has not begun, else where it can be stopped
-//!    (dispatches at the next workgroup, transfers of files when the system has let go of the memory). What was done stays
-//!    done. Deallocations give the memory back all the same. An operation that was over stays as it is.
+//! 6. **A cancelled submission** fails its signals with CANCELLED: at once while it waits, else where it can be stopped
+//!    (dispatches at the next workgroup, transfers of files when the system has let go of the memory, what is about to begin
+//!    when it would). What was done stays done. Deallocations give the memory back all the same, at once: what uses it is
+//!    the same call's, and what runs has it pinned. An operation that was over stays as it is.
 //!
 //! What lives here: [`Submission`], the flags of queue operations, host calls, and the one place where rules 1, 4 and 5
 //! are put into practice for devices that work inside the call. The operations are methods of `Device`.

@@ -120,9 +120,9 @@ impl Job {
     }
 
     /// The job will not be done. `for_good`: nor by anybody later, for the device closes, or the call was cancelled.
-    pub(super) fn abandon(self, for_good: bool) {
+    pub(super) fn abandon(self, queue: &Queue, record: Option<&Record>, for_good: bool) {
         if let Job::Dealloca(buffer) = self {
-            if for_good { buffer.decommit() } else { buffer.withdraw_dealloca() }
+            queue.give_up_dealloca(&buffer, record, for_good);
         }
     }
 
@@ -211,7 +211,7 @@ impl Work for Long {
                 record.begin(queue.worker());
             }
             let outcome = if ticket.is_cancelled() {
-                job.abandon(true);
+                job.abandon(&queue, ticket.record.as_deref(), true);
                 Err(CancelToken::status())
             } else {
                 contained(|| job.run_long(&mut ticket, &queue))

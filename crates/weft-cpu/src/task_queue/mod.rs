@@ -316,12 +316,7 @@ impl Queue {
     ) -> Result<()> {
         match self.look(submission) {
             Look::Failed(status) => {
-                // Memory of a cancelled call goes back; else the buffer stays usable and may be deallocated later.
-                if submission.is_cancelled() {
-                    buffer.decommit()
-                } else {
-                    buffer.withdraw_dealloca()
-                }
+                self.give_up_dealloca(buffer, record.as_deref(), submission.is_cancelled());
                 self.refuse(submission, record, status)
             }
             Look::Reached => {
@@ -392,6 +387,20 @@ impl Queue {
                 self.tell(ticket.record, Some(status.code()));
                 self.executor.offering(|| contain(|| fail_all(ticket.signals, status)));
             }
+        }
+    }
+
+    /// A deallocation has failed: the buffer stays usable and may be deallocated later; but if this was `for_good`, its memory
+    /// goes back at once.
+    #[cold]
+    fn give_up_dealloca(&self, buffer: &Buffer, record: Option<&Record>, for_good: bool) {
+        if !for_good {
+            return buffer.withdraw_dealloca();
+        }
+        let was_committed = buffer.is_committed();
+        buffer.decommit();
+        if let (Some(record), true) = (record, was_committed) {
+            self.tell_deallocated(record, buffer);
         }
     }
 

@@ -282,7 +282,8 @@ impl Handle {
             record.ready();
         }
         let is_last_chance = self.queue.is_closing() || ticket.is_cancelled();
-        std::mem::replace(job, Job::Barrier).abandon(is_last_chance);
+        let job = std::mem::replace(job, Job::Barrier);
+        job.abandon(&self.queue, ticket.record.as_deref(), is_last_chance);
         self.queue.end(ticket.take_ref(), Some(status));
         self.end(taken);
     }
@@ -323,7 +324,7 @@ impl Handle {
         timepoints.clear();
         let job = std::mem::replace(job, Job::Barrier);
         if self.queue.is_closing() || ticket.is_cancelled() {
-            job.abandon(true);
+            job.abandon(&self.queue, ticket.record.as_deref(), true);
             self.queue.end(ticket.take_ref(), Some(self.queue.stopped()));
         } else {
             if !waits.is_empty() {

@@ -37,7 +37,7 @@ crate::cases! { $ CANCEL_RUNNING for_each_cancel_running_case {
 } }
 
 /// Half a minute of workgroups, of which each takes 200 µs.
-const WORKGROUPS: u32 = 150_000;
+pub(super) const WORKGROUPS: u32 = 150_000;
 
 /// Workgroups that may still begin once the token is cancelled: those that were claimed.
 fn begun_late_max(subject: &Subject) -> usize {
@@ -45,7 +45,7 @@ fn begun_late_max(subject: &Subject) -> usize {
 }
 
 /// Cancels once the dispatch runs; `submit` returns at once, or when it has ended. What ran after that.
-fn cancel_in_the_middle(subject: &Subject, gate: &Gate, submit: impl Fn(&Submission<'_>) + Sync) {
+pub(super) fn cancel_in_the_middle(subject: &Subject, gate: &Gate, submit: impl Fn(&Submission<'_>) + Sync) {
     let submit = &submit;
     let (token, signal) = (CancelToken::new(), [point(&semaphore(0), 1)]);
     thread::scope(|scope| {

@@ -15,10 +15,10 @@ use weft_hal::profile::{
 use crate::case::Caps;
 use crate::subject::Subject;
 use records::{
-    command_indices_count_everything, deferred_waits_are_described, dispatches_are_described,
-    executables_are_told_once, failures_are_recorded, fill_and_copy_are_one_event_each, filters_exclude,
-    host_calls_are_recorded, inline_commands_are_seen, memory_is_followed, results_and_order_stay,
-    waits_are_described,
+    cancelled_operations_are_recorded, command_indices_count_everything, deferred_waits_are_described,
+    dispatches_are_described, executables_are_told_once, failures_are_recorded,
+    fill_and_copy_are_one_event_each, filters_exclude, host_calls_are_recorded, inline_commands_are_seen,
+    memory_is_followed, results_and_order_stay, waits_are_described,
 };
 use sessions::{
     a_sink_may_refuse_a_session, begin_is_validated, devices_without_records_say_so,
@@ -48,6 +48,7 @@ crate::cases! { $ PROFILE for_each_profile_case {
     failed_flushes_keep_events: Caps::WORK;
     sinks_cannot_call_back: Caps::WORK;
     failures_are_recorded: Caps::WORK;
+    cancelled_operations_are_recorded: Caps::WORK;
     waits_are_described: Caps::WORK;
     deferred_waits_are_described: Caps::ASYNC;
     memory_is_followed: Caps::WORK;

@@ -7,9 +7,11 @@ use weft_hal::{
     CommandBuffer, CommandBufferMode, ExecutionStage, HostCall, HostCallEnd, HostCallFlags, Operand,
     WHOLE_BUFFER,
 };
-use weft_sync::{Code, Status};
+use weft_sync::{CancelToken, Code, Status};
 
 use super::{everything, of_kind, profiled, profiled_with};
+use crate::hal::cancel_running::{WORKGROUPS, cancel_in_the_middle};
+use crate::hal::gate::Gate;
 use crate::subject::{NOW, Subject, bytes_of, failed, fails_with, point, region, semaphore, whole, words};
 
 const REUSABLE: CommandBufferMode = CommandBufferMode::empty();
@@ -221,6 +223,26 @@ pub(super) fn failures_are_recorded(subject: &Subject) {
     assert!(of_kind(&profile, OperationKind::Fill).is_empty());
     let [dispatch] = of_kind(&profile, OperationKind::Dispatch)[..] else { panic!("one dispatch") };
     assert_eq!((dispatch.failure, dispatch.tile_count), (Some(Code::Internal), 4));
+}
+
+/// Before they begin, and while they run. The work on the device stops as it does when nobody watches.
+pub(super) fn cancelled_operations_are_recorded(subject: &Subject) {
+    let (buffer, gate, token) = (subject.buffer(64), Gate::closed_after(WORKGROUPS), CancelToken::new());
+    let constants = [gate.number()];
+    token.cancel();
+    let profile = profiled(subject, || {
+        let visit = subject.dispatch("visit", [WORKGROUPS, 1, 1], &constants, &[]);
+        cancel_in_the_middle(subject, &gate, |at| drop(subject.device.queue_dispatch(at, &visit)));
+        let signal = [point(&semaphore(0), 1)];
+        let at = weft_hal::Submission { signal: &signal, ..NOW }.cancelled_by(Some(&token));
+        let fill = subject.device.queue_fill(&at, &region(&buffer, 0, 64), 1, 1);
+        subject.fails(fill, &signal, Code::Cancelled);
+    });
+    let failures: Vec<_> = profile.queue.iter().map(|event| (event.operation, event.failure)).collect();
+    let cancelled = Some(Code::Cancelled);
+    assert_eq!(failures, [(OperationKind::Dispatch, cancelled), (OperationKind::Fill, cancelled)]);
+    assert!(of_kind(&profile, OperationKind::Fill).is_empty());
+    assert_eq!(bytes_of(&buffer), [0; 64]);
 }
 
 /// [hal 165] waits and signals are counted, and the first of them named.
