@@ -12,7 +12,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use weft::{CancelToken, Code, Program, Result, Session, Status, Tensor};
+use weft::{CancelToken, Code, ElementType, Program, Result, Session, Status, Tensor};
 
 /// Every device that runs programs.
 pub const DEVICES: [&str; 2] = ["local-sync", "local-task"];
@@ -26,7 +26,7 @@ pub const LONG: i64 = 8000;
 pub const SIDE: u64 = 1024;
 
 /// Soon enough for a machine that does many things at once, and far too soon for work that goes on to its end.
-pub const SOON: Duration = Duration::from_secs(5);
+pub const SOON: Duration = Duration::from_secs(if cfg!(tsan) { 60 } else { 5 });
 
 /// A program of the library on a device of its own.
 pub fn load(uri: &str, name: &str) -> Program {
@@ -52,7 +52,12 @@ pub fn floats(values: &[f32]) -> Tensor {
 
 /// What `grind` works on.
 pub fn ground(value: f32) -> Tensor {
-    Tensor::new(&[SIDE, SIDE], &vec![value; (SIDE * SIDE) as usize]).unwrap()
+    Tensor::from_bytes(&[SIDE, SIDE], ElementType::F32, &ground_bytes(value)).unwrap()
+}
+
+/// The bytes of that.
+pub fn ground_bytes(value: f32) -> Vec<u8> {
+    value.to_le_bytes().repeat((SIDE * SIDE) as usize)
 }
 
 /// What `rounds` of `steps`, `look` and `grind` make of a number.

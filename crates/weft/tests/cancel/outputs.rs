@@ -4,15 +4,14 @@ use std::time::Duration;
 
 use weft::{CancelToken, Tensor, Value};
 
-use crate::{LONG, SIDE, assert_nothing_is_left, cancelled_while, everywhere, ground, stepped};
+use crate::{LONG, assert_nothing_is_left, cancelled_while, everywhere, ground, ground_bytes, stepped};
 
 fn is_all(tensor: &Tensor, value: f32) -> bool {
-    tensor.to_vec::<f32>().unwrap().iter().all(|element| *element == value)
+    tensor.to_bytes().unwrap() == ground_bytes(value)
 }
 
 fn overwrite(tensor: &Tensor, value: f32) {
-    let bytes: Vec<u8> = (0..SIDE * SIDE).flat_map(|_| value.to_le_bytes()).collect();
-    tensor.view().buffer().write(0, &bytes).unwrap();
+    tensor.view().buffer().write(0, &ground_bytes(value)).unwrap();
 }
 
 /// Once a blocking call has returned, its arguments and outputs are the caller's again: nobody writes there any more.
