@@ -216,6 +216,8 @@ impl<'a> Batch<'a> {
         operation: impl FnOnce(&Submission<'_>) -> Result<T>,
     ) -> Result<(T, Point)> {
         let (affinity, cancel) = (self.affinity, self.cancel);
+        // Nothing more is enqueued for a call that is over, however many transfers it asked for.
+        cancel.map_or(Ok(()), CancelToken::check)?;
         let wait = self.wait;
         let timeline = self.timeline();
         let before = Point { semaphore: Arc::clone(&timeline.semaphore), value: timeline.value };
