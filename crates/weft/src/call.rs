@@ -128,7 +128,8 @@ impl<'f> Call<'f> {
 
     /// Calls, and waits for the results.
     ///
-    /// Once cancelled it returns CANCELLED, as soon as nothing carries the token any more.
+    /// Once cancelled it returns CANCELLED, as soon as nothing carries the token any more. So work that carries a token, a host
+    /// call on a queue say, makes no blocking calls with that same one: they would wait for it.
     pub fn run<R: FromResults>(self) -> Result<R> {
         let function = self.function;
         R::from_results(self.run_values()?).map_err(|status| function.annotate(status))
