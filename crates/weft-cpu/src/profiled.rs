@@ -215,7 +215,7 @@ impl<'a> Watch<'a> {
         program: &Program,
         slots: &[Pinned<'_>],
         local_base: *mut c_void,
-        stop: Stop<'_>,
+        stop: impl Stop,
     ) -> Result<()> {
         for command in &program.commands {
             let mut event = self.event(command, slots);

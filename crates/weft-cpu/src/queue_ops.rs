@@ -13,7 +13,7 @@ use weft_sync::{CancelToken, Result, WhileDoing};
 
 use crate::command_buffer::{Program, ProgramBuilder};
 use crate::host_memory::HostMemory;
-use crate::stop::Stop;
+use crate::stop::in_pieces;
 
 /// The pinned bytes of a checked range.
 #[inline]
@@ -28,7 +28,7 @@ pub(crate) fn dealloca(submission: &Submission<'_>, buffer: &Buffer) -> Result<(
 pub(crate) fn fill(submission: &Submission<'_>, target: BufferRange<'_>, pattern: Pattern) -> Result<()> {
     let work = || {
         let target = pin(&target)?;
-        let went_on = Stop::by(submission.cancel).in_pieces(target.length(), |bytes| {
+        let went_on = in_pieces(submission.cancel, target.length(), |bytes| {
             // SAFETY: the range is checked and pinned, and the front checked that it may be written. Pieces are multiples
             // of any pattern.
             unsafe { fill_bytes(target.base().wrapping_add(bytes.start), bytes.len(), pattern) };
@@ -57,7 +57,7 @@ pub(crate) fn copy(
     let work = || {
         let (source, target) = (pin(&source)?, pin(&target)?);
         assert_eq!(source.length(), target.length(), "the front made the ranges equally long");
-        let went_on = Stop::by(submission.cancel).in_pieces(source.length(), |bytes| {
+        let went_on = in_pieces(submission.cancel, source.length(), |bytes| {
             let (from, to) =
                 (source.base().wrapping_add(bytes.start), target.base().wrapping_add(bytes.start));
             // SAFETY: both ranges are checked and pinned, and equally long; the target may be written. `copy` allows overlap

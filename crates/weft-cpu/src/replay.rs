@@ -29,7 +29,7 @@ use crate::executable::EntryPoint;
 use crate::float_mode::FlushedDenormals;
 use crate::host_memory::HostMemory;
 use crate::profiled::Watch;
-use crate::stop::{Grid, Stop};
+use crate::stop::{Cancelled, Grid, Never, Stop};
 
 /// A kernel's machine code and its first argument.
 ///
@@ -168,7 +168,20 @@ impl Program {
         if self.commands.is_empty() {
             return Ok(());
         }
-        let stop = Stop::by(cancel);
+        match cancel {
+            None => self.run_unless(table, memory, Never, watch),
+            Some(token) => self.run_unless(table, memory, Cancelled(token, Never), watch),
+        }
+    }
+
+    #[inline]
+    fn run_unless<'a>(
+        &'a self,
+        table: &[BindingEntry<'a>],
+        memory: &HostMemory,
+        stop: impl Stop,
+        watch: Option<&Watch<'_>>,
+    ) -> Result<()> {
         match self.sources.len() {
             count if count <= SOURCES_FEW => {
                 self.run_in(table, memory, (stop, watch), &mut [const { Pinned::EMPTY }; SOURCES_FEW])
@@ -189,7 +202,7 @@ impl Program {
         &'a self,
         table: &[BindingEntry<'a>],
         memory: &HostMemory,
-        (stop, watch): (Stop<'_>, Option<&Watch<'_>>),
+        (stop, watch): (impl Stop, Option<&Watch<'_>>),
         slots: &mut [Pinned<'a>],
     ) -> Result<()> {
         resolve(&self.sources, table, slots)?;
@@ -212,7 +225,7 @@ impl Program {
         commands: &[Command],
         slots: &[Pinned<'_>],
         local_base: *mut c_void,
-        stop: Stop<'_>,
+        stop: impl Stop,
     ) -> Result<()> {
         let mut bindings = Bindings::new();
         for command in commands {
@@ -264,7 +277,7 @@ impl Program {
         bindings: &mut Bindings,
         slots: &[Pinned<'_>],
         local_base: *mut c_void,
-        stop: Stop<'_>,
+        stop: impl Stop,
     ) -> Result<bool> {
         bindings.load(self, command, slots)?;
         if command.checks_lengths {

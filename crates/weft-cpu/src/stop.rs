@@ -1,6 +1,6 @@
 //! What stops running work before its end, and how soon.
 //!
-//! What lives here: [`Stop`], the flags that running work looks at, and the loop over the workgroups of one dispatch that
+//! What lives here: [`Stop`], what running work looks at, and the loop over the workgroups of one dispatch that
 //! does so. What does not: who sets them (`task_queue/`, `weft_sync::CancelToken`), tiles that threads share
 //! (`block/together.rs`, which looks between any two runs of them).
 //!
@@ -31,37 +31,21 @@ const STRETCH_MAX: u32 = 1 << 16;
 /// Bytes that are moved between two looks: a fraction of a millisecond. A multiple of any pattern.
 const PIECE_BYTES: usize = 1 << 20;
 
-/// Where to look for whether to go on.
-#[derive(Clone, Copy)]
-pub(crate) struct Stop<'a> {
-    /// Of the device, or of the recording.
-    flag: Option<&'a AtomicBool>,
-    /// Of the call.
-    cancel: Option<&'a AtomicBool>,
-}
+/// Where running work looks for whether to go on. What nobody can be in a hurry for is compiled without any of it.
+pub(crate) trait Stop: Copy {
+    /// Somebody may wait for the answer.
+    const IS_PROMPT: bool;
+    /// Workgroups that may run without a look.
+    const STRETCH: u32;
 
-impl<'a> Stop<'a> {
-    pub(crate) fn new(flag: &'a AtomicBool, cancel: Option<&'a CancelToken>) -> Stop<'a> {
-        Stop { flag: Some(flag), cancel: cancel.map(CancelToken::flag) }
-    }
-
-    /// Nothing else than the token stops it.
-    pub(crate) fn by(cancel: Option<&'a CancelToken>) -> Stop<'a> {
-        Stop { flag: None, cancel: cancel.map(CancelToken::flag) }
-    }
-
-    #[inline]
-    pub(crate) fn is_set(self) -> bool {
-        // Relaxed: sooner or later.
-        let is_set = |flag: Option<&AtomicBool>| flag.is_some_and(|flag| flag.load(Ordering::Relaxed));
-        is_set(self.flag) || is_set(self.cancel)
-    }
+    /// Not to go on.
+    fn is_set(self) -> bool;
 
     /// Calls `work` for one piece of `length` bytes after the other; for all of them at once if nobody can be in a hurry.
     /// `false` if it was stopped.
-    #[inline]
-    pub(crate) fn in_pieces(self, length: usize, mut work: impl FnMut(Range<usize>)) -> bool {
-        if self.cancel.is_none() || length <= PIECE_BYTES {
+    #[inline(always)]
+    fn in_pieces(self, length: usize, mut work: impl FnMut(Range<usize>)) -> bool {
+        if !Self::IS_PROMPT || length <= PIECE_BYTES {
             work(0..length);
             return true;
         }
@@ -72,6 +56,65 @@ impl<'a> Stop<'a> {
             work(begin..length.min(begin + PIECE_BYTES));
         }
         true
+    }
+}
+
+/// Nothing stops it.
+#[derive(Clone, Copy)]
+pub(crate) struct Never;
+
+impl Stop for Never {
+    const IS_PROMPT: bool = false;
+    const STRETCH: u32 = u32::MAX;
+
+    #[inline(always)]
+    fn is_set(self) -> bool {
+        false
+    }
+}
+
+/// The end of a device, or the failure of a recording.
+#[derive(Clone, Copy)]
+pub(crate) struct Flag<'a>(pub(crate) &'a AtomicBool);
+
+impl Stop for Flag<'_> {
+    const IS_PROMPT: bool = false;
+    const STRETCH: u32 = STRETCH;
+
+    #[inline(always)]
+    fn is_set(self) -> bool {
+        // Relaxed: sooner or later.
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// A token, and whatever else stops it.
+#[derive(Clone, Copy)]
+pub(crate) struct Cancelled<'a, S>(pub(crate) &'a CancelToken, pub(crate) S);
+
+impl<S: Stop> Stop for Cancelled<'_, S> {
+    const IS_PROMPT: bool = true;
+    const STRETCH: u32 = 1;
+
+    #[inline(always)]
+    fn is_set(self) -> bool {
+        self.0.is_cancelled() || self.1.is_set()
+    }
+}
+
+/// As [`Stop::in_pieces`], for a token.
+#[inline]
+pub(crate) fn in_pieces(
+    cancel: Option<&CancelToken>,
+    length: usize,
+    mut work: impl FnMut(Range<usize>),
+) -> bool {
+    match cancel {
+        None => {
+            work(0..length);
+            true
+        }
+        Some(token) => Cancelled(token, Never).in_pieces(length, work),
     }
 }
 
@@ -92,8 +135,8 @@ impl Grid<'_> {
     /// # Safety
     /// As for [`run_grid`]; `tiles` is the product of the counts.
     #[inline(always)]
-    pub(crate) unsafe fn run(&self, stop: Stop<'_>) -> Result<bool, KernelFailure> {
-        if stop.cancel.is_none() && (stop.flag.is_none() || self.tiles <= STRETCH) {
+    pub(crate) unsafe fn run<S: Stop>(&self, stop: S) -> Result<bool, KernelFailure> {
+        if !S::IS_PROMPT && self.tiles <= S::STRETCH {
             let Grid { function, environment, state, local, processor_id, .. } = *self;
             // SAFETY: the caller's promises.
             unsafe { run_grid(function, environment, state, local, processor_id)? };
@@ -106,9 +149,9 @@ impl Grid<'_> {
     /// # Safety
     /// As for [`Grid::run`].
     #[inline(never)]
-    unsafe fn run_in_stretches(&self, stop: Stop<'_>) -> Result<bool, KernelFailure> {
+    unsafe fn run_in_stretches<S: Stop>(&self, stop: S) -> Result<bool, KernelFailure> {
         let Grid { function, environment, state, local, processor_id, tiles } = *self;
-        let mut stretch = Stretch::new(stop);
+        let mut stretch = Stretch::new::<S>();
         let mut begin = 0;
         while begin < tiles {
             if stop.is_set() {
@@ -132,11 +175,8 @@ struct Stretch {
 }
 
 impl Stretch {
-    fn new(stop: Stop<'_>) -> Stretch {
-        match stop.cancel {
-            None => Stretch { tiles: STRETCH, began: None },
-            Some(_) => Stretch { tiles: 1, began: Some(Instant::now()) },
-        }
+    fn new<S: Stop>() -> Stretch {
+        Stretch { tiles: S::STRETCH, began: S::IS_PROMPT.then(Instant::now) }
     }
 
     #[inline]

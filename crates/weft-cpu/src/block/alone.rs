@@ -26,10 +26,10 @@ use crate::stop::{Grid, Stop};
 pub(crate) struct Scratch(pub(crate) *mut c_void);
 
 /// The one that runs.
-struct Thread<'a> {
+struct Thread<S> {
     scratch: Scratch,
     seat: u32,
-    stop: Stop<'a>,
+    stop: S,
 }
 
 /// Runs all commands until the first failure, or until `stop` is set (`stop.rs`): `Ok(false)` then.
@@ -37,12 +37,12 @@ struct Thread<'a> {
 /// # Safety
 /// `operands` are those of this recording (`look_up` succeeded); `scratch` is initialised, aligned to 64, exclusive, and
 /// holds `blocks.local_memory_bytes`.
-pub(crate) unsafe fn run_alone<W: Watcher>(
+pub(crate) unsafe fn run_alone<W: Watcher, S: Stop>(
     blocks: &Blocks,
     operands: &mut Operands,
     scratch: Scratch,
     seat: u32,
-    stop: Stop<'_>,
+    stop: S,
     watcher: &mut W,
 ) -> Result<bool> {
     let thread = Thread { scratch, seat, stop };
@@ -103,7 +103,7 @@ fn tell<W: Watcher>(watcher: &mut W, (region, header): (u32, Header), outcome: R
 /// # Safety
 /// As for `run_alone`; the bindings of the command's block are loaded.
 #[inline(always)]
-unsafe fn run_transfer(operands: &Operands, command: &Command<'_>, stop: Stop<'_>) -> Result<bool> {
+unsafe fn run_transfer(operands: &Operands, command: &Command<'_>, stop: impl Stop) -> Result<bool> {
     match command {
         Command::Fill(fill) => {
             let (base, length) = operands.bytes(usize::from(fill.target));
@@ -146,7 +146,7 @@ unsafe fn run_dispatch(
     header: Header,
     dispatch: &DispatchCommand,
     constants: &[u32],
-    thread: &Thread<'_>,
+    thread: &Thread<impl Stop>,
 ) -> Result<bool> {
     let mut count = dispatch.grid;
     let mut tiles = dispatch.tiles;

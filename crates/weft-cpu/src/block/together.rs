@@ -51,11 +51,11 @@ const CALL_AGAIN: Duration = Duration::from_micros(25);
 const SLICE: Duration = Duration::from_micros(500);
 
 /// What one execution shares between its threads.
-pub(crate) struct Share<'a> {
+pub(crate) struct Share<'a, S> {
     pub(crate) blocks: &'a Blocks,
     pub(crate) operands: &'a Operands,
     pub(crate) tiles: &'a Tiles,
-    pub(crate) stop: Stop<'a>,
+    pub(crate) stop: S,
     /// How many threads may be in it.
     pub(crate) workers: u32,
 }
@@ -86,7 +86,7 @@ struct Cursor {
     checked: Option<(u32, u16)>,
 }
 
-impl Share<'_> {
+impl<S: Stop> Share<'_, S> {
     /// Opens the first region that has tiles, from `region` on. `false` if there is none. By one thread at a time: first
     /// whoever submits, then the completer.
     pub(crate) fn open_from(&self, region: usize) -> Result<bool> {

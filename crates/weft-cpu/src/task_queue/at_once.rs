@@ -23,7 +23,7 @@ use weft_task::float_mode::FlushedDenormals;
 
 use super::{Queue, Record, TicketRef};
 use crate::block::{Blocks, Nobody, Operands, Scratch, Watcher, run_alone};
-use crate::stop::Stop;
+use crate::stop::{Cancelled, Flag, Stop};
 
 /// A recording that takes no longer is quick.
 const QUICK: Duration = Duration::from_micros(15);
@@ -88,10 +88,16 @@ impl Queue {
             return None;
         }
         let mut operands = ROOM.take().unwrap_or_else(|| self.spare_operands());
-        let stop = Stop::new(&self.closing, ticket.cancel);
-        let outcome = match &mut ticket.record {
-            None => self.run_here(blocks, table, &mut operands, stop, &mut Nobody),
-            Some(record) => self.run_watched(blocks, table, &mut operands, stop, record),
+        let stop = Flag(&self.closing);
+        let outcome = match (&mut ticket.record, ticket.cancel) {
+            (None, None) => self.run_here(blocks, table, &mut operands, stop, &mut Nobody),
+            (None, Some(token)) => {
+                self.run_here(blocks, table, &mut operands, Cancelled(token, stop), &mut Nobody)
+            }
+            (Some(record), None) => self.run_watched(blocks, table, &mut operands, stop, record),
+            (Some(record), Some(token)) => {
+                self.run_watched(blocks, table, &mut operands, Cancelled(token, stop), record)
+            }
         };
         operands.release();
         ROOM.set(Some(operands));
@@ -104,7 +110,7 @@ impl Queue {
         blocks: &Blocks,
         table: &[BindingEntry<'_>],
         operands: &mut Operands,
-        stop: Stop<'_>,
+        stop: impl Stop,
         record: &mut Record,
     ) -> Result<()> {
         let worker = self.worker();
@@ -120,12 +126,12 @@ impl Queue {
     }
 
     #[inline]
-    fn run_here<W: Watcher>(
+    fn run_here<W: Watcher, S: Stop>(
         &self,
         blocks: &Blocks,
         table: &[BindingEntry<'_>],
         operands: &mut Operands,
-        stop: Stop<'_>,
+        stop: S,
         watcher: &mut W,
     ) -> Result<()> {
         operands.look_up(blocks, table)?;

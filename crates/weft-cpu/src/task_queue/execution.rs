@@ -24,7 +24,7 @@ use weft_task::{Drained, KeepWarm, Process, ProcessOptions, Seats, Tiles, Work, 
 use super::past::Past;
 use super::{Queue, Record, TicketRef};
 use crate::block::{Blocks, Nobody, Operands, Scratch, Share, ShareEnd, Watch, run_alone};
-use crate::stop::Stop;
+use crate::stop::{Cancelled, Flag, Stop};
 
 /// Processes that are looked at for a spare one before a new one is made.
 const SPARES_LOOKED_AT: usize = 4;
@@ -218,7 +218,7 @@ impl Execution {
         *scratch = queue.scratch(blocks, workers)?;
         let has_work = if workers > 1 {
             operands.load_all(blocks);
-            let share = Share { blocks, operands, tiles, stop: Stop::new(stop, None), workers };
+            let share = Share { blocks, operands, tiles, stop: Flag(stop), workers };
             share.open_from(0)?
         } else {
             !blocks.regions.is_empty()
@@ -240,24 +240,12 @@ impl Execution {
         else {
             return Drained::Finished;
         };
-        let begin = Instant::now();
         let scratch = Scratch(base_of(scratch.as_ref(), 0));
-        let stop = Stop::new(&queue.closing, work.as_ref().map(CancelWork::token));
-        let outcome = match watch {
-            // SAFETY: `begin` looked the operands up for this recording, and provided scratch of this size; the write
-            // lock makes both ours.
-            None => unsafe { run_alone(blocks, operands, scratch, 0, stop, &mut Nobody) },
-            Some(watch) => {
-                let mut witness = watch.witness(0, seat_of(worker));
-                // SAFETY: as above.
-                unsafe { run_alone(blocks, operands, scratch, 0, stop, &mut witness) }
-            }
-        };
-        blocks.pace.note(Instant::now().since(begin));
-        match outcome {
-            Ok(true) => Drained::Finished,
-            Ok(false) => Drained::Failed(queue.stopped()),
-            Err(status) => Drained::Failed(status.while_doing("executing a command buffer")),
+        let alone = Alone { queue, blocks, operands, scratch, watch: watch.as_deref() };
+        let closing = Flag(&queue.closing);
+        match work {
+            None => alone.run(worker, closing),
+            Some(work) => alone.run(worker, Cancelled(work.token(), closing)),
         }
     }
 
@@ -266,25 +254,10 @@ impl Execution {
         let Some(seat) = self.seats.take(task.workers) else { return Drained::Nothing };
         // Before the look for tiles: what is opened after it moves the epoch.
         let epoch = worker.process().retention_epoch();
-        let flag = if queue.is_closing() { &queue.closing } else { &self.stop };
-        let stop = Stop::new(flag, task.cancel());
-        let share =
-            Share { blocks, operands: &task.operands, tiles: &self.tiles, stop, workers: task.workers };
-        let stride = scratch_stride(blocks) * seat.number() as usize;
-        let scratch = Scratch(base_of(task.scratch.as_ref(), stride));
-        let call = |count: u32| {
-            worker.process().advance_retention();
-            worker.call_for(count.min(self.seats.free(task.workers)));
-        };
-        let end = match &task.watch {
-            // SAFETY: `begin` looked the operands up for this recording, loaded all blocks, and provided scratch of this
-            // size for each seat, of which one thread at a time has this one.
-            None => unsafe { share.work(scratch, seat.number(), &mut Nobody, call) },
-            Some(watch) => {
-                let mut witness = watch.witness(seat.number(), seat_of(worker));
-                // SAFETY: as above.
-                unsafe { share.work(scratch, seat.number(), &mut witness, call) }
-            }
+        let flag = Flag(if queue.is_closing() { &queue.closing } else { &self.stop });
+        let end = match task.cancel() {
+            None => self.share(task, worker, (seat.number(), blocks), flag),
+            Some(token) => self.share(task, worker, (seat.number(), blocks), Cancelled(token, flag)),
         };
         match end {
             Ok(ShareEnd::Over(took)) => {
@@ -303,6 +276,66 @@ impl Execution {
                 self.stop.store(true, Ordering::Relaxed);
                 Drained::Failed(status.while_doing("executing a command buffer"))
             }
+        }
+    }
+
+    /// Works on the tiles, in this seat.
+    fn share(
+        &self,
+        task: &Task,
+        worker: &WorkerContext<'_>,
+        (seat, blocks): (u32, &Blocks),
+        stop: impl Stop,
+    ) -> Result<ShareEnd> {
+        let share =
+            Share { blocks, operands: &task.operands, tiles: &self.tiles, stop, workers: task.workers };
+        let stride = scratch_stride(blocks) * seat as usize;
+        let scratch = Scratch(base_of(task.scratch.as_ref(), stride));
+        let call = |count: u32| {
+            worker.process().advance_retention();
+            worker.call_for(count.min(self.seats.free(task.workers)));
+        };
+        match &task.watch {
+            // SAFETY: `begin` looked the operands up for this recording, loaded all blocks, and provided scratch of this
+            // size for each seat, of which one thread at a time has this one.
+            None => unsafe { share.work(scratch, seat, &mut Nobody, call) },
+            Some(watch) => {
+                let mut witness = watch.witness(seat, seat_of(worker));
+                // SAFETY: as above.
+                unsafe { share.work(scratch, seat, &mut witness, call) }
+            }
+        }
+    }
+}
+
+/// A recording that this thread has to itself.
+struct Alone<'a> {
+    queue: &'a Queue,
+    blocks: &'a Blocks,
+    operands: &'a mut Operands,
+    scratch: Scratch,
+    watch: Option<&'a Watch>,
+}
+
+impl Alone<'_> {
+    fn run(self, worker: &WorkerContext<'_>, stop: impl Stop) -> Drained {
+        let Alone { queue, blocks, operands, scratch, watch } = self;
+        let begin = Instant::now();
+        let outcome = match watch {
+            // SAFETY: `begin` of the execution looked the operands up for this recording, and provided scratch of this size;
+            // its write lock makes both ours.
+            None => unsafe { run_alone(blocks, operands, scratch, 0, stop, &mut Nobody) },
+            Some(watch) => {
+                let mut witness = watch.witness(0, seat_of(worker));
+                // SAFETY: as above.
+                unsafe { run_alone(blocks, operands, scratch, 0, stop, &mut witness) }
+            }
+        };
+        blocks.pace.note(Instant::now().since(begin));
+        match outcome {
+            Ok(true) => Drained::Finished,
+            Ok(false) => Drained::Failed(queue.stopped()),
+            Err(status) => Drained::Failed(status.while_doing("executing a command buffer")),
         }
     }
 }
