@@ -118,7 +118,8 @@ pub(crate) fn in_pieces(
     }
 }
 
-/// One dispatch on one thread.
+/// One dispatch on one thread. By value: what its address is taken of is written to memory, once for each dispatch.
+#[derive(Clone, Copy)]
 pub(crate) struct Grid<'a> {
     pub(crate) function: KernelFunction,
     pub(crate) environment: *const Environment,
@@ -135,9 +136,9 @@ impl Grid<'_> {
     /// # Safety
     /// As for [`run_grid`]; `tiles` is the product of the counts.
     #[inline(always)]
-    pub(crate) unsafe fn run<S: Stop>(&self, stop: S) -> Result<bool, KernelFailure> {
+    pub(crate) unsafe fn run<S: Stop>(self, stop: S) -> Result<bool, KernelFailure> {
         if !S::IS_PROMPT && self.tiles <= S::STRETCH {
-            let Grid { function, environment, state, local, processor_id, .. } = *self;
+            let Grid { function, environment, state, local, processor_id, .. } = self;
             // SAFETY: the caller's promises.
             unsafe { run_grid(function, environment, state, local, processor_id)? };
             return Ok(true);
@@ -149,8 +150,8 @@ impl Grid<'_> {
     /// # Safety
     /// As for [`Grid::run`].
     #[inline(never)]
-    unsafe fn run_in_stretches<S: Stop>(&self, stop: S) -> Result<bool, KernelFailure> {
-        let Grid { function, environment, state, local, processor_id, tiles } = *self;
+    unsafe fn run_in_stretches<S: Stop>(self, stop: S) -> Result<bool, KernelFailure> {
+        let Grid { function, environment, state, local, processor_id, tiles } = self;
         let mut stretch = Stretch::new::<S>();
         let mut begin = 0;
         while begin < tiles {

@@ -214,15 +214,25 @@ impl fmt::Debug for CancelWork {
 }
 
 /// As [`wait_all`](crate::wait_all), and CANCELLED once the token is cancelled, also if that was before the wait.
+#[inline]
 pub fn wait_all_unless(points: &[Point], cancel: Option<&CancelToken>, deadline: Deadline) -> Result<()> {
-    let Some(cancel) = cancel else { return crate::wait_all(points, deadline) };
-    cancel.check()?;
-    wait_unless(points, false, cancel, deadline).map(drop)
+    match cancel {
+        None => crate::wait_all(points, deadline),
+        Some(token) => checked_wait(points, false, token, deadline).map(drop),
+    }
 }
 
 /// As [`wait_any`](crate::wait_any), and CANCELLED once the token is cancelled, also if that was before the wait.
+#[inline]
 pub fn wait_any_unless(points: &[Point], cancel: Option<&CancelToken>, deadline: Deadline) -> Result<usize> {
-    let Some(cancel) = cancel else { return crate::wait_any(points, deadline) };
-    cancel.check()?;
-    wait_unless(points, true, cancel, deadline)
+    match cancel {
+        None => crate::wait_any(points, deadline),
+        Some(token) => checked_wait(points, true, token, deadline),
+    }
+}
+
+#[inline(never)]
+fn checked_wait(points: &[Point], for_any: bool, token: &CancelToken, deadline: Deadline) -> Result<usize> {
+    token.check()?;
+    wait_unless(points, for_any, token, deadline)
 }
