@@ -11,17 +11,35 @@
 //!    that nobody here waits for, perhaps closed, its number perhaps another's.
 //! 4. **Changes are noted**, once a handle, and carried out together before the next wait: what comes and goes between two
 //!    waits is never armed.
-//! 5. Numbers of handles are small, so they are indices: pages of entries, made when a number in them is first waited for,
+//! 5. **A handle that is ready for nothing rests**: after several reports in a row that nobody could do anything with, what
+//!    was reported is left out for a moment, which doubles up to [`REST_MAX`], and begins anew with the first thing that
+//!    somebody did. An error queue that nobody reads reports for ever, and a socket of messages without a peer can be
+//!    written to for ever, also while the receiver has no room. Who waits for another direction does not notice, unless
+//!    it is trouble that was reported, which cannot be left out alone.
+//! 6. Numbers of handles are small, so they are indices: pages of entries, made when a number in them is first waited for,
 //!    and kept.
 
 use super::event_set::{Arming, Fired, Mask};
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 use std::os::fd::RawFd;
+use std::time::{Duration, Instant};
 
 /// No waiter.
 pub(super) const NOBODY: u32 = u32::MAX;
 
 /// Entries of a page.
 const PAGE: usize = 256;
+
+/// Reports of nothing in a row that mean no more than that others were faster.
+const FRUITLESS_MAX: u32 = 4;
+
+/// The first rest, and the longest: hardly anything of a processor, and soon enough for people.
+const REST_MIN: Duration = Duration::from_millis(1);
+const REST_MAX: Duration = Duration::from_millis(16);
+
+/// Reports of nothing that are so far apart are not in a row.
+const ROW: Duration = Duration::from_millis(100);
 
 /// Where somebody waits at a handle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +50,17 @@ pub(super) enum Line {
     Writers = 1,
     /// Wants to know.
     Observers = 2,
+}
+
+impl Line {
+    /// What those who wait there are told of, beside trouble.
+    pub(super) fn direction(self) -> Mask {
+        match self {
+            Line::Readers => Mask::IN,
+            Line::Writers => Mask::OUT,
+            Line::Observers => Mask::IN | Mask::OUT,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -53,6 +82,10 @@ struct Entry {
     is_noted: bool,
     /// Whether the last receive left something. Of an earlier handle with the number it costs a call.
     has_more: bool,
+    /// What rests (rule 5), how many reports of nothing there were in a row, and when the last of them came.
+    resting: Mask,
+    fruitless: u32,
+    last_fruitless: Option<Instant>,
 }
 
 const EMPTY: Entry = Entry {
@@ -63,6 +96,9 @@ const EMPTY: Entry = Entry {
     is_known: false,
     is_noted: false,
     has_more: false,
+    resting: Mask::empty(),
+    fruitless: 0,
+    last_fruitless: None,
 };
 
 #[derive(Clone, Copy, Debug)]
@@ -96,6 +132,8 @@ pub(super) struct Descriptors {
     changed: Vec<RawFd>,
     /// Handles with something armed.
     armed: usize,
+    /// Ends of rests, each of a handle in a generation.
+    rests: BinaryHeap<Reverse<(Instant, RawFd, u32)>>,
 }
 
 impl Descriptors {
@@ -107,6 +145,7 @@ impl Descriptors {
             free: Vec::new(),
             changed: Vec::new(),
             armed: 0,
+            rests: BinaryHeap::new(),
         }
     }
 
@@ -185,6 +224,8 @@ impl Descriptors {
         }
         // Rule 3.
         entry.generation = entry.generation.wrapping_add(1);
+        entry.resting = Mask::empty();
+        entry.fruitless = 0;
         if entry.armed.is_empty() {
             return None;
         }
@@ -218,8 +259,10 @@ impl Descriptors {
         let fd = self.changed.pop()?;
         let entry = self.entry(fd);
         entry.is_noted = false;
-        let Entry { generation, armed, is_known, .. } = *entry;
-        let mask = self.wanted(fd);
+        let Entry { generation, armed, is_known, resting, .. } = *entry;
+        let rest = self.wanted(fd) - resting;
+        let is_some_awake = rest.contains(Mask::TROUBLE) && rest.intersects(Mask::IN | Mask::OUT);
+        let mask = if resting.is_empty() || is_some_awake { rest } else { Mask::empty() };
         let has_all = armed.contains(mask);
         Some((!has_all).then_some(Arming { fd, generation, mask: mask | armed, armed, is_known }))
     }
@@ -276,6 +319,51 @@ impl Descriptors {
         self.armed -= usize::from(was_armed && entry_is_idle(self.known(fired.fd)));
         self.note(fired.fd);
         true
+    }
+
+    /// Rule 5: this was reported, and whoever waits for it could do nothing.
+    pub(super) fn was_fruitless(&mut self, fd: RawFd, ready: Mask) {
+        let now = Instant::now();
+        let entry = self.entry(fd);
+        let is_row = entry.last_fruitless.is_some_and(|last| now.saturating_duration_since(last) < ROW);
+        entry.last_fruitless = Some(now);
+        entry.fruitless = if is_row { entry.fruitless.saturating_add(1) } else { 1 };
+        if entry.fruitless <= FRUITLESS_MAX || entry.count == 0 {
+            return;
+        }
+        let doublings = (entry.fruitless - FRUITLESS_MAX - 1).min(16);
+        let rest = (REST_MIN * (1 << doublings)).min(REST_MAX);
+        entry.resting |= if ready.intersects(Mask::TROUBLE) { Mask::all() } else { ready };
+        let generation = entry.generation;
+        self.rests.push(Reverse((now + rest, fd, generation)));
+    }
+
+    /// Somebody could do something.
+    pub(super) fn was_fruitful(&mut self, fd: RawFd) {
+        self.entry(fd).fruitless = 0;
+    }
+
+    /// Ends the rests that are over, and tells how long it is to the end of the next.
+    pub(super) fn end_rests(&mut self) -> Option<Duration> {
+        self.rests.peek()?;
+        let now = Instant::now();
+        while let Some(&Reverse((end, fd, generation))) = self.rests.peek() {
+            if end > now {
+                return Some(end - now);
+            }
+            self.rests.pop();
+            let entry = self.entry(fd);
+            if entry.generation == generation {
+                entry.resting = Mask::empty();
+                self.note(fd);
+            }
+        }
+        None
+    }
+
+    /// Whether somebody's rest has to be ended.
+    pub(super) fn has_rests(&self) -> bool {
+        !self.rests.is_empty()
     }
 
     /// Whether there is probably something to be received.

@@ -204,6 +204,7 @@ impl Readiness {
         !self.ended.is_empty()
             || self.map.has_changes()
             || self.map.armed() > 0
+            || self.map.has_rests()
             || self.workers.as_ref().is_some_and(Workers::is_busy)
     }
 
@@ -212,10 +213,11 @@ impl Readiness {
     }
 
     pub(crate) fn exchange(&mut self, wait: Option<Deadline>) -> Result<()> {
+        let rest = self.map.end_rests();
         self.arm_changed();
         self.take_done(wait.is_some() && self.ended.is_empty());
         let limit = match wait {
-            Some(deadline) if self.ended.is_empty() => deadline.remaining(),
+            Some(deadline) if self.ended.is_empty() => shorter(deadline.remaining(), rest),
             _ => Some(Duration::ZERO),
         };
         // Whoever does not wait looks for what is armed only: a wake is for those who sleep.
@@ -296,15 +298,16 @@ impl Readiness {
             }
             observer = after;
         }
-        for (line, direction) in [(Line::Readers, Mask::IN), (Line::Writers, Mask::OUT)] {
+        for line in [Line::Readers, Line::Writers] {
             // Trouble is everybody's: the attempt finds out what it is.
-            if ready.intersects(direction | Mask::TROUBLE) {
+            if ready.intersects(line.direction() | Mask::TROUBLE) {
                 self.serve_line(fd, line, ready);
             }
         }
     }
 
     fn serve_line(&mut self, fd: RawFd, line: Line, ready: Mask) {
+        let mut is_fruitful = false;
         loop {
             let waiter = self.map.first(fd, line);
             if waiter == NOBODY {
@@ -314,8 +317,13 @@ impl Readiness {
             let outcome = self.attempt(fd, &mut operation, ready);
             self.operations[waiter as usize] = Some((generation, operation));
             match outcome {
-                Some(outcome) => self.end(waiter, outcome),
-                None => return,
+                Some(outcome) => {
+                    self.map.was_fruitful(fd);
+                    is_fruitful = true;
+                    self.end(waiter, outcome);
+                }
+                None if is_fruitful => return,
+                None => return self.map.was_fruitless(fd, ready & (line.direction() | Mask::TROUBLE)),
             }
         }
     }
@@ -348,5 +356,13 @@ impl Readiness {
         if let Some((_, operation)) = place.take() {
             self.ended.push_back(Ended::Operation { slot: waiter, operation, outcome });
         }
+    }
+}
+
+/// The shorter of two limits, where `None` is none.
+fn shorter(one: Option<Duration>, other: Option<Duration>) -> Option<Duration> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
     }
 }

@@ -4,10 +4,14 @@
 //! What lives here: one function for each kind. What does not: when an attempt is made (`mod.rs`), what its answer means to
 //! the operation (`settle` of its kind).
 //!
-//! 1. No call blocks, whatever the mode of the handle: a handle that was imported may be shared with others, who change it.
+//! 1. No call blocks, whatever the mode of the handle: it may be shared with other processes, and they may change it.
+//!    Transfers say so themselves. To accept and to connect no flag can be given, so the mode is set right before each
+//!    attempt. What is left of the danger is somebody who changes it between the two calls; an accept then blocks only if
+//!    there is no connection.
 //! 2. No call raises a signal: whoever sends to nobody is told by the answer.
 //! 3. A send puts in what there is room for. The proactor hands the rest over again: what the caller gave is not changed.
-//! 4. A connect is asked for once; how it went is asked of the socket, when that is ready.
+//! 4. A connect is asked for once; how it went is asked of the socket, when that is ready. One that failed leaves nothing
+//!    behind: the socket can be connected again.
 //!
 //! # Safety
 //!
@@ -54,7 +58,15 @@ fn attempt(call: impl FnMut() -> Result<i64, Errno>) -> Attempt {
 pub(super) fn accept(listener: BorrowedFd<'_>, peer: Option<&Frame>) -> Attempt {
     let nowhere = (std::ptr::null_mut(), std::ptr::null_mut());
     let (address, length) = peer.map_or(nowhere, Frame::sender_place);
-    attempt(|| accept_once(listener, address.cast(), length))
+    attempt(|| {
+        do_not_block(listener);
+        accept_once(listener, address.cast(), length)
+    })
+}
+
+/// Rule 1. What cannot be set so says why in the call that comes.
+fn do_not_block(socket: BorrowedFd<'_>) {
+    let _ = rustix::io::ioctl_fionbio(socket, true);
 }
 
 #[cfg(not(target_vendor = "apple"))]
@@ -87,6 +99,7 @@ fn accept_once(
 
 /// Asks for a connection; `None`: it is being made.
 pub(super) fn connect(socket: BorrowedFd<'_>, address: &Address) -> Attempt {
+    do_not_block(socket);
     // SAFETY: the address is as long as it says, see the header.
     let outcome = unsafe {
         libc::connect(socket.as_raw_fd(), address.as_ptr().cast(), address.length() as libc::socklen_t)
@@ -105,6 +118,7 @@ pub(super) fn connect(socket: BorrowedFd<'_>, address: &Address) -> Attempt {
 /// that; others say that there is one.
 pub(super) fn connected(socket: BorrowedFd<'_>, address: &Address) -> Attempt {
     if let Some(errno) = failure_of(socket) {
+        finish(socket);
         return Some(Err(errno.raw_os_error()));
     }
     match connect(socket, address) {
@@ -113,6 +127,14 @@ pub(super) fn connected(socket: BorrowedFd<'_>, address: &Address) -> Attempt {
         Some(Err(errno)) if errno == Errno::ALREADY.raw_os_error() => None,
         outcome => outcome,
     }
+}
+
+/// Rule 4. Linux takes a connect that failed for unfinished until somebody connects again, and fails that one in its place,
+/// although the error was told. To connect to nobody finishes it, and begins nothing.
+fn finish(socket: BorrowedFd<'_>) {
+    #[cfg(target_os = "linux")]
+    let _ = rustix::net::connect_unspec(socket);
+    let _ = socket;
 }
 
 /// What the socket has failed with and nobody was told yet.
