@@ -421,3 +421,41 @@ fn tell_and_end(signal: Signal) {
     poll_for(&mut subject, || seen.lock().unwrap().len() == 2);
     drop(subscriptions);
 }
+
+/// [async 153] A proactor ends while another thread subscribes with the next: that one has its handler, and what the process
+/// did before comes back at the end.
+#[test]
+fn the_signals_go_from_one_proactor_to_the_next() {
+    let _alone = alone();
+    let before = mask("SigCgt");
+    let small = Config { operations_max: 4, ..Config::new() };
+    let Ok(first) = open("poll", &small) else { return };
+    drop(first);
+    for _ in 0..if cfg!(tsan) { 20 } else { 400 } {
+        let [one, mut next] = [0, 1].map(|_| open("poll", &small).unwrap().into_poller().unwrap());
+        let seen = Seen::default();
+        let left = subscribe(one.handle(), Signal::User1, "one", &seen);
+        let (handle, log) = (next.handle().clone(), Arc::clone(&seen));
+        let thread = std::thread::spawn(move || {
+            loop {
+                let log = Arc::clone(&log);
+                let told = move |signal| log.lock().unwrap().push(("next", signal));
+                match SignalSubscription::new(&handle, Signal::User1, told) {
+                    Ok(subscription) => return subscription,
+                    Err(why) => assert_eq!(why.code(), Code::FailedPrecondition),
+                }
+            }
+        });
+        drop(one);
+        let subscription = thread.join().unwrap();
+        let bit = 1 << (libc::SIGUSR1 - 1);
+        assert!(mask("SigCgt") & bit != 0, "there is a handler");
+        send(Signal::User1);
+        while seen.lock().unwrap().is_empty() {
+            next.poll(soon()).unwrap();
+        }
+        assert_eq!(taken(&seen), [("next", Signal::User1)]);
+        drop((left, subscription, next));
+        assert_eq!(mask("SigCgt"), before, "as it was");
+    }
+}

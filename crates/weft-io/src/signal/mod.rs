@@ -9,13 +9,15 @@
 //! 2. **A signal comes by one of two ways.** If every thread blocks it (see [`block_default_signals`]), it stays pending
 //!    and a signalfd has it. If some thread does not, the handler runs there and leaves a note. So no thread that was
 //!    running before the first subscription takes the default action, and no mask is changed but by that function.
+//!    A signal that was sent to one thread alone (`raise`, `pthread_kill`), while that thread blocks it, is pending for that
+//!    thread: a signalfd shows it to nobody else, so unless it is the poll thread's, it is not told.
 //! 3. **The dispatch** runs on the poll thread, when the signalfd or the event of the handler is readable: it takes in
 //!    both, and calls the subscribers of each signal in the order in which they subscribed. Deliveries of one signal that
 //!    came before count as one.
 //! 4. **The end of a subscription is now**, as with every registration (`gate.rs`). The last one of a signal takes in what
 //!    is pending of it, and puts back what the process did with it before.
 //! 5. No callback runs, and none is dropped, under the lock of the owner.
-//! 6. A callback that panics ends its own subscription, and nothing else.
+//! 6. A callback that panics ends its own subscription, and nothing else; nor does one that panics when it is dropped.
 #![cfg(all(target_os = "linux", not(loom)))]
 
 mod disposition;
@@ -109,7 +111,11 @@ impl Signal {
     }
 }
 
-/// A callback that is told of a signal. Ends when dropped.
+/// A callback that is told of a signal. Ends when dropped: when that returns, the callback is not running and does not run
+/// again. So the drop waits while the callback runs on the poll thread, unless it is the callback that drops it: whoever
+/// drops it holds no lock that the callback takes, else both wait for ever.
+///
+/// Signals that are sent to one thread alone are told if that thread does not block them, or is the poll thread.
 ///
 /// ```
 /// use std::sync::{Arc, atomic::{AtomicBool, Ordering}};
@@ -241,17 +247,24 @@ impl Owner {
     fn release(proactor: u32) {
         let gone = {
             let mut owner = lock(&OWNER);
-            owner.take_if(|owner| owner.proactor == proactor)
-        };
-        let Some(mut gone) = gone else { return };
-        for signal in Signal::ALL {
-            if gone.has(signal) {
-                gone.disposition.end(signal);
+            let Some(mut gone) = owner.take_if(|owner| owner.proactor == proactor) else { return };
+            // Under the lock: the next owner would take the handler from here for what was there before, and this end would
+            // take it away from under that one.
+            for signal in Signal::ALL {
+                if gone.has(signal) {
+                    gone.disposition.end(signal);
+                }
             }
-        }
+            gone
+        };
         if let Some(shared) = gone.shared.upgrade() {
             gone.watches.iter().for_each(|&watch| shared.unwatch(watch));
         }
+        let mut panics = Panics::default();
+        for subscriber in gone.subscribers {
+            panics.catch(|| drop(subscriber));
+        }
+        panics.let_out();
     }
 }
 
@@ -268,15 +281,19 @@ fn dispatch(proactor: u32) {
             None => Vec::new(),
         };
         for subscriber in told {
-            let Some(pass) = subscriber.gate.enter() else { continue };
-            let told = panics.catch(|| lock(&subscriber.callback)(signal));
-            drop(pass);
-            if told.is_none() {
-                // Rule 6.
-                subscriber.gate.close();
-                let left = lock(&OWNER).as_mut().and_then(|owner| owner.leave(&subscriber));
-                panics.catch(|| drop((left, subscriber)));
+            if let Some(pass) = subscriber.gate.enter() {
+                let told = panics.catch(|| lock(&subscriber.callback)(signal));
+                drop(pass);
+                if told.is_none() {
+                    // Rule 6.
+                    subscriber.gate.close();
+                    let left = lock(&OWNER).as_mut().and_then(|owner| owner.leave(&subscriber));
+                    // Not the last: one is here.
+                    drop(left);
+                }
             }
+            // Whoever subscribed may have left meanwhile.
+            panics.catch(|| drop(subscriber));
         }
     }
     panics.let_out();
