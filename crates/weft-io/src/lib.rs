@@ -68,6 +68,8 @@ mod describe;
 mod directory;
 mod doorbell;
 #[cfg(unix)]
+mod end_of_input;
+#[cfg(unix)]
 mod errno;
 #[cfg(unix)]
 mod event;

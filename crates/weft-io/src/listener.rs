@@ -248,16 +248,39 @@ impl HeardList {
         self.head.load(Ordering::Relaxed).is_null()
     }
 
-    /// Takes everything, and calls `each` with it.
-    pub(crate) fn drain(&self, mut each: impl FnMut(Arc<Listener>)) {
-        let mut node = self.head.swap(ptr::null_mut(), Ordering::Acquire);
-        while !node.is_null() {
-            // SAFETY: the swap gave this thread the counts of the whole chain; `node` stands for one of them.
-            let listener = unsafe { Arc::from_raw(node) };
-            // Before the mark comes off: then the link is somebody else's.
-            node = listener.link.load(Ordering::Relaxed);
-            each(listener);
+    /// Takes everything, and calls `each` with it. If that panics, those behind it are on the list again.
+    pub(crate) fn drain(&self, each: impl FnMut(Arc<Listener>)) {
+        let mut chain = Chain { list: self, node: self.head.swap(ptr::null_mut(), Ordering::Acquire) };
+        chain.by_ref().for_each(each);
+    }
+}
+
+/// What was taken from a list. `node` stands for a count, and so does each link behind it.
+struct Chain<'a> {
+    list: &'a HeardList,
+    node: *mut Listener,
+}
+
+impl Iterator for Chain<'_> {
+    type Item = Arc<Listener>;
+
+    fn next(&mut self) -> Option<Arc<Listener>> {
+        if self.node.is_null() {
+            return None;
         }
+        // SAFETY: the swap in `drain` gave this thread the counts of the whole chain; `node` stands for one of them.
+        let listener = unsafe { Arc::from_raw(self.node) };
+        // Before the mark comes off: then the link is somebody else's.
+        self.node = listener.link.load(Ordering::Relaxed);
+        Some(listener)
+    }
+}
+
+impl Drop for Chain<'_> {
+    /// Those that are left are marked, so nobody else pushes them.
+    fn drop(&mut self) {
+        let list = self.list;
+        self.for_each(|listener| list.push(listener));
     }
 }
 

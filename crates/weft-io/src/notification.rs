@@ -286,6 +286,12 @@ impl Drop for Observation<'_> {
 pub(crate) struct Announcement(Arc<Notification>);
 
 impl Announcement {
+    /// What is observed.
+    #[cfg(unix)]
+    pub(crate) fn notification(&self) -> Arc<Notification> {
+        Arc::clone(&self.0)
+    }
+
     /// Whether it is this notification that is observed.
     pub(crate) fn is_of(&self, notification: &Arc<Notification>) -> bool {
         Arc::ptr_eq(&self.0, notification)

@@ -15,6 +15,7 @@
 //! 6. A `wake` end that has hung up or fails says nothing any more: waits end with `UNAVAILABLE`, and it is let go.
 #![cfg(all(target_os = "linux", not(loom)))]
 
+use crate::end_of_input::{is_shut, no_more_comes};
 use crate::listener::Listener;
 use crate::ops::{Interest, Ready};
 use crate::proactor::{Verdict, Watching};
@@ -166,11 +167,14 @@ fn write(end: &OwnedFd) {
 fn empty(end: &OwnedFd) -> bool {
     let mut sink = [0; 512];
     // What is left after so many is told anew: by level.
-    for _ in 0..16 {
+    for round in 0..16 {
         match rustix::io::read(end, &mut sink) {
-            Ok(0) => return false,
+            Ok(0) if no_more_comes(end) => return false,
+            // Or an empty message.
             Ok(_) | Err(Errno::INTR) => {}
-            Err(errno) => return errno == Errno::AGAIN,
+            // Ready, and nothing is there: somebody else took it, or it is ready for ever.
+            Err(Errno::AGAIN) => return round > 0 || !is_shut(end),
+            Err(_) => return false,
         }
     }
     true

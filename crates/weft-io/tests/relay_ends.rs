@@ -344,3 +344,102 @@ fn relays_of_other_threads_end_when_dropped() {
         assert_eq!(poll_dry(&mut subject.poller), 0);
     });
 }
+
+/// A relay that has ended by itself keeps nothing, although it is held: its sink is closed, and what its error
+/// callback and its source have is let go.
+#[test]
+fn a_relay_that_has_ended_keeps_nothing() {
+    let _alone = alone();
+    every(|mut subject| {
+        let handle = subject.poller.handle().clone();
+        for (is_handle, is_faulted) in [(false, false), (false, true), (true, false), (true, true)] {
+            if is_handle && !subject.is_real {
+                continue;
+            }
+            let (input, changed, owned) = (counter(), notification(), Arc::new(()));
+            let source = match is_handle {
+                true => from(&input),
+                false => RelaySource::notification(Arc::clone(&changed)),
+            };
+            let (reader, writer) = pipe();
+            let kept = Arc::clone(&owned);
+            let plan = RelayPlan::new(source, RelaySink::handle(writer, 1)).on_fault(move |_| drop(kept));
+            let relay = register(&handle, plan);
+            let reader = if is_faulted {
+                drop(reader);
+                None
+            } else {
+                Some(reader)
+            };
+            raise(&input, 1);
+            changed.signal(1);
+            poll_for(&mut subject, || relay.state() != RelayState::Active);
+            settle(&mut subject);
+            if let Some(reader) = reader {
+                let mut bytes = [0; 16];
+                assert_eq!(rustix::io::read(&reader, &mut bytes), Ok(8), "{}", subject.name);
+                assert_eq!(rustix::io::read(&reader, &mut bytes), Ok(0), "{}: closed", subject.name);
+            }
+            let counts = [Arc::strong_count(&owned), Arc::strong_count(&input), Arc::strong_count(&changed)];
+            assert_eq!(counts, [1; 3], "{}, {is_handle}, {is_faulted}", subject.name);
+            drop(relay);
+        }
+    });
+}
+
+/// An empty message is a message: a persistent relay of a socket that keeps messages apart fires for it, and stays; one
+/// of a socket that is shut down ends.
+#[test]
+fn an_empty_message_ends_no_relay() {
+    let _alone = alone();
+    real(|mut subject| {
+        let handle = subject.poller.handle().clone();
+        let (input, output) = (Arc::new(std::net::UdpSocket::bind("127.0.0.1:0").unwrap()), counter());
+        input.set_nonblocking(true).unwrap();
+        let address = input.local_addr().unwrap();
+        let source = RelaySource::handle(Arc::clone(&input));
+        let relay = register(&handle, RelayPlan::new(source, to(&output)).persistent());
+        let sender = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        for message in [&b"one"[..], b"", b"two", b"", b""] {
+            sender.send_to(message, address).unwrap();
+            poll_for(&mut subject, || take(&output) > 0);
+            settle(&mut subject);
+            assert_eq!(relay.state(), RelayState::Active, "{}: {message:?}", subject.name);
+        }
+        assert!(subject.poller.poll(after_ms(3)).is_err(), "{}: it does not spin", subject.name);
+        let _ = rustix::net::shutdown(&*input, rustix::net::Shutdown::Read);
+        poll_for(&mut subject, || relay.state() == RelayState::Faulted);
+    });
+}
+
+/// [async 152] Threads register relays of a notification while their proactor goes: whoever is in time ends with it, and nobody
+/// stays with the notification, or keeps it.
+#[test]
+fn relays_registered_while_the_proactor_goes_end_with_it() {
+    let _alone = alone();
+    for _ in 0..if cfg!(tsan) { 20 } else { 300 } {
+        let poller = weft_io::open_null(&Config::new()).into_poller().unwrap();
+        let handle = poller.handle().clone();
+        let changed = notification();
+        let begin = Arc::new(std::sync::Barrier::new(4));
+        let threads: Vec<_> = (0..3)
+            .map(|_| {
+                let (changed, handle, begin) = (Arc::clone(&changed), handle.clone(), Arc::clone(&begin));
+                std::thread::spawn(move || {
+                    begin.wait();
+                    let plan = || {
+                        let sink = RelaySink::notification(notification(), 1);
+                        RelayPlan::new(RelaySource::notification(Arc::clone(&changed)), sink)
+                    };
+                    while plan().register(&handle).map(drop).is_ok() {}
+                })
+            })
+            .collect();
+        begin.wait();
+        std::thread::sleep(std::time::Duration::from_micros(100));
+        drop(poller);
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        assert!(!changed.signal(1), "nobody observes");
+        assert_eq!(Arc::strong_count(&changed), 1);
+    }
+}

@@ -327,3 +327,40 @@ fn receive(socket: BorrowedFd<'_>) -> Vec<OwnedFd> {
     };
     buffer.drain().filter_map(rights).flatten().collect()
 }
+
+/// The other side says nothing, in a message of its own: that is news like any other, and nobody is deaf for it. Its end is
+/// an end, or a shutdown where there is none.
+#[test]
+fn an_empty_message_makes_nobody_deaf() {
+    let _alone = alone();
+    for (kind, has_end) in [(SocketType::DGRAM, false), (SocketType::SEQPACKET, true)] {
+        real(|mut subject| {
+            let memory = SharedMemory::create(1).unwrap();
+            let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+            let (wake, other) = socketpair(AddressFamily::UNIX, kind, flags, None).unwrap();
+            let wake = Arc::new(wake);
+            let ends = SharedEnds { wake: Some(Arc::clone(&wake)), signal: None };
+            let here = Arc::new(Notification::shared(memory.word(0).unwrap(), ends).unwrap());
+            let there = Notification::shared(memory.word(0).unwrap(), SharedEnds::default()).unwrap();
+            let log = Log::default();
+            for _ in 0..3 {
+                wait(&subject, &here, &log, "told");
+                drop(subject.poller.poll(after_ms(1)));
+                rustix::net::send(&other, &[], SendFlags::empty()).unwrap();
+                drop(subject.poller.poll(after_ms(5)));
+                assert_eq!(log.len(), 0, "{}: nobody has signalled", subject.name);
+                there.signal(WAKE_ALL);
+                rustix::net::send(&other, &[], SendFlags::empty()).unwrap();
+                poll_until(&mut subject.poller, || log.len() == 1);
+                assert_eq!(log.take(), [("told", None)], "{}", subject.name);
+            }
+            wait(&subject, &here, &log, "over");
+            match has_end {
+                true => drop(other),
+                false => rustix::net::shutdown(&*wake, rustix::net::Shutdown::Read).unwrap(),
+            }
+            poll_until(&mut subject.poller, || log.len() == 1);
+            assert_eq!(log.take(), [("over", Some(Code::Unavailable))], "{}", subject.name);
+        });
+    }
+}

@@ -4,7 +4,7 @@
 //! wait is decided (`ops/semaphore.rs`), how a signal gets here (`listener.rs`, `shared.rs`).
 
 use super::core::{Core, Place};
-use crate::listener::Waiter;
+use crate::listener::{Listener, Waiter};
 use crate::ops::{Body, NotificationWait};
 use crate::shared::Shared;
 use crate::table::NONE;
@@ -74,27 +74,36 @@ impl Core {
     pub(super) fn take_heard(&mut self) {
         let shared = Arc::clone(self.shared());
         shared.heard.drain(|listener| {
-            // Before the look: a signal after it comes here again.
-            listener.hear();
-            let mut index = 0;
-            loop {
-                // Not held over the end of a wait: that drops nothing yet, but it is none of a lock's business.
-                let Some(waiter) = lock(&listener.waiters).get(index) else { break };
-                if waiter.slot != NONE
-                    && let Some(outcome) = self.verdict(waiter)
-                {
-                    lock(&listener.waiters).leave_at(index);
-                    self.release(waiter.slot, outcome);
-                }
-                index += 1;
-            }
-            lock(&listener.waiters).sweep();
-            let hearers = Arc::clone(&lock(&listener.hearers));
-            for hearer in hearers.iter() {
-                let is_news = self.contain(|| hearer.hear());
-                self.tally.is_done |= is_news.unwrap_or(true);
-            }
+            self.tell_heard(&listener);
+            self.contain(|| drop(listener));
         });
+    }
+
+    fn tell_heard(&mut self, listener: &Listener) {
+        // Before the look: a signal after it comes here again.
+        listener.hear();
+        let mut index = 0;
+        loop {
+            // Not held over the end of a wait: that drops nothing yet, but it is none of a lock's business.
+            let Some(waiter) = lock(&listener.waiters).get(index) else { break };
+            if waiter.slot != NONE
+                && let Some(outcome) = self.verdict(waiter)
+            {
+                lock(&listener.waiters).leave_at(index);
+                self.release(waiter.slot, outcome);
+            }
+            index += 1;
+        }
+        lock(&listener.waiters).sweep();
+        let hearers = Arc::clone(&lock(&listener.hearers));
+        for hearer in hearers.iter() {
+            let is_news = self.contain(|| hearer.hear());
+            self.tally.is_done |= is_news.unwrap_or(true);
+        }
+        // Those that have left meanwhile may have nobody else, and each brings what is a user's.
+        for hearer in Arc::into_inner(hearers).into_iter().flatten() {
+            self.contain(|| drop(hearer));
+        }
     }
 
     /// How this waiter ends, if it does.

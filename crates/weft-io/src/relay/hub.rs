@@ -7,10 +7,12 @@
 //!    same file for all of them. A group that is empty is out of the hub at once, so that the next relay of that handle
 //!    begins a new one, with a watch of its own.
 //! 3. Locks: first the hub, then the members of a group. Nothing is fired, told or dropped under either.
+//! 4. What a relay has may panic when it is dropped: that ends no other relay's end.
 
 use super::source::{Group, Heard, Input, Member, RelaySource, Source, Watch};
 use super::{DONE, Node};
 use crate::Handle;
+use crate::proactor::Panics;
 use crate::shared::{Shared, gone};
 use std::collections::HashMap;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
@@ -43,28 +45,32 @@ impl Hub {
     /// The proactor goes: every relay is done, and none is taken any more.
     pub(crate) fn close(&self) {
         let Some(relays) = lock(&self.0).take() else { return };
+        let mut panics = Panics::default();
         for group in relays.groups.into_values() {
-            group.take_all().iter().for_each(|member| member.node.end(DONE));
+            for member in group.take_all() {
+                member.node.end(DONE);
+                panics.catch(|| member.node.let_go());
+                panics.catch(|| drop(member));
+            }
         }
         for heard in relays.heard {
             heard.node.end(DONE);
             heard.leave();
+            panics.catch(|| heard.node.let_go());
+            panics.catch(|| drop(heard));
         }
+        panics.let_out();
     }
 
-    /// The members that have ended are out. What is to be watched for the others; `None`: so is the group.
-    pub(super) fn sweep(&self, group: &Arc<Group>) -> Option<Arc<Input>> {
-        let (over, input) = {
-            let mut hub = lock(&self.0);
-            let over = group.take_if(|member| member.node.is_over());
-            let input = group.input();
-            if input.is_none() {
-                forget(&mut hub, group);
-            }
-            (over, input)
-        };
-        drop(over);
-        input
+    /// The members that have ended are out, and the caller's. What is to be watched for the others; `None`: so is the group.
+    pub(super) fn sweep(&self, group: &Arc<Group>) -> (Vec<Member>, Option<Arc<Input>>) {
+        let mut hub = lock(&self.0);
+        let over = group.take_if(|member| member.node.is_over());
+        let input = group.input();
+        if input.is_none() {
+            forget(&mut hub, group);
+        }
+        (over, input)
     }
 
     /// Nothing more will come from the handle of a group; whoever was in it.
@@ -157,11 +163,11 @@ pub(super) fn leave(handle: &Handle, node: &Arc<Node>, place: &Place) {
                 }
                 (left, is_last)
             };
-            // What it brought stays open until the watch is over, if it is the one that is watched.
-            drop(left);
             if is_empty {
                 shared.unwatch(group.watch());
             }
+            // What it brought stays open until the watch is over, if it is the one that is watched.
+            drop(left);
         }
     }
 }

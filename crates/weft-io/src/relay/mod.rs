@@ -11,15 +11,18 @@
 //!    once, unless it is persistent; when it was dropped; and when the proactor has gone.
 //! 2. **A fault is told once**, to the error callback, and ends the relay: its source fails hard, or cannot be watched, or
 //!    has hung up and is persistent, so that nothing would ever come again; or its sink does not take the signal.
-//! 3. **Nothing is busy.** A source is watched by level and one question at a time, persistent relays take what lies in
-//!    it before they fire, and whatever would be ready for ever is done or faulted at once.
+//! 3. **Nothing is busy for nothing.** A source is watched by level and one question at a time, persistent relays take what
+//!    lies in it before they fire, and one that is ready for ever because nothing comes any more is done or faulted at once.
+//!    A source that never runs dry (`/dev/zero`, a writer that is faster) is another matter: there always is something, and
+//!    its persistent relays stay active and fire in every turn of the poll.
 //! 4. **One rule for errors**: an error or a hang-up makes a sensitive relay not fire, with or without something to read;
 //!    a persistent one is faulted. Others fire for anything.
 //! 5. **Relays of one handle share one watch**, so each of them fires, whoever takes what lies in the handle.
 //! 6. **A panic** of a relay's error callback, or of what it was given as a handle, faults that relay. The others of its
 //!    source are told as ever.
 //! 7. Everything that a relay uses is its own until it ends, and closed then, if nobody else has it: a source given whole
-//!    is closed, one given as an `Arc` only let go. The handle of a watch is let go when the kernel has no question left.
+//!    is closed, one given as an `Arc` only let go, and so are the sink and the error callback, although somebody holds
+//!    the [`Relay`]. The handle of a watch is let go when the kernel has no question left.
 #![cfg(unix)]
 
 mod hub;
@@ -32,6 +35,7 @@ pub use source::RelaySource;
 
 use crate::Handle;
 use crate::gate::Gate;
+use crate::proactor::Panics;
 use hub::Place;
 use std::fmt;
 use std::sync::Arc;
@@ -109,7 +113,9 @@ impl RelayPlan {
         self
     }
 
-    /// Starts to forward. Any thread, before the first poll too. A signal after this is not missed.
+    /// Starts to forward. Any thread, before the first poll too. A signal after this is not missed. With the null backend,
+    /// which does nothing with any handle, relays of events and handles stay active and never fire; those of notifications
+    /// fire as ever.
     pub fn register(self, handle: &Handle) -> std::result::Result<Relay, RefusedRelay> {
         match self.check() {
             Err(why) => Err(RefusedRelay { why, plan: self }),
@@ -119,7 +125,7 @@ impl RelayPlan {
                 let node = Arc::new(Node {
                     gate,
                     state,
-                    sink,
+                    sink: Mutex::new(Some(Arc::new(sink))),
                     is_persistent,
                     is_error_sensitive,
                     on_fault: Mutex::new(on_fault),
@@ -194,14 +200,20 @@ impl Drop for Relay {
         if let Some(place) = self.place.take() {
             self.node.gate.close();
             self.node.end(DONE);
-            hub::leave(&self.handle, &self.node, &place);
+            let mut panics = Panics::default();
+            panics.catch(|| hub::leave(&self.handle, &self.node, &place));
+            panics.catch(|| self.node.let_go());
+            panics.let_out();
         }
     }
 }
 
 impl fmt::Debug for Relay {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Relay({:?} to {:?})", self.state(), self.node.sink)
+        match self.node.sink() {
+            Some(sink) => write!(f, "Relay({:?} to {sink:?})", self.state()),
+            None => write!(f, "Relay({:?})", self.state()),
+        }
     }
 }
 
@@ -209,7 +221,8 @@ impl fmt::Debug for Relay {
 pub(crate) struct Node {
     gate: Gate,
     state: AtomicU32,
-    sink: RelaySink,
+    /// `None` once it has ended (rule 7).
+    sink: Mutex<Option<Arc<RelaySink>>>,
     is_persistent: bool,
     is_error_sensitive: bool,
     on_fault: Mutex<Option<OnFault>>,
@@ -222,20 +235,30 @@ impl Node {
         if self.is_over() {
             return;
         }
-        let fuse = Fuse(self);
-        let fired = self.sink.fire();
-        std::mem::forget(fuse);
-        match fired {
-            Err(why) => self.tell_fault(why.while_doing("firing a relay")),
-            Ok(()) if self.is_persistent => {}
-            Ok(()) => self.end(DONE),
+        let Some(sink) = self.sink() else { return };
+        let mut panics = Panics::default();
+        match panics.catch(|| sink.fire()) {
+            // Rule 6.
+            None => self.end(FAULTED),
+            Some(Err(why)) => _ = panics.catch(|| self.tell_fault(why.while_doing("firing a relay"))),
+            Some(Ok(())) if self.is_persistent => {}
+            Some(Ok(())) => self.end(DONE),
         }
+        // The last, if the relay was dropped by its own handle.
+        panics.catch(|| drop(sink));
+        if self.is_over() {
+            panics.catch(|| self.let_go());
+        }
+        panics.let_out();
     }
 
     /// Rule 2.
     fn fault(&self, why: Status) {
         if let Some(_pass) = self.gate.enter() {
-            self.tell_fault(why);
+            let mut panics = Panics::default();
+            panics.catch(|| self.tell_fault(why));
+            panics.catch(|| self.let_go());
+            panics.let_out();
         }
     }
 
@@ -253,6 +276,7 @@ impl Node {
     /// Ends it without a firing: it was not to fire for this.
     fn pass_over(&self) {
         self.end(DONE);
+        self.let_go();
     }
 
     fn end(&self, state: u32) {
@@ -260,15 +284,30 @@ impl Node {
         let _ = self.state.compare_exchange(ACTIVE, state, Ordering::AcqRel, Ordering::Acquire);
     }
 
+    /// Rule 7, for one that has ended. Drops what is a user's, so under no lock.
+    fn let_go(&self) {
+        let mut panics = Panics::default();
+        let sink = lock(&self.sink).take();
+        panics.catch(|| drop(sink));
+        let on_fault = lock(&self.on_fault).take();
+        panics.catch(|| drop(on_fault));
+        panics.let_out();
+    }
+
+    fn sink(&self) -> Option<Arc<RelaySink>> {
+        lock(&self.sink).clone()
+    }
+
     fn is_over(&self) -> bool {
         self.state.load(Ordering::Acquire) != ACTIVE
     }
 
     fn into_plan(node: Arc<Node>, source: RelaySource) -> RelayPlan {
-        let Some(node) = Arc::into_inner(node) else { unreachable!("a refused relay is nowhere else") };
+        let sink = lock(&node.sink).take().and_then(Arc::into_inner);
+        let Some(sink) = sink else { unreachable!("a refused relay is nowhere else") };
         RelayPlan {
             source,
-            sink: node.sink,
+            sink,
             is_persistent: node.is_persistent,
             is_error_sensitive: node.is_error_sensitive,
             on_fault: lock(&node.on_fault).take(),
@@ -276,17 +315,8 @@ impl Node {
     }
 }
 
-/// Rule 6: faults a relay whose sink panics.
-struct Fuse<'a>(&'a Node);
-
-impl Drop for Fuse<'_> {
-    fn drop(&mut self) {
-        self.0.end(FAULTED);
-    }
-}
-
 impl fmt::Debug for Node {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Node({:?}, over: {})", self.sink, self.is_over())
+        write!(f, "Node({:?}, over: {})", self.sink(), self.is_over())
     }
 }

@@ -7,8 +7,11 @@
 //!    persistent; and never by a call that could block: a handle that blocks is asked first.
 //! 2. A relay of a notification observes it, knows the epoch at which it fired last, and looks at the epoch whenever the
 //!    listener of its proactor is told. It is on the listener's list before it looks the first time.
+//! 3. It leaves once, by whoever takes its announcement, and is not put on the list after that: its proactor may go while it
+//!    is registered.
 
 use super::{FAULTED, Node};
+use crate::end_of_input::{is_shut, no_more_comes};
 use crate::listener::Hears;
 use crate::notification::Announcement;
 use crate::ops::{Interest, Ready};
@@ -34,7 +37,7 @@ pub(super) enum Source {
 
 impl RelaySource {
     /// A handle that becomes readable. Given whole (an `OwnedFd`, a socket), it is closed when the relay has ended; given
-    /// as an `Arc`, it stays open for whoever else has it.
+    /// as an `Arc`, it stays open for whoever else has it. The null backend never finds it readable.
     pub fn handle(handle: impl AsFd + Send + Sync + 'static) -> RelaySource {
         RelaySource(Source::Input(Arc::new(Input::Handle(Box::new(handle)))))
     }
@@ -183,14 +186,18 @@ impl Watch {
     fn drain(&self) -> Drained {
         let mut sink = [0; 512];
         // What is left after so many is told anew: by level.
-        for _ in 0..16 {
+        for round in 0..16 {
             if self.is_blocking && !self.can_read() {
                 return Drained::Open;
             }
             match rustix::io::read(&self.input, &mut sink) {
-                Ok(0) => return Drained::Ended,
+                Ok(0) if no_more_comes(&self.input) => return Drained::Ended,
+                // An empty message.
+                Ok(0) => {}
                 Ok(count) if count < sink.len() => return Drained::Open,
                 Ok(_) | Err(Errno::INTR) => {}
+                // Ready, and nothing is there: somebody else took it, or it is ready for ever.
+                Err(Errno::AGAIN) if round == 0 && is_shut(&self.input) => return Drained::Ended,
                 Err(Errno::AGAIN) => return Drained::Open,
                 Err(errno) => return Drained::Failed(errno),
             }
@@ -229,7 +236,11 @@ impl Watch {
 
     /// Those that have ended are out; whether there are others.
     fn sweep(&mut self, shared: &Shared) -> Verdict {
-        match shared.relays.sweep(&self.group) {
+        let (over, input) = shared.relays.sweep(&self.group);
+        for member in over {
+            self.panics.catch(|| drop(member));
+        }
+        match input {
             None => Verdict::Done,
             // The one that brought the last may have left: whoever stays keeps it open.
             Some(input) => {
@@ -283,8 +294,9 @@ impl Watching for Watch {
             Ok(ready) => {
                 self.group.list(&mut self.now);
                 self.tell(ready);
+                let verdict = self.sweep(&shared);
                 self.panics.let_out();
-                self.sweep(&shared)
+                verdict
             }
         }
     }
@@ -310,7 +322,12 @@ impl Drop for Watch {
         if !self.group.is_empty()
             && let Some(shared) = self.shared.upgrade()
         {
-            shared.relays.disband(&self.group).iter().for_each(|member| member.node.end(FAULTED));
+            for member in shared.relays.disband(&self.group) {
+                member.node.end(FAULTED);
+                self.panics.catch(|| member.node.let_go());
+                self.panics.catch(|| drop(member));
+            }
+            self.panics.let_out();
         }
     }
 }
@@ -320,10 +337,9 @@ impl Drop for Watch {
 pub(super) struct Heard {
     pub(super) node: Arc<Node>,
     shared: Weak<Shared>,
-    notification: Arc<Notification>,
     /// The epoch at which it fired last, or was registered.
     token: AtomicU32,
-    /// `None` once it has left.
+    /// Of the notification; `None` once it has left.
     observes: Mutex<Option<Announcement>>,
 }
 
@@ -334,7 +350,6 @@ impl Heard {
         Heard {
             node: Arc::clone(node),
             shared: Arc::downgrade(shared),
-            notification: Arc::clone(notification),
             token: AtomicU32::new(epoch),
             observes: Mutex::new(Some(announcement)),
         }
@@ -343,17 +358,28 @@ impl Heard {
     /// Rule 2.
     pub(super) fn listen(self: &Arc<Heard>) {
         let Some(shared) = self.shared.upgrade() else { return };
-        let listener = self.notification.listener(&shared);
+        let Some(notification) = self.notification() else { return };
+        let listener = notification.listener(&shared);
         {
+            // Held: whoever ends it has either taken this, or finds it on the list (rule 3).
+            let observes = lock(&self.observes);
+            if observes.is_none() {
+                return;
+            }
             let mut hearers = lock(&listener.hearers);
             let own: Arc<dyn Hears> = Arc::<Heard>::clone(self);
             Arc::make_mut(&mut hearers).push(own);
         }
-        self.notification.listen_outside(&shared);
+        notification.listen_outside(&shared);
         // Relaxed: only the poll thread changes it, and that has not been told yet.
-        if self.notification.look() != self.token.load(Ordering::Relaxed) {
+        if notification.look() != self.token.load(Ordering::Relaxed) {
             listener.tell();
         }
+    }
+
+    /// What it listens to. `None`: not any more.
+    fn notification(&self) -> Option<Arc<Notification>> {
+        lock(&self.observes).as_ref().map(Announcement::notification)
     }
 
     /// Is told no more, and observes no more. More than once is as good as once.
@@ -361,7 +387,7 @@ impl Heard {
         let Some(announcement) = lock(&self.observes).take() else { return };
         if let Some(shared) = self.shared.upgrade() {
             let own: *const () = std::ptr::from_ref(self).cast();
-            let listener = self.notification.listener(&shared);
+            let listener = announcement.notification().listener(&shared);
             let mut hearers = lock(&listener.hearers);
             Arc::make_mut(&mut hearers).retain(|hearer| Arc::as_ptr(hearer).cast::<()>() != own);
         }
@@ -371,13 +397,17 @@ impl Heard {
 
 impl Hears for Heard {
     fn hear(&self) -> bool {
+        let Some(notification) = self.notification() else { return false };
         let token = self.token.load(Ordering::Relaxed);
-        match self.notification.verdict(token) {
+        let mut panics = Panics::default();
+        match notification.verdict(token) {
             None => return false,
-            Some(Err(why)) => self.node.fault(why.while_doing("listening for a relay")),
+            Some(Err(why)) => {
+                panics.catch(|| self.node.fault(why.while_doing("listening for a relay")));
+            }
             Some(Ok(())) => {
-                self.token.store(self.notification.epoch(), Ordering::Relaxed);
-                self.node.fire();
+                self.token.store(notification.epoch(), Ordering::Relaxed);
+                panics.catch(|| self.node.fire());
             }
         }
         if self.node.is_over() {
@@ -386,6 +416,7 @@ impl Hears for Heard {
                 shared.relays.let_go(self);
             }
         }
+        panics.let_out();
         true
     }
 }

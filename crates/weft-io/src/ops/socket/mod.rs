@@ -44,6 +44,7 @@ pub use recv_pool::{PooledRecv, RecvPool, RecvPoolMany};
 pub use send::{Send, SendFlags, Sent};
 
 use super::outcome::{Answer, Direction, Lane, Onward, Outcome};
+use crate::end_of_input::no_more_comes;
 use crate::socket::{Socket, SocketState};
 use rustix::io::Errno;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
@@ -142,16 +143,7 @@ impl Held {
         if self.socket.kind().is_stream() {
             return true;
         }
-        // A socket of datagrams has no end, unless somebody shuts it down: then it would get nothing for ever.
-        #[cfg(target_os = "linux")]
-        {
-            use rustix::event::{PollFd, PollFlags, Timespec, poll};
-            let mut handle = [PollFd::new(&self.socket, PollFlags::RDHUP)];
-            let told = poll(&mut handle, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }));
-            told.is_ok() && handle[0].revents().contains(PollFlags::RDHUP)
-        }
-        #[cfg(not(target_os = "linux"))]
-        false
+        no_more_comes(&self.socket)
     }
 }
 
