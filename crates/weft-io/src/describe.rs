@@ -16,7 +16,7 @@ use weft_sync::Status;
 pub struct Description {
     /// The name given in the configuration.
     pub name: String,
-    /// The backend that runs: `uring` or `null`.
+    /// The backend that runs: `uring`, `epoll`, `poll`, `kqueue` or `null`.
     pub backend: &'static str,
     /// How it was set up, for those who compare.
     pub details: String,

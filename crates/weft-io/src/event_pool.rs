@@ -38,6 +38,11 @@ type Stock = FreeStack<Inner>;
 
 /// Events ready for use, more of them as they are needed. Cheap to clone; clones are the same pool.
 ///
+/// An event goes back when its last clone is dropped, and whoever drops that has taken its signal: by one wait, or by
+/// [`Event::reset`]. The pool does not look, so that an event comes and goes without a call to the system; a debug build
+/// does, and **the drop panics** there if the event is still set. Events whose wait was cancelled, and those that were given to
+/// an [`EventSource`](crate::EventSource), or as events to a relay, are looked at by every build, and may be set.
+///
 /// ```
 /// use weft_io::EventPool;
 /// let pool = EventPool::new(2)?;

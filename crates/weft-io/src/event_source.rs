@@ -9,7 +9,8 @@
 //!    not run again, whatever the kernel has reported already. The callback itself may drop it; then that call is the last.
 //! 3. The handle and the callback stay until the kernel has no question about the handle left, which takes the poll thread
 //!    a turn.
-//! 4. A handle that the kernel does not let be watched, or not any more, is told of once, as an error; nothing is silent.
+//! 4. A handle that the kernel does not let be watched, or not any more, is told of once, as an error; nothing is silent, but
+//!    the null backend, which has no kernel to ask.
 //! 5. A source that is idle costs nothing: the kernel knows whom to tell.
 //! 6. A callback that panics is not called again; the panic comes out of the poll.
 #![cfg(unix)]
@@ -24,7 +25,9 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use weft_sync::{Result, Status};
 
-/// The registration of a callback that is told when a handle can be read. Ends when dropped.
+/// The registration of a callback that is told when a handle can be read. Ends when dropped: when that returns, the callback
+/// is not running and does not run again. So the drop waits while the callback runs on the poll thread, unless it is the
+/// callback that drops it: whoever drops it holds no lock that the callback takes, else both wait for ever.
 ///
 /// ```
 /// use std::sync::{Arc, atomic::{AtomicU32, Ordering}};
@@ -71,7 +74,8 @@ impl<S> fmt::Debug for RefusedSource<S> {
 impl EventSource {
     /// Tells `callback` whenever `source` can be read, has hung up or has an error, on the poll thread. Any thread may
     /// register, before the first poll too. The source is whatever keeps a handle open: an [`Event`], a
-    /// socket, an `Arc<OwnedFd>`. Registered twice, it is told of twice.
+    /// socket, an `Arc<OwnedFd>`. Registered twice, it is told of twice. The null backend takes every source and is told of
+    /// none, as it does nothing with any handle.
     pub fn register<S: AsFd + Send + 'static>(
         handle: &Handle,
         source: S,

@@ -30,7 +30,7 @@ const CLOSED: u32 = u32::MAX - 1;
 
 /// Most free slots that the poll thread keeps for itself: one read-modify-write for all of them.
 const OWN_MAX: u32 = 64;
-/// Which part of a table that is at most.
+/// Which part of a table that is at most, but one slot of any.
 const OWN_PART: u32 = 32;
 
 const LIVE: u64 = 1;

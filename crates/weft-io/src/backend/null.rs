@@ -2,7 +2,8 @@
 //! null device.
 //!
 //! For programs that want to be checked without a kernel, and as the floor of measurements. Timers, semaphores,
-//! notifications, messages and sequences work as ever. A watch of a handle is never answered.
+//! notifications, messages and sequences work as ever. A watch of a handle is never answered: whoever registers an event
+//! source, a relay of a handle, a shared notification or a fence is taken in, as everything is, and told nothing.
 
 use super::{Ended, Waker};
 #[cfg(unix)]

@@ -9,7 +9,10 @@ use weft_sync::{Result, bail};
 
 fn needs_futex(capabilities: Capabilities) -> Result<()> {
     if !capabilities.contains(Capabilities::FUTEX_OPERATIONS) {
-        bail!(Unavailable, "this proactor has no futex operations (kernel below 6.7, or not allowed)");
+        bail!(
+            Unavailable,
+            "this proactor has no futex operations: only the backend uring has, on Linux 6.7 or later, if they are allowed"
+        );
     }
     Ok(())
 }
