@@ -1,9 +1,9 @@
 #![allow(unsafe_code, reason = "the kernel reads and writes a frame beside its owner")]
 //! What the kernel is told of a transfer that one address and one length do not describe.
 //!
-//! What lives here: [`Frame`]: the list of spans, the message header, the address of the other side; and [`Spans`], the
-//! form in which a backend gets the memory of a transfer. What does not: the memory itself (`span.rs`), when a frame is
-//! read (`backend/*`).
+//! What lives here: [`Outline`], what memory has told of itself; [`Frame`]: the list of spans, the message header, the
+//! address of the other side; and [`Spans`], the form in which a backend gets the memory of a transfer. What does not: the
+//! memory itself (`span.rs`), when a frame is read (`backend/*`).
 //!
 //! # Safety
 //!
@@ -15,6 +15,7 @@
 use crate::span::{SPANS_MAX, Source, Span, Target};
 use libc::{c_void, iovec, msghdr, sockaddr_storage};
 use std::mem;
+use std::ops::Range;
 use std::ptr::{self, NonNull};
 use weft_sync::{Result, bail};
 
@@ -39,7 +40,10 @@ impl Spans<'_> {
 
 struct Parts {
     header: msghdr,
+    /// What is named, of each of `whole`.
     spans: [iovec; SPANS_MAX],
+    /// What the memory has told of itself.
+    whole: [iovec; SPANS_MAX],
     count: usize,
     address: sockaddr_storage,
 }
@@ -63,12 +67,48 @@ impl Frame {
         self.0.as_ptr()
     }
 
-    /// Names these spans, and no address.
-    pub(crate) fn fill(&mut self, spans: impl Iterator<Item = Span>) {
+    /// Keeps these spans, to be named in whole or in part.
+    fn note(&mut self, spans: impl Iterator<Item = Span>) {
         let parts = self.parts();
         let mut count = 0;
         for span in spans.take(SPANS_MAX) {
             let iov = iovec { iov_base: span.address.cast::<c_void>(), iov_len: span.length };
+            // SAFETY: within the allocation: the index is below `SPANS_MAX`.
+            let place = unsafe { &raw mut (*parts).whole[count] };
+            // SAFETY: rule 2: the kernel does not have it.
+            unsafe { place.write(iov) };
+            count += 1;
+        }
+        // SAFETY: rule 2.
+        unsafe { (*parts).count = count };
+    }
+
+    /// What was kept.
+    fn whole(&self) -> impl Iterator<Item = iovec> + use<> {
+        let parts = self.parts();
+        // SAFETY: rule 2; written by `note`, zero before.
+        let whole = unsafe { (*parts).whole };
+        // SAFETY: as above.
+        let count = unsafe { (*parts).count };
+        whole.into_iter().take(count)
+    }
+
+    /// Bytes in all that was kept.
+    fn whole_length(&self) -> usize {
+        self.whole().fold(0, |sum, span| sum.saturating_add(span.iov_len))
+    }
+
+    /// Names what of this range of the bytes there is, and no address.
+    pub(crate) fn fill(&mut self, range: Range<usize>) {
+        let parts = self.parts();
+        let (mut skip, mut left) = (range.start, range.end.saturating_sub(range.start));
+        let mut count = 0;
+        for span in self.whole() {
+            let begin = skip.min(span.iov_len);
+            let length = (span.iov_len - begin).min(left);
+            (skip, left) = (skip - begin, left - length);
+            let address = span.iov_base.cast::<u8>().wrapping_add(begin);
+            let iov = iovec { iov_base: address.cast::<c_void>(), iov_len: length };
             // SAFETY: within the allocation: the index is below `SPANS_MAX`.
             let place = unsafe { &raw mut (*parts).spans[count] };
             // SAFETY: rule 2: the kernel does not have it.
@@ -80,8 +120,6 @@ impl Frame {
         // SAFETY: within the allocation; no reference is made.
         header.msg_iov = unsafe { &raw mut (*parts).spans }.cast();
         header.msg_iovlen = count as _;
-        // SAFETY: rule 2.
-        unsafe { (*parts).count = count };
         // SAFETY: rule 2; a header needs no drop.
         unsafe { (*parts).header = header };
     }
@@ -147,7 +185,7 @@ impl Frame {
     /// For the kernel: the list, and how many there are.
     pub(crate) fn list(&self) -> (*mut iovec, usize) {
         let parts = self.parts();
-        // SAFETY: rule 2; written by `fill`, zero before.
+        // SAFETY: rule 2; written by `note`, zero before.
         let count = unsafe { (*parts).count };
         // SAFETY: within the allocation.
         (unsafe { &raw mut (*parts).spans }.cast(), count)
@@ -156,7 +194,7 @@ impl Frame {
     /// Bytes in all of the spans.
     pub(crate) fn length(&self) -> usize {
         let (list, count) = self.list();
-        // SAFETY: that many were written by `fill`, and rule 2.
+        // SAFETY: that many were written by `fill`, or are zero, and rule 2.
         let list = unsafe { std::slice::from_raw_parts(list, count) };
         list.iter().fold(0, |sum, span| sum.saturating_add(span.iov_len))
     }
@@ -176,63 +214,108 @@ impl std::fmt::Debug for Frame {
     }
 }
 
-/// Whether this many spans can be told; makes the frame that they need. Part of `prepare`: allocates the first time.
-pub(crate) fn prepare(frame: &mut Option<Frame>, count: usize, has_address: bool) -> Result<()> {
+/// What the memory of a transfer has told of itself when the operation was submitted.
+///
+/// That is the only time at which it is asked: it is the user's code, and whoever submits can do with a panic. Nobody else
+/// could, neither the poll thread nor one that waits for files. What it has told stays true for as long as the operation
+/// has it ([`Source`], [`Target`]).
+#[derive(Debug)]
+pub(crate) struct Outline {
+    /// The only span, or nothing.
+    only: Span,
+    /// Several, or a message with an address.
+    frame: Option<Frame>,
+    /// Bytes in all of them.
+    length: usize,
+}
+
+// SAFETY: an outline holds addresses of memory that the operation owns beside it; whoever has the operation has both.
+unsafe impl Send for Outline {}
+// SAFETY: a shared outline gives out addresses, and uses none.
+unsafe impl Sync for Outline {}
+
+impl Outline {
+    const NOTHING: Span = Span { address: NonNull::dangling().as_ptr(), length: 0, registered: None };
+
+    /// Of no memory.
+    pub(crate) const fn new() -> Outline {
+        Outline { only: Outline::NOTHING, frame: None, length: 0 }
+    }
+
+    /// Asks memory that is read. Part of `prepare`: allocates the first time that it has several spans.
+    pub(crate) fn ask_source<S: Source>(&mut self, source: &S, has_address: bool) -> Result<()> {
+        let count = countable(source.count())?;
+        self.note(count, has_address, |index| source.span(index));
+        Ok(())
+    }
+
+    /// The same for memory that is written, which has to allow that.
+    pub(crate) fn ask_target<T: Target>(&mut self, target: &mut T, has_address: bool) -> Result<()> {
+        let count = countable(target.count())?;
+        target.check_writes()?;
+        self.note(count, has_address, |index| target.span(index));
+        Ok(())
+    }
+
+    fn note(&mut self, count: usize, has_address: bool, mut span: impl FnMut(usize) -> Span) {
+        if (count > 1 || has_address) && self.frame.is_none() {
+            self.frame = Some(Frame::new());
+        }
+        match &mut self.frame {
+            Some(frame) => {
+                frame.note((0..count).map(span));
+                self.length = frame.whole_length();
+            }
+            None => {
+                self.only = if count == 0 { Outline::NOTHING } else { span(0) };
+                self.length = self.only.length;
+            }
+        }
+    }
+
+    /// Bytes in all of the spans.
+    pub(crate) fn length(&self) -> usize {
+        self.length
+    }
+
+    /// The only span, if there are not several.
+    pub(crate) fn only(&self) -> Option<Span> {
+        self.frame.is_none().then_some(self.only)
+    }
+
+    /// All of it, without so many bytes at the beginning.
+    pub(crate) fn rest(&mut self, skip: usize) -> Spans<'_> {
+        self.range(skip..usize::MAX)
+    }
+
+    /// What of this range there is.
+    pub(crate) fn range(&mut self, range: Range<usize>) -> Spans<'_> {
+        match &mut self.frame {
+            Some(frame) => {
+                frame.fill(range);
+                Spans::Many(frame)
+            }
+            None => Spans::One(self.only.part(range)),
+        }
+    }
+
+    /// All of it, in a frame that can have an address.
+    pub(crate) fn message(&mut self) -> &mut Frame {
+        let frame = self.frame.get_or_insert_with(Frame::new);
+        frame.fill(0..usize::MAX);
+        frame
+    }
+
+    /// The frame of the last message.
+    pub(crate) fn frame(&self) -> Option<&Frame> {
+        self.frame.as_ref()
+    }
+}
+
+/// Whether this many spans can be told.
+fn countable(count: usize) -> Result<usize> {
     if count > SPANS_MAX {
         bail!(OutOfRange, "{count} spans in one transfer; {SPANS_MAX} are possible");
     }
-    if (count > 1 || has_address) && frame.is_none() {
-        *frame = Some(Frame::new());
-    }
-    Ok(())
-}
-
-/// The same for memory that is written, which has to allow that.
-pub(crate) fn prepare_target<T: Target>(
-    frame: &mut Option<Frame>,
-    target: &T,
-    has_address: bool,
-) -> Result<()> {
-    prepare(frame, target.count(), has_address)?;
-    target.check_writes()
-}
-
-/// The spans of memory that is read, without so many bytes at the beginning. `frame` was prepared for it.
-pub(crate) fn of_rest<'a, S: Source>(source: &S, frame: &'a mut Option<Frame>, mut skip: usize) -> Spans<'a> {
-    let mut rest = |index| {
-        let span = source.span(index);
-        let cut = skip.min(span.length);
-        skip -= cut;
-        span.part(cut..span.length)
-    };
-    match (source.count(), frame) {
-        (count, Some(frame)) => {
-            frame.fill((0..count).map(rest));
-            Spans::Many(frame)
-        }
-        (0, None) => Spans::One(Span::of(&[])),
-        (_, None) => Spans::One(rest(0)),
-    }
-}
-
-/// Bytes that a source has.
-pub(crate) fn length_of_source<S: Source>(source: &S) -> usize {
-    (0..source.count()).fold(0, |sum, index| sum.saturating_add(source.span(index).length))
-}
-
-/// Bytes that a target has room for.
-pub(crate) fn length_of_target<T: Target>(target: &mut T) -> usize {
-    (0..target.count()).fold(0, |sum, index| sum.saturating_add(target.span(index).length))
-}
-
-/// The spans of memory that is written. `frame` was prepared for it.
-pub(crate) fn of_target<'a, T: Target>(target: &mut T, frame: &'a mut Option<Frame>) -> Spans<'a> {
-    match (target.count(), frame) {
-        (count, Some(frame)) => {
-            frame.fill((0..count).map(|index| target.span(index)));
-            Spans::Many(frame)
-        }
-        (0, None) => Spans::One(Span::of(&[])),
-        (_, None) => Spans::One(target.span(0)),
-    }
+    Ok(count)
 }

@@ -5,7 +5,8 @@
 //!
 //! 1. **The proactor owns the operation while it is under way**, and the memory that it works on, whatever becomes of the
 //!    future. A future that is dropped asks for a cancel; the operation is dropped when it has ended, or goes to the
-//!    callback that it was given before. So it has one receiver: the future while there is one, then the callback.
+//!    callback that it was given before. So it has one receiver: the future while there is one, then the callback. That
+//!    holds for one that was refused, too.
 //! 2. **No executor is needed, and any will do**: all that the future knows is its waker, which is woken on the poll thread.
 //! 3. Awaiting allocates nothing beyond the operation, which comes back to be run again: the waker lies in its record.
 //! 4. It starts when `run` is called, not when it is first awaited: several that are started together are under way
@@ -47,8 +48,8 @@ impl Handle {
     /// The future may be awaited in any executor, on any thread, while the proactor is polled wherever it is bound. Dropped
     /// before the end it asks for a cancel, and the operation, with all that it works on, stays with the proactor until
     /// it has ended. Then it is dropped on the poll thread, or handed to its callback, if it has one. (One that had ended
-    /// before, unseen, goes there from the thread that drops the future.) While there is a future the callback is not
-    /// called and stays with the operation.
+    /// before, unseen, or was refused goes there from the thread that drops the future.) While there is a future the
+    /// callback is not called and stays with the operation.
     ///
     /// ```
     /// use std::time::Duration;
@@ -121,10 +122,15 @@ impl<P: Params> Unpin for Running<'_, P> {}
 
 impl<P: Params> Drop for Running<'_, P> {
     fn drop(&mut self) {
-        if let Stage::UnderWay(awaited, ticket) = &mut self.stage
-            && awaited.leave(self.handle.0.home.place())
-        {
-            self.handle.cancel(*ticket).expect("the ticket is of this proactor");
+        match std::mem::replace(&mut self.stage, Stage::Over) {
+            Stage::UnderWay(mut awaited, ticket) => {
+                if awaited.leave(self.handle.0.home.place()) {
+                    self.handle.cancel(ticket).expect("the ticket is of this proactor");
+                }
+            }
+            // Rule 1.
+            Stage::Refused(done) => Operation::end_refused(done),
+            Stage::Over => {}
         }
     }
 }

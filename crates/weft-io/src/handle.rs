@@ -12,6 +12,7 @@ use crate::describe::Description;
 use crate::doorbell::bell;
 use crate::operation::{Operation, Params, Refused, Ticket};
 use crate::ops::{Kind, Step};
+use crate::proactor::Panics;
 use crate::record::Erased;
 use crate::shared::{Shared, gone};
 use crate::table::{Key, NONE};
@@ -128,7 +129,7 @@ impl Handle {
     }
 
     /// Whether an operation that one proactor alone can carry out has come to that.
-    fn own(&self, proactor: Option<u32>) -> Result<()> {
+    pub(crate) fn own(&self, proactor: Option<u32>) -> Result<()> {
         match proactor {
             Some(id) if id != self.0.id => {
                 bail!(InvalidArgument, "the memory is registered with another proactor")
@@ -196,7 +197,7 @@ impl fmt::Debug for Handle {
 /// # weft_sync::Result::Ok(())
 /// ```
 ///
-/// Dropped, it submits nothing and drops its operations.
+/// Dropped, it submits nothing and drops its operations, all of them: a panic in one of them goes on after the last.
 #[must_use = "a batch is submitted as a whole, or not at all"]
 pub struct Batch<'a> {
     handle: &'a Handle,
@@ -331,6 +332,12 @@ impl<'a> Batch<'a> {
 
 impl Drop for Batch<'_> {
     fn drop(&mut self) {
-        self.unwind(drop);
+        let mut panics = Panics::default();
+        // Each by itself: one that panics leaves the slots behind it neither taken nor lost.
+        self.unwind(|operation| _ = panics.catch(|| drop(operation)));
+        match std::thread::panicking() {
+            true => panics.forget(),
+            false => panics.let_out(),
+        }
     }
 }

@@ -103,6 +103,8 @@ mod operation;
 pub mod ops;
 #[cfg(not(loom))]
 mod pool;
+#[cfg(not(loom))]
+mod pool_making;
 mod proactor;
 mod record;
 #[cfg(unix)]
@@ -152,7 +154,7 @@ pub use proactor::{Poller, Proactor, Progress, ProgressId, Progressed};
 #[cfg(unix)]
 pub use relay::{RefusedRelay, Relay, RelayPlan, RelaySink, RelaySource, RelayState};
 #[cfg(not(loom))]
-pub use runner::{Runner, RunnerOptions};
+pub use runner::{Runner, RunnerOptions, VisitedPoller};
 #[cfg(all(target_os = "linux", not(loom)))]
 pub use shared_memory::{SharedMemory, SharedWord};
 #[cfg(all(target_os = "linux", not(loom)))]

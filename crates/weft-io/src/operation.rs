@@ -147,6 +147,12 @@ impl<P: Params> Operation<P> {
         self.0.params
     }
 
+    /// Hands a refused one to its callback, as if it had ended.
+    pub(crate) fn end_refused(mut done: Done<P>) {
+        let callback = done.operation.0.callback.take();
+        callback.call(done);
+    }
+
     pub(crate) fn from_record(record: Box<Record<P>>) -> Operation<P> {
         Operation(record)
     }

@@ -1,16 +1,20 @@
 //! A proactor for each part of the machine, made when it is first asked for.
 //!
-//! What lives here: [`ProactorPool`], [`ProactorPoolOptions`], [`Node`]. What does not: the thread that polls each
-//! (`runner.rs`), finding out which nodes and processors there are.
+//! What lives here: [`ProactorPool`], [`ProactorPoolOptions`], [`Node`]. What does not: who waits for whom while they are
+//! made (`pool_making.rs`), the thread that polls each (`runner.rs`), finding out which nodes and processors there are.
 //!
 //! 1. **All or nothing like the first**: the backend that the first proactor got is the only one that the others may get.
 //!    Were two to differ, what works between some of them would not work between others.
-//! 2. They are made one at a time, under a lock; asking for one that is there takes none.
+//!    The first is the first that the system has given, of those that are there or being made: one that came to nothing
+//!    after that binds nobody.
+//! 2. **Each is made once**, by whoever asks first; others wait for it. Asking for one that is there takes no lock. No lock
+//!    is held while one is made, for that calls what the user gave, which may ask for others.
 //! 3. **The end**: all are asked to stop, then each is waited for. One that somebody else still has stays, stopped, with
 //!    everything that is under way; see [`Runner::resume`].
 
 use crate::backend::open::{open, open_any};
 use crate::config::Config;
+use crate::pool_making::Making;
 use crate::proactor::Proactor;
 use crate::runner::{Runner, RunnerOptions};
 use std::fmt;
@@ -37,7 +41,8 @@ impl Node {
     }
 }
 
-/// Called for each proactor that is made, with its index: how its thread runs.
+/// Called for each proactor that is made, with its index: how its thread runs. See [`ProactorPool::get`] for what it may
+/// ask of the pool.
 type RunnerFactory = Box<dyn Fn(usize, RunnerOptions) -> RunnerOptions + Send + Sync>;
 
 /// What a [`ProactorPool`] is made of.
@@ -90,9 +95,36 @@ fn open_named(name: Option<&str>, config: &Config) -> Result<Proactor> {
 pub struct ProactorPool {
     options: ProactorPoolOptions,
     runners: Box<[OnceLock<Arc<Runner>>]>,
-    /// The backend of the first one.
-    backend: Mutex<Option<String>>,
+    making: Arc<Making>,
+    choice: Mutex<Choice>,
     open: Open,
+}
+
+/// Rule 1.
+struct Choice {
+    /// The one backend, once there is one.
+    backend: Option<String>,
+    /// How many keep it: the options, and each proactor that has it.
+    users: usize,
+}
+
+/// A proactor's part in the choice, unless it comes to nothing.
+struct Vote<'a>(&'a Mutex<Choice>);
+
+impl Vote<'_> {
+    fn keep(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Vote<'_> {
+    fn drop(&mut self) {
+        let mut choice = lock(self.0);
+        choice.users -= 1;
+        if choice.users == 0 {
+            choice.backend = None;
+        }
+    }
 }
 
 impl ProactorPool {
@@ -106,8 +138,10 @@ impl ProactorPool {
             bail!(InvalidArgument, "a pool of proactors for no nodes");
         }
         let runners = options.nodes.iter().map(|_| OnceLock::new()).collect();
-        let backend = Mutex::new(options.backend.clone());
-        Ok(ProactorPool { options, runners, backend, open })
+        let making = Arc::new(Making::new(options.nodes.len()));
+        let backend = options.backend.clone();
+        let choice = Mutex::new(Choice { users: usize::from(backend.is_some()), backend });
+        Ok(ProactorPool { options, runners, making, choice, open })
     }
 
     /// The nodes, one proactor each, by index.
@@ -122,6 +156,10 @@ impl ProactorPool {
 
     /// The proactor of this index; the first call makes it. `OUT_OF_RANGE`: there is no such index. A failure to make one
     /// leaves nothing behind; the next call tries again.
+    ///
+    /// What is called while one is made, [`ProactorPoolOptions::runner`] and [`RunnerOptions::prepare`], may ask for others
+    /// of the pool. `FAILED_PRECONDITION`: one that is made would wait for itself, at once or by way of others. (That is
+    /// not noticed if it waits through another pool, or through a thread of its own.)
     pub fn get(&self, index: usize) -> Result<Arc<Runner>> {
         let Some(place) = self.runners.get(index) else {
             bail!(OutOfRange, "proactor {index} of a pool of {}", self.runners.len());
@@ -129,16 +167,15 @@ impl ProactorPool {
         if let Some(runner) = place.get() {
             return Ok(Arc::clone(runner));
         }
-        let mut backend = lock(&self.backend);
+        let turn = self.making.begin(index, || place.get().is_some())?;
         // Somebody else may have been faster.
         if let Some(runner) = place.get() {
             return Ok(Arc::clone(runner));
         }
-        let runner = Arc::new(self.make(index, backend.as_deref())?);
-        if backend.is_none() {
-            *backend = Some(runner.handle().describe().backend.to_owned());
-        }
-        Ok(Arc::clone(place.get_or_init(|| runner)))
+        let runner = Arc::new(self.make(index)?);
+        let runner = Arc::clone(place.get_or_init(|| runner));
+        drop(turn);
+        Ok(runner)
     }
 
     /// The proactor of the node of this number; if there is none, that of index 0.
@@ -146,17 +183,32 @@ impl ProactorPool {
         self.get(self.nodes().iter().position(|node| node.id == id).unwrap_or(0))
     }
 
-    fn make(&self, index: usize, backend: Option<&str>) -> Result<Runner> {
+    fn make(&self, index: usize) -> Result<Runner> {
         let name = format!("{}-pro-{index}", self.options.config.name);
         let config = Config { name: name.clone(), ..self.options.config.clone() };
-        let proactor = (self.open)(backend, &config)?;
+        let (proactor, vote) = self.choose(&config)?;
         let processors = self.options.nodes[index].processors.clone();
         let options = RunnerOptions { name, processors, ..RunnerOptions::new() };
-        let options = match &self.options.runner {
-            Some(change) => change(index, options),
+        let mut options = match &self.options.runner {
+            Some(change) => self.making.within(index, || change(index, options)),
             None => options,
         };
-        Runner::start(proactor, options)
+        if let Some(prepare) = options.prepare.take() {
+            let making = Arc::clone(&self.making);
+            options.prepare = Some(Box::new(move |poller| making.within(index, || prepare(poller))));
+        }
+        let runner = Runner::start(proactor, options)?;
+        vote.keep();
+        Ok(runner)
+    }
+
+    /// Rule 1. The system alone is asked under the lock.
+    fn choose(&self, config: &Config) -> Result<(Proactor, Vote<'_>)> {
+        let mut choice = lock(&self.choice);
+        let proactor = (self.open)(choice.backend.as_deref(), config)?;
+        choice.backend.get_or_insert_with(|| proactor.handle().describe().backend.to_owned());
+        choice.users += 1;
+        Ok((proactor, Vote(&self.choice)))
     }
 }
 

@@ -63,6 +63,7 @@ struct VTable {
     kind: Kind,
     type_id: fn() -> TypeId,
     prepare: unsafe fn(NonNull<Header>, Capabilities) -> Result<()>,
+    proactor: unsafe fn(NonNull<Header>) -> Option<u32>,
     release: unsafe fn(NonNull<Header>),
     miss: unsafe fn(NonNull<Header>, &Status),
     body: for<'a> unsafe fn(NonNull<Header>, PhantomData<&'a mut ()>) -> Body<'a>,
@@ -91,6 +92,7 @@ impl<P: Params> Record<P> {
         kind: P::KIND,
         type_id: TypeId::of::<P>,
         prepare: Self::prepare,
+        proactor: Self::proactor,
         release: Self::release,
         miss: Self::miss,
         body: Self::body,
@@ -121,6 +123,15 @@ impl<P: Params> Record<P> {
         // SAFETY: the caller's promise.
         let params = unsafe { &mut (*record).params };
         params.prepare(capabilities)
+    }
+
+    /// # Safety
+    /// `header` is that of a record of this type, to which the caller has access.
+    unsafe fn proactor(header: NonNull<Header>) -> Option<u32> {
+        let record = header.cast::<Record<P>>().as_ptr();
+        // SAFETY: the caller's promise.
+        let params = unsafe { &(*record).params };
+        params.proactor()
     }
 
     /// # Safety
@@ -423,6 +434,13 @@ impl Erased {
         let prepare = self.header().table.prepare;
         // SAFETY: rule 2; exclusive access comes with `&mut self`.
         unsafe { prepare(self.0, capabilities) }
+    }
+
+    /// See [`Lower::proactor`](crate::operation::sealed::Lower::proactor).
+    pub(crate) fn proactor(&self) -> Option<u32> {
+        let proactor = self.header().table.proactor;
+        // SAFETY: rule 2; access comes with `&self`.
+        unsafe { proactor(self.0) }
     }
 
     /// See [`Lower::release`](crate::operation::sealed::Lower::release).

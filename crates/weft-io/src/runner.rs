@@ -1,7 +1,7 @@
 //! A thread that polls a proactor until it is told to stop.
 //!
-//! What lives here: [`Runner`], [`RunnerOptions`]. What does not: several of them (`pool.rs`), what a poll does
-//! (`proactor/poll.rs`).
+//! What lives here: [`Runner`], [`RunnerOptions`], [`VisitedPoller`]. What does not: several of them (`pool.rs`), what a
+//! poll does (`proactor/poll.rs`).
 //!
 //! 1. **The poller never leaves the thread**, for a ring belongs to the thread that enters it: what it has handed over is
 //!    cancelled by the kernel when that thread ends. So a runner that has stopped keeps its thread, asleep, and everything
@@ -11,7 +11,9 @@
 //! 3. **What others want of the thread** are flags and a queue; whoever leaves something there wakes the poll. The thread
 //!    looks between polls, and before it sleeps. The queue may be looked at from any thread, so a visit is never lost: the
 //!    thread empties it, or drops it when it goes.
-//! 4. The end: the poller is dropped on its thread, so everything is called back there; then the thread is joined.
+//! 4. **The thread keeps the poller that it began with**: what it asks of others, and they of it, goes through the handle of
+//!    that one. So whoever prepares or visits gets a [`VisitedPoller`], in whose place no other can be put.
+//! 5. The end: the poller is dropped on its thread, so everything is called back there; then the thread is joined.
 
 use crate::describe::short_name;
 use crate::handle::Handle;
@@ -19,6 +21,8 @@ use crate::notification::{Notification, WAKE_ALL};
 use crate::proactor::{Poller, Proactor, attempt, discard};
 use std::collections::VecDeque;
 use std::fmt;
+use std::future::Future;
+use std::ops::Deref;
 use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle, ThreadId};
 use std::time::Duration;
@@ -26,7 +30,7 @@ use weft_sync::atomic::{AtomicBool, AtomicU32, Mutex, Ordering, lock};
 use weft_sync::{Code, Deadline, Result, Status, WhileDoing, bail, status};
 
 /// Done on the thread before its first poll.
-type Preparation = Box<dyn FnOnce(&mut Poller) -> Result<()> + Send>;
+type Preparation = Box<dyn FnOnce(&mut VisitedPoller<'_>) -> Result<()> + Send>;
 type ErrorCallback = Box<dyn FnOnce(Status) + Send>;
 type Visit = Box<dyn FnOnce(&mut Poller) + Send>;
 
@@ -71,6 +75,55 @@ impl fmt::Debug for RunnerOptions {
             .field("name", &self.name)
             .field("processors", &self.processors)
             .finish_non_exhaustive()
+    }
+}
+
+/// The poller of a [`Runner`], as those see it who come to its thread: to poll, and to register what only that thread can.
+/// What can be asked of a poller without changing it is that poller's.
+///
+/// It stays the runner's:
+///
+/// ```compile_fail,E0308
+/// use weft_io::{Config, Runner, RunnerOptions, open_null};
+/// let runner = Runner::start(open_null(&Config::new()), RunnerOptions::new()).unwrap();
+/// runner.visit(|poller| *poller = open_null(&Config::new()).into_poller().unwrap());
+/// ```
+///
+/// ```compile_fail,E0594
+/// use weft_io::{Config, Runner, RunnerOptions, open_null};
+/// let runner = Runner::start(open_null(&Config::new()), RunnerOptions::new()).unwrap();
+/// runner.visit(|poller| **poller = open_null(&Config::new()).into_poller().unwrap());
+/// ```
+pub struct VisitedPoller<'a>(&'a mut Poller);
+
+impl VisitedPoller<'_> {
+    /// See [`Poller::poll`].
+    pub fn poll(&mut self, deadline: Deadline) -> Result<usize> {
+        self.0.poll(deadline)
+    }
+
+    /// See [`Poller::block_on`].
+    pub fn block_on<F: Future>(&mut self, future: F) -> Result<F::Output> {
+        self.0.block_on(future)
+    }
+
+    /// See [`Poller::on_message`].
+    pub fn on_message(&mut self, callback: impl FnMut(u64) + 'static) {
+        self.0.on_message(callback);
+    }
+}
+
+impl Deref for VisitedPoller<'_> {
+    type Target = Poller;
+
+    fn deref(&self) -> &Poller {
+        self.0
+    }
+}
+
+impl fmt::Debug for VisitedPoller<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
     }
 }
 
@@ -220,12 +273,12 @@ impl Runner {
     /// ```
     pub fn visit<R: Send + 'static>(
         &self,
-        body: impl FnOnce(&mut Poller) -> R + Send + 'static,
+        body: impl FnOnce(&mut VisitedPoller<'_>) -> R + Send + 'static,
     ) -> Result<R> {
         self.refuse_own_thread("visit")?;
         let (sender, receiver) = mpsc::sync_channel(1);
         let visit = move |poller: &mut Poller| {
-            let outcome = attempt(|| body(poller));
+            let outcome = attempt(|| body(&mut VisitedPoller(poller)));
             let _ = sender.send(outcome.ok_or_else(|| panicked("a visit")));
         };
         lock(&self.desk.visits).push_back(Box::new(visit));
@@ -277,7 +330,7 @@ fn begin(proactor: Proactor, options: RunnerOptions) -> Result<(Poller, Life)> {
     restrict(&options.processors)?;
     let mut poller = proactor.into_poller()?;
     if let Some(prepare) = options.prepare {
-        prepare(&mut poller)?;
+        prepare(&mut VisitedPoller(&mut poller))?;
     }
     Ok((poller, Life { poll_limit: options.poll_limit, on_error: options.on_error }))
 }

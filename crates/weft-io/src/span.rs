@@ -9,7 +9,10 @@
 //! 2. **A memory has up to [`SPANS_MAX`] spans**, which are filled or sent in order, as if they were one piece.
 //! 3. **What others share** ([`SharedLease`](crate::SharedLease), memory of devices) goes to the system, which reads and
 //!    writes it like any; but nobody makes references to it. Whatever does needs [`Exclusive`] memory.
-//! 4. Everything in a span is initialised: what a transfer fills is a `Vec<u8>` of that length, not of that capacity.
+//! 4. **Memory is asked once**, when its operation is submitted, by whoever submits it (for a step that a function may have
+//!    changed: when it starts): how many spans, and each of them. A panic is then that of `submit`, and nothing has
+//!    happened; that of such a step ends its sequence.
+//! 5. Everything in a span is initialised: what a transfer fills is a `Vec<u8>` of that length, not of that capacity.
 
 use std::ops::{Bound, Range, RangeBounds};
 use std::sync::Arc;
@@ -56,7 +59,8 @@ impl Span {
     }
 }
 
-/// Memory that operations send or write to files.
+/// Memory that operations send or write to files. Asked for its spans when an operation is submitted; a panic is then that
+/// of the submission.
 ///
 /// # Safety
 ///
@@ -75,7 +79,7 @@ pub unsafe trait Source: Send + 'static {
     fn span(&self, index: usize) -> Span;
 }
 
-/// Memory that operations receive into or read from files.
+/// Memory that operations receive into or read from files. Asked for its spans as a [`Source`] is.
 ///
 /// # Safety
 ///

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::Duration;
-use support::{after_ms, every, every_with, poll_dry, poll_until};
+use support::{Log, after_ms, every, every_with, poll_dry, poll_until};
 use weft_io::ops::{FutexWait, Message, Nop, NotificationWait, SemaphoreSignal, SemaphoreWait, Timer};
 use weft_io::{Config, Done, Handle, Notification, Operation, Params, Poller, Running, WAKE_ALL, open_null};
 use weft_sync::{Code, Deadline, Point, Semaphore};
@@ -380,4 +380,22 @@ fn whoever_wakes_the_future_wakes_the_poll() {
         assert_eq!(subject.poller.block_on(waiting).unwrap(), 5);
         other.join().unwrap();
     });
+}
+
+/// One that was refused has one receiver like any: its future; the callback, if that is dropped before it is awaited.
+#[test]
+fn a_refused_operation_goes_to_its_callback_when_its_future_is_dropped() {
+    let mut poller = open_null(&Config { operations_max: 1, ..Config::new() }).into_poller().unwrap();
+    let handle = poller.handle().clone();
+    let log = Log::default();
+    let first = handle.run(Operation::new(Nop).on_done(log.line("first")));
+    let refused = handle.run(Operation::new(Nop).on_done(log.line("refused")));
+    drop(refused);
+    assert_eq!(log.take(), [("refused", Some(Code::ResourceExhausted))]);
+    let awaited = handle.run(Operation::new(Nop).on_done(log.line("awaited")));
+    let done = poller.block_on(awaited).unwrap();
+    assert_eq!(done.result.unwrap_err().code(), Code::ResourceExhausted);
+    drop(done.operation);
+    poller.block_on(first).unwrap().result.unwrap();
+    assert_eq!(log.len(), 0, "the callback of one that was awaited is not called");
 }

@@ -3,7 +3,7 @@
 use std::sync::mpsc;
 use std::time::Duration;
 use weft_io::ops::Message;
-use weft_io::{Config, Handle, Operation, Runner, RunnerOptions, open};
+use weft_io::{Config, Handle, Operation, Runner, RunnerOptions, VisitedPoller, open};
 use weft_sync::Code;
 
 /// [async 229] [async 230] [async-backends 110] [async-backends 118] Two threads pass a number on to each other, each from its
@@ -18,7 +18,7 @@ fn threads_pass_messages_on() {
         let (sender, receiver) = mpsc::channel();
         let passing = |target: Handle| {
             let sender = sender.clone();
-            let prepare = move |poller: &mut weft_io::Poller| {
+            let prepare = move |poller: &mut VisitedPoller<'_>| {
                 poller.on_message(move |number| match number {
                     1000 => sender.send(number).unwrap(),
                     _ => target.send_message(number + 1).unwrap(),

@@ -425,3 +425,52 @@ fn a_poller_that_is_dropped_lets_no_panic_out() {
     drop(poller);
     assert_eq!(progress.count(), 0);
 }
+
+/// A batch that is dropped gives every slot back, whatever its operations do when they are dropped; the first panic leaves
+/// the drop.
+#[test]
+fn a_dropped_batch_of_panics_gives_its_slots_back() {
+    struct Bomb(&'static str);
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic_with(self.0);
+        }
+    }
+    let proactor = open_null(&Config { operations_max: 8, ..Config::new() });
+    for _ in 0..3 {
+        let mut batch = proactor.handle().batch();
+        for place in 0..8 {
+            let bomb = (place % 2 == 0).then(|| Bomb("dropped"));
+            let nop = Operation::new(Nop).on_done(move |_| drop(bomb));
+            let added = if place % 4 == 1 { batch.then(nop) } else { batch.add(nop) };
+            added.unwrap();
+        }
+        let dropped = catch_unwind(AssertUnwindSafe(|| drop(batch)));
+        assert_eq!(dropped.unwrap_err().downcast_ref(), Some(&"dropped"));
+    }
+    // Whoever unwinds already is told of no other panic.
+    let unwound = catch_unwind(AssertUnwindSafe(|| {
+        let mut batch = proactor.handle().batch();
+        let bomb = Bomb("dropped");
+        batch.add(Operation::new(Nop).on_done(move |_| drop(bomb))).unwrap();
+        panic_with("first");
+    }));
+    assert_eq!(unwound.unwrap_err().downcast_ref(), Some(&"first"));
+    for _ in 0..8 {
+        proactor.handle().submit(Nop).expect("every slot is free");
+    }
+}
+
+/// Counts of progress callbacks add up to no more than the largest number.
+#[test]
+fn counts_of_progress_do_not_overflow() {
+    every(|Subject { name, mut poller, .. }| {
+        let registered =
+            [usize::MAX, 2].map(|found| poller.progress().register(move || Progressed::Keep(found)));
+        poller.handle().submit(Nop).unwrap();
+        for _ in 0..3 {
+            assert_eq!(poller.poll(Deadline::IMMEDIATE).unwrap(), usize::MAX, "{name}");
+        }
+        assert!(registered.into_iter().all(|id| poller.progress().unregister(id)));
+    });
+}

@@ -3,18 +3,19 @@
 mod support;
 
 use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Barrier, Mutex, mpsc};
+use std::sync::{Arc, Barrier, Mutex, Weak, mpsc};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 use support::{after_ms, soon};
 use weft_io::ops::{Nop, Timer};
 use weft_io::{
     ANY_NODE, BACKEND_VARIABLE, Config, Node, Operation, Proactor, ProactorPool, ProactorPoolOptions, Runner,
-    RunnerOptions, open,
+    RunnerOptions, VisitedPoller, open,
 };
-use weft_sync::{Code, Deadline, status};
+use weft_sync::{Code, Deadline, Result, status};
 
 /// Calls `body` with each backend of this machine, by name.
 fn each_backend(body: impl Fn(&'static str)) {
@@ -170,7 +171,7 @@ fn an_error_is_told_once_and_kept_once() {
 fn a_runner_is_prepared_and_visited() {
     each_backend(|name| {
         let (sender, inbox) = mpsc::channel();
-        let prepare = move |poller: &mut weft_io::Poller| {
+        let prepare = move |poller: &mut VisitedPoller<'_>| {
             poller.on_message(move |payload| sender.send(payload).unwrap());
             Ok(())
         };
@@ -285,14 +286,14 @@ fn a_start_that_fails_leaves_nothing() {
         let failing = proactor(name);
         let nop = Operation::new(Nop).on_done(move |done| sender.send(done.result).unwrap());
         failing.handle().submit(nop).unwrap();
-        let prepare = |_: &mut weft_io::Poller| Err(status!(DataLoss, "no"));
+        let prepare = |_: &mut VisitedPoller<'_>| Err(status!(DataLoss, "no"));
         let options = RunnerOptions { prepare: Some(Box::new(prepare)), ..RunnerOptions::new() };
         assert_eq!(Runner::start(failing, options).unwrap_err().code(), Code::DataLoss);
         assert_eq!(receiver.try_recv().unwrap().unwrap_err().code(), Code::Cancelled);
         let options = RunnerOptions { processors: vec![u32::MAX], ..RunnerOptions::new() };
         let why = Runner::start(proactor(name), options).unwrap_err();
         assert!(matches!(why.code(), Code::InvalidArgument | Code::Unavailable), "{why}");
-        let prepare = |_: &mut weft_io::Poller| panic!("on purpose");
+        let prepare = |_: &mut VisitedPoller<'_>| panic!("on purpose");
         let options = RunnerOptions { prepare: Some(Box::new(prepare)), ..RunnerOptions::new() };
         assert_eq!(Runner::start(proactor(name), options).unwrap_err().code(), Code::Internal);
     });
@@ -446,4 +447,96 @@ fn a_pool_has_its_own_way_to_run() {
         let pool = ProactorPool::new(ProactorPoolOptions::new(Config::new(), vec![Node::any()])).unwrap();
         assert_eq!(pool.get(0).unwrap().handle().describe().backend, "uring");
     }
+}
+
+/// A pool of two null proactors, whose second is made by this: it gets the pool.
+fn pool_with(
+    second: impl Fn(Arc<ProactorPool>, RunnerOptions) -> RunnerOptions + Send + Sync + 'static,
+) -> Arc<ProactorPool> {
+    let options = ProactorPoolOptions::new(Config::new(), vec![node(0), node(1)]);
+    Arc::new_cyclic(|pool: &Weak<ProactorPool>| {
+        let pool = pool.clone();
+        let runner = move |index, options| match index {
+            1 => second(pool.upgrade().expect("it is asked"), options),
+            _ => options,
+        };
+        let backend = Some("null".to_owned());
+        ProactorPool::new(ProactorPoolOptions { backend, runner: Some(Box::new(runner)), ..options }).unwrap()
+    })
+}
+
+/// The same, prepared by this.
+fn pool_preparing(second: fn(&ProactorPool) -> Result<()>) -> Arc<ProactorPool> {
+    pool_with(move |pool, options| RunnerOptions {
+        // The pool is gone from there when the preparation is over: it is not dropped on a thread of its own.
+        prepare: Some(Box::new(move |_| second(&pool))),
+        ..options
+    })
+}
+
+/// Whoever is called while a proactor of a pool is made may ask for another, whether that is there or not.
+#[test]
+fn a_pool_may_be_asked_for_another_while_one_is_made() {
+    let ask = |pool: &ProactorPool| pool.get(0).map(|runner| _ = ping(&runner));
+    for is_there in [false, true] {
+        let by_factory = pool_with(move |pool, options| {
+            ask(&pool).unwrap();
+            options
+        });
+        for pool in [by_factory, pool_preparing(ask)] {
+            if is_there {
+                ping(&pool.get(0).unwrap());
+            }
+            ping(&pool.get(1).unwrap());
+            assert_eq!(pool.made(), 2);
+        }
+    }
+}
+
+/// One that would wait for itself is told so, and leaves nothing behind.
+#[test]
+fn a_proactor_of_a_pool_does_not_wait_for_itself() {
+    let pool = pool_preparing(|pool| pool.get(1).map(drop));
+    for _ in 0..2 {
+        assert_eq!(pool.get(1).unwrap_err().code(), Code::FailedPrecondition);
+    }
+    assert_eq!(pool.made(), 0);
+    let by_factory = pool_with(|pool, options| {
+        assert_eq!(pool.get(1).unwrap_err().code(), Code::FailedPrecondition);
+        options
+    });
+    ping(&by_factory.get(1).unwrap());
+    // Nor by way of the other.
+    let options = ProactorPoolOptions::new(Config::new(), vec![node(0), node(1)]);
+    let circle = Arc::new_cyclic(|pool: &Weak<ProactorPool>| {
+        let pool = pool.clone();
+        let runner = move |index: usize, options| {
+            let pool = pool.upgrade().expect("it is asked");
+            let prepare = move |_: &mut VisitedPoller<'_>| pool.get(1 - index).map(drop);
+            RunnerOptions { prepare: Some(Box::new(prepare)), ..options }
+        };
+        let backend = Some("null".to_owned());
+        ProactorPool::new(ProactorPoolOptions { backend, runner: Some(Box::new(runner)), ..options }).unwrap()
+    });
+    assert_eq!(circle.get(0).unwrap_err().code(), Code::FailedPrecondition);
+    std::thread::scope(|scope| {
+        for index in [0, 1] {
+            let circle = &circle;
+            scope.spawn(move || (0..20).for_each(|_| assert!(circle.get(index).is_err())));
+        }
+    });
+    assert_eq!(circle.made(), 0);
+}
+
+/// A factory that panics costs the one who asked, and whoever asks next tries again.
+#[test]
+fn a_factory_that_panics_leaves_nothing_behind() {
+    let calls = AtomicUsize::new(0);
+    let pool = pool_with(move |_, options| {
+        assert_ne!(calls.fetch_add(1, Ordering::Relaxed), 0, "on purpose");
+        options
+    });
+    assert!(catch_unwind(AssertUnwindSafe(|| pool.get(1).map(drop))).is_err());
+    ping(&pool.get(0).unwrap());
+    ping(&pool.get(1).unwrap());
 }

@@ -8,6 +8,8 @@
 //!
 //! A notification's epoch is taken when the sequence is submitted, not when the step starts: a signal in between counts.
 //! That of a step which the function put in is taken when it starts.
+//!
+//! A step that only another proactor can carry out is refused, like such an operation by itself.
 
 use super::{Body, Kind};
 use crate::Capabilities;
@@ -27,6 +29,12 @@ impl Step {
     /// A step that does this.
     pub fn new<P: Params>(operation: impl Into<Operation<P>>) -> Step {
         Step { operation: Some(operation.into().erase()), value: None }
+    }
+
+    /// The proactor that alone can carry it out. What cannot be a step is refused for that.
+    fn proactor(&self) -> Option<u32> {
+        let operation = self.operation.as_ref().filter(|operation| operation.kind() != Kind::Sequence)?;
+        operation.proactor()
     }
 
     fn prepare(&mut self, capabilities: Capabilities) -> Result<()> {
@@ -135,6 +143,11 @@ impl Sequence {
         self.steps.get_mut(self.ended).map_or(Ok(()), |step| step.prepare(capabilities))
     }
 
+    /// The proactor that alone can carry the next step out.
+    pub(crate) fn next_proactor(&self) -> Option<u32> {
+        self.steps.get(self.ended)?.proactor()
+    }
+
     /// Takes the operation of the next step out, to be run; `None` after the last.
     pub(crate) fn take_step(&mut self) -> Option<Erased> {
         self.steps.get_mut(self.ended)?.operation.take()
@@ -175,7 +188,18 @@ impl Params for Sequence {
 impl Lower for Sequence {
     const KIND: Kind = Kind::Sequence;
 
+    fn proactor(&self) -> Option<u32> {
+        self.steps.iter().find_map(Step::proactor)
+    }
+
     fn prepare(&mut self, capabilities: Capabilities) -> Result<()> {
+        // Whoever called has asked for the first of them.
+        let mut proactors = self.steps.iter().filter_map(Step::proactor);
+        if let Some(first) = proactors.next()
+            && proactors.any(|other| other != first)
+        {
+            bail!(InvalidArgument, "steps with memory that is registered with different proactors");
+        }
         self.steps.iter_mut().try_for_each(|step| step.prepare(capabilities))?;
         self.ended = 0;
         Ok(())

@@ -88,6 +88,14 @@ pub(super) struct Tally {
     pub(super) is_done: bool,
 }
 
+impl Tally {
+    /// So many more completions. What progress callbacks say that they have found is any number.
+    #[inline]
+    pub(super) fn count(&mut self, completions: usize) {
+        self.completions = self.completions.saturating_add(completions);
+    }
+}
+
 /// See the header.
 pub(crate) struct Core {
     pub(super) handle: Handle,
@@ -397,7 +405,7 @@ impl Core {
         if entry.sequence.is_some() {
             return self.end_step(slot, operation, outcome);
         }
-        self.tally.completions += 1;
+        self.tally.count(1);
         self.complete(slot, operation, outcome);
     }
 
@@ -426,7 +434,7 @@ impl Core {
         while slot != NONE {
             let operation = self.shared().table.take(slot).expect("not started");
             let next = operation.next().replace(NONE);
-            self.tally.completions += 1;
+            self.tally.count(1);
             self.handle.0.table.release_here(slot);
             let cancelled = Err(self.bare.cancelled.clone());
             self.contain(|| operation.finish(cancelled));

@@ -48,6 +48,13 @@ impl Panics {
             resume_unwind(payload);
         }
     }
+
+    /// Goes on without.
+    pub(crate) fn forget(&mut self) {
+        if let Some(payload) = self.0.take() {
+            discard(payload);
+        }
+    }
 }
 
 impl Core {
@@ -70,9 +77,7 @@ impl Core {
 
     /// Rule 3.
     pub(super) fn forget_panics(&mut self) {
-        if let Some(payload) = self.panics.0.take() {
-            discard(payload);
-        }
+        self.panics.forget();
     }
 }
 

@@ -143,7 +143,7 @@ impl Poller {
         core.look();
         let has_progress = match self.progress.run(core) {
             Some(found) => {
-                core.tally.completions += found;
+                core.tally.count(found);
                 true
             }
             None => false,

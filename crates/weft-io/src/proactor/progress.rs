@@ -88,11 +88,11 @@ impl Progress {
         if count == 0 {
             return None;
         }
-        let mut found = 0;
+        let mut found: usize = 0;
         for index in 0..count {
             let callback = self.0.entries.borrow_mut()[index].callback.take();
             if let Some(callback) = callback {
-                found += self.run_one(core, index, callback);
+                found = found.saturating_add(self.run_one(core, index, callback));
             }
         }
         self.0.entries.borrow_mut().retain(|entry| !entry.is_removed);

@@ -111,7 +111,7 @@ impl Core {
     }
 
     fn tell_shot(&mut self, slot: u32, operation: &mut Erased, value: i64) {
-        self.tally.completions += 1;
+        self.tally.count(1);
         if self.contain(|| operation.shot(value)).is_none() {
             // Rule 6.
             self.shared().table.cancel_here(slot);

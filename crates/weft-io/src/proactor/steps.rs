@@ -7,7 +7,8 @@
 //! 3. A step that does nothing needs no kernel to do it: it ends when its turn comes.
 //! 4. The function may have changed the next step, or put another in its place: it is checked, and prepared, like one that
 //!    is submitted. One that is refused ends the sequence with the reason, and stays in it.
-//! 5. The function's panic is a failure of the sequence, as an error of it would be; it does not leave the poll.
+//! 5. The function's panic is a failure of the sequence, as an error of it would be; it does not leave the poll. So is that
+//!    of memory of the next step, which is asked for its spans again.
 //! 6. Each step counts as a completion; the end of the sequence does not, unless it has no steps.
 
 use super::core::Core;
@@ -39,7 +40,7 @@ impl Core {
 
     /// The step under way has ended: the next one, or the end.
     pub(super) fn end_step(&mut self, slot: u32, step: Erased, outcome: Result<i64>) {
-        self.tally.completions += 1;
+        self.tally.count(1);
         let mut operation = self.entry(slot).sequence.take().expect("a step belongs to a sequence");
         Core::sequence(&mut operation).put_step(step, &outcome);
         let result = match outcome {
@@ -60,7 +61,10 @@ impl Core {
     fn next_step(&self, operation: &mut Erased) -> std::result::Result<Option<Erased>, Status> {
         let sequence = Core::sequence(operation);
         if sequence.advance.is_some() {
-            sequence.prepare_next(self.handle.capabilities())?;
+            self.handle.own(sequence.next_proactor())?;
+            // Rule 5.
+            let prepared = attempt(|| sequence.prepare_next(self.handle.capabilities()));
+            prepared.unwrap_or_else(|| bail!(Internal, "the memory of a step panicked"))?;
         }
         Ok(sequence.take_step())
     }

@@ -3,10 +3,10 @@
 use super::{TRANSFER_MAX, Used};
 use crate::Capabilities;
 use crate::file::File;
-use crate::frame::{self, Frame, Spans};
+use crate::frame::{Outline, Spans};
 use crate::operation::{Params, sealed::Lower};
 use crate::ops::{Body, Kind};
-use crate::span::{Source, Span, Target};
+use crate::span::{Source, Target};
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd};
 use weft_sync::{Result, bail};
@@ -57,7 +57,7 @@ pub struct FileRead<T: Target> {
     /// Where to.
     pub target: T,
     used: Used,
-    frame: Option<Frame>,
+    outline: Outline,
 }
 
 /// Writes from memory to a place in a file: up to 8 pieces, in order. Ends with how many bytes were written, which can be
@@ -85,13 +85,13 @@ pub struct FileWrite<S: Source> {
     /// What.
     pub source: S,
     used: Used,
-    frame: Option<Frame>,
+    outline: Outline,
 }
 
 impl<T: Target> FileRead<T> {
     /// Reads from `offset` on.
     pub fn new(file: File, offset: u64, target: T) -> FileRead<T> {
-        FileRead { offset, target, used: Used::new(file), frame: None }
+        FileRead { offset, target, used: Used::new(file), outline: Outline::new() }
     }
 
     /// Where from.
@@ -108,7 +108,7 @@ impl<T: Target> FileRead<T> {
 impl<S: Source> FileWrite<S> {
     /// Writes from `offset` on.
     pub fn new(file: File, offset: u64, source: S) -> FileWrite<S> {
-        FileWrite { offset, source, used: Used::new(file), frame: None }
+        FileWrite { offset, source, used: Used::new(file), outline: Outline::new() }
     }
 
     /// Where to.
@@ -134,7 +134,7 @@ impl<T: Target> Lower for FileRead<T> {
     const KIND: Kind = Kind::FileRead;
 
     fn prepare(&mut self, _capabilities: Capabilities) -> Result<()> {
-        frame::prepare_target(&mut self.frame, &self.target, false)?;
+        self.outline.ask_target(&mut self.target, false)?;
         check_place(self.offset)?;
         self.used.enter()
     }
@@ -144,10 +144,8 @@ impl<T: Target> Lower for FileRead<T> {
     }
 
     fn body(&mut self) -> Body<'_> {
-        let FileRead { offset, target, used, frame } = self;
-        let count = target.count();
-        let spans = told(*offset, count, |index| target.span(index), frame);
-        Body::FileRead(Transfer { file: used.file.as_fd(), offset: *offset, spans })
+        let spans = self.outline.range(0..most(self.offset));
+        Body::FileRead(Transfer { file: self.used.file.as_fd(), offset: self.offset, spans })
     }
 }
 
@@ -163,9 +161,9 @@ impl<S: Source> Lower for FileWrite<S> {
     const KIND: Kind = Kind::FileWrite;
 
     fn prepare(&mut self, _capabilities: Capabilities) -> Result<()> {
-        frame::prepare(&mut self.frame, self.source.count(), false)?;
+        self.outline.ask_source(&self.source, false)?;
         check_place(self.offset)?;
-        check_room(self.offset, &self.source)?;
+        check_room(self.offset, self.outline.length())?;
         self.used.enter()
     }
 
@@ -174,9 +172,8 @@ impl<S: Source> Lower for FileWrite<S> {
     }
 
     fn body(&mut self) -> Body<'_> {
-        let FileWrite { offset, source, used, frame } = self;
-        let spans = told(*offset, source.count(), |index| source.span(index), frame);
-        Body::FileWrite(Transfer { file: used.file.as_fd(), offset: *offset, spans })
+        let spans = self.outline.range(0..most(self.offset));
+        Body::FileWrite(Transfer { file: self.used.file.as_fd(), offset: self.offset, spans })
     }
 }
 
@@ -192,36 +189,18 @@ fn check_place(offset: u64) -> Result<()> {
 
 /// Where nothing can be written, something would end with 0 for ever, and whoever goes on until all is done would not end.
 /// What is read there is the end of the file.
-fn check_room(offset: u64, source: &impl Source) -> Result<()> {
-    if offset == END && (0..source.count()).any(|index| source.span(index).length > 0) {
+fn check_room(offset: u64, length: usize) -> Result<()> {
+    if offset == END && length > 0 {
         bail!(OutOfRange, "writing at byte {offset} of a file; places end before 2^63 - 1");
     }
     Ok(())
 }
 
-/// The memory as a backend is told of it: what is too long for one transfer is cut off.
-fn told<'a>(
-    offset: u64,
-    count: usize,
-    mut span: impl FnMut(usize) -> Span,
-    frame: &'a mut Option<Frame>,
-) -> Spans<'a> {
+/// How much one transfer moves from there on, at most; what is more is cut off.
+fn most(offset: u64) -> usize {
     // Places end at 2⁶³: the kernel would call a transfer that goes beyond a bad argument.
-    let before_end = usize::try_from((i64::MAX as u64).saturating_sub(offset)).unwrap_or(usize::MAX);
-    let mut left = TRANSFER_MAX.min(before_end);
-    let mut cut = |span: Span| {
-        let length = span.length.min(left);
-        left -= length;
-        Span { length, ..span }
-    };
-    match frame {
-        Some(frame) => {
-            frame.fill((0..count).map(|index| cut(span(index))));
-            Spans::Many(frame)
-        }
-        None if count == 0 => Spans::One(Span::of(&[])),
-        None => Spans::One(cut(span(0))),
-    }
+    let before_end = usize::try_from(END.saturating_sub(offset)).unwrap_or(usize::MAX);
+    TRANSFER_MAX.min(before_end)
 }
 
 impl<T: Target> fmt::Debug for FileRead<T> {

@@ -10,7 +10,7 @@
 use super::Held;
 use crate::Capabilities;
 use crate::address::Address;
-use crate::frame::{self, Frame};
+use crate::frame::Frame;
 use crate::operation::{Params, sealed::Lower};
 use crate::ops::outcome::{Answer, Direction, Lane, Onward, Outcome};
 use crate::ops::{Body, Kind};
@@ -91,7 +91,7 @@ impl Lower for Accept {
 
     fn prepare(&mut self, _capabilities: Capabilities) -> Result<()> {
         self.accepted = None;
-        frame::prepare(&mut self.frame, 0, true)?;
+        self.frame.get_or_insert_with(Frame::new);
         self.listener.enter()
     }
 
@@ -101,7 +101,7 @@ impl Lower for Accept {
 
     fn body(&mut self) -> Body<'_> {
         let frame = self.frame.get_or_insert_with(Frame::new);
-        frame.fill(std::iter::empty());
+        frame.fill(0..0);
         frame.expect_sender();
         Body::Accept { listener: self.listener.handle(), peer: frame }
     }

@@ -10,7 +10,7 @@ use super::send::Copying;
 use super::{Held, SendFlags, Sent};
 use crate::Capabilities;
 use crate::address::Address;
-use crate::frame::{self, Frame, Spans};
+use crate::frame::{Outline, Spans};
 use crate::operation::{Params, sealed::Lower};
 use crate::ops::body::Sending;
 use crate::ops::outcome::{Answer, Direction, Lane, Onward, Outcome};
@@ -65,7 +65,7 @@ pub struct SendTo<S: Source> {
     pub address: Address,
     /// How.
     pub flags: SendFlags,
-    frame: Option<Frame>,
+    outline: Outline,
     copying: Copying,
 }
 
@@ -77,7 +77,7 @@ impl<S: Source> SendTo<S> {
             source,
             address,
             flags: SendFlags::empty(),
-            frame: None,
+            outline: Outline::new(),
             copying: Copying::ALWAYS,
         }
     }
@@ -113,9 +113,8 @@ impl<S: Source> Lower for SendTo<S> {
         if self.address.family() != Some(socket.kind().family()) {
             bail!(InvalidArgument, "a socket for {:?} cannot send to {}", socket.kind(), self.address);
         }
-        frame::prepare(&mut self.frame, self.source.count(), true)?;
-        let length = frame::length_of_source(&self.source);
-        self.copying = Copying::choose(socket, capabilities, length);
+        self.outline.ask_source(&self.source, true)?;
+        self.copying = Copying::choose(socket, capabilities, self.outline.length());
         self.socket.enter()
     }
 
@@ -124,9 +123,7 @@ impl<S: Source> Lower for SendTo<S> {
     }
 
     fn body(&mut self) -> Body<'_> {
-        self.frame.get_or_insert_with(Frame::new);
-        let _ = frame::of_rest(&self.source, &mut self.frame, 0);
-        let frame = self.frame.get_or_insert_with(Frame::new);
+        let frame = self.outline.message();
         frame.fill_destination(self.address.as_sockaddr());
         Body::Send(Sending {
             socket: self.socket.handle(),
@@ -197,13 +194,13 @@ pub struct RecvFrom<T: Target> {
     socket: Held,
     /// Into where.
     pub target: T,
-    frame: Option<Frame>,
+    outline: Outline,
 }
 
 impl<T: Target> RecvFrom<T> {
     /// From this socket, into that memory.
     pub fn new(socket: Socket, target: T) -> RecvFrom<T> {
-        RecvFrom { socket: Held::new(socket), target, frame: None }
+        RecvFrom { socket: Held::new(socket), target, outline: Outline::new() }
     }
 
     /// From where.
@@ -217,7 +214,7 @@ impl<T: Target> Params for RecvFrom<T> {
 
     fn output(&mut self, value: i64) -> Received {
         let bytes = Outcome::from_value(value).bytes();
-        let (sender, flags) = match &self.frame {
+        let (sender, flags) = match self.outline.frame() {
             Some(frame) => (Address::from_sockaddr(frame.sender()), frame.flags()),
             None => (Address::EMPTY, 0),
         };
@@ -230,7 +227,7 @@ impl<T: Target> Lower for RecvFrom<T> {
 
     fn prepare(&mut self, _capabilities: Capabilities) -> Result<()> {
         only_datagrams(&self.socket.socket)?;
-        frame::prepare_target(&mut self.frame, &self.target, true)?;
+        self.outline.ask_target(&mut self.target, true)?;
         self.socket.enter()
     }
 
@@ -239,9 +236,7 @@ impl<T: Target> Lower for RecvFrom<T> {
     }
 
     fn body(&mut self) -> Body<'_> {
-        self.frame.get_or_insert_with(Frame::new);
-        let _ = frame::of_target(&mut self.target, &mut self.frame);
-        let frame = self.frame.get_or_insert_with(Frame::new);
+        let frame = self.outline.message();
         frame.expect_sender();
         Body::Recv { socket: self.socket.handle(), spans: Spans::Many(frame), is_drained: false }
     }

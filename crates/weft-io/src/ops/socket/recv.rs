@@ -9,7 +9,7 @@
 
 use super::{Held, after_receive};
 use crate::Capabilities;
-use crate::frame::{self, Frame};
+use crate::frame::Outline;
 use crate::operation::{Params, sealed::Lower};
 use crate::ops::outcome::{Answer, Direction, Lane, Onward, Outcome};
 use crate::ops::{Body, Kind};
@@ -57,7 +57,7 @@ pub struct Recv<T: Target> {
     socket: Held,
     /// Into where.
     pub target: T,
-    frame: Option<Frame>,
+    outline: Outline,
     /// Whether the kernel can be told to wait before it tries.
     waits_first: bool,
 }
@@ -65,7 +65,7 @@ pub struct Recv<T: Target> {
 impl<T: Target> Recv<T> {
     /// From this socket, into that memory.
     pub fn new(socket: Socket, target: T) -> Recv<T> {
-        Recv { socket: Held::new(socket), target, frame: None, waits_first: false }
+        Recv { socket: Held::new(socket), target, outline: Outline::new(), waits_first: false }
     }
 
     /// From where.
@@ -75,8 +75,8 @@ impl<T: Target> Recv<T> {
 
     /// Whether there is no room for any byte of a stream. Systems wait for one all the same; here that ends at once. A
     /// message is received whatever room there is.
-    fn wants_nothing(&mut self) -> bool {
-        self.socket.socket.kind().is_stream() && frame::length_of_target(&mut self.target) == 0
+    fn wants_nothing(&self) -> bool {
+        self.socket.socket.kind().is_stream() && self.outline.length() == 0
     }
 }
 
@@ -93,7 +93,7 @@ impl<T: Target> Lower for Recv<T> {
 
     fn prepare(&mut self, capabilities: Capabilities) -> Result<()> {
         self.waits_first = can_wait_first(capabilities);
-        frame::prepare_target(&mut self.frame, &self.target, false)?;
+        self.outline.ask_target(&mut self.target, false)?;
         self.socket.enter()
     }
 
@@ -107,7 +107,7 @@ impl<T: Target> Lower for Recv<T> {
         }
         Body::Recv {
             socket: self.socket.handle(),
-            spans: frame::of_target(&mut self.target, &mut self.frame),
+            spans: self.outline.rest(0),
             is_drained: self.waits_first && self.socket.socket.is_drained(),
         }
     }
@@ -164,7 +164,7 @@ pub struct RecvMany<T: Exclusive> {
     target: T,
     /// `None` once it has panicked.
     on_received: Option<OnReceived>,
-    frame: Option<Frame>,
+    outline: Outline,
     /// As in [`Recv`].
     waits_first: bool,
 }
@@ -180,7 +180,7 @@ impl<T: Exclusive> RecvMany<T> {
     ) -> RecvMany<T> {
         let on_received: OnReceived = Box::new(on_received);
         let (socket, on_received) = (Held::new(socket), Some(on_received));
-        RecvMany { socket, target, on_received, frame: None, waits_first: false }
+        RecvMany { socket, target, on_received, outline: Outline::new(), waits_first: false }
     }
 
     /// From where.
@@ -205,14 +205,17 @@ impl<T: Exclusive> Lower for RecvMany<T> {
 
     fn prepare(&mut self, capabilities: Capabilities) -> Result<()> {
         self.waits_first = can_wait_first(capabilities);
+        let is_one = self.target.count() == 1;
+        if is_one {
+            self.outline.ask_target(&mut self.target, false)?;
+        }
         // Without room every answer would be the same, for ever.
-        if self.target.count() != 1 || self.target.span(0).length == 0 {
+        if !is_one || self.outline.length() == 0 {
             bail!(
                 InvalidArgument,
                 "receiving again and again needs one piece of memory with room for a byte"
             );
         }
-        self.target.check_writes()?;
         self.socket.enter()
     }
 
@@ -223,7 +226,7 @@ impl<T: Exclusive> Lower for RecvMany<T> {
     fn body(&mut self) -> Body<'_> {
         Body::Recv {
             socket: self.socket.handle(),
-            spans: frame::of_target(&mut self.target, &mut self.frame),
+            spans: self.outline.rest(0),
             is_drained: self.waits_first && self.socket.socket.is_drained(),
         }
     }
@@ -247,7 +250,7 @@ impl<T: Exclusive> Lower for RecvMany<T> {
 
     fn shot(&mut self, value: i64) {
         let Some(mut on_received) = self.on_received.take() else { return };
-        let span = self.target.span(0);
+        let Some(span) = self.outline.only() else { return };
         let length = Outcome::from_value(value).bytes().min(span.length);
         // SAFETY: a target's span is initialised memory of that length that stays, and nobody else uses it: the kernel has
         // answered, and is asked again when this is over.

@@ -13,7 +13,7 @@
 
 use super::Held;
 use crate::Capabilities;
-use crate::frame::{self, Frame};
+use crate::frame::Outline;
 use crate::operation::{Params, sealed::Lower};
 use crate::ops::body::{Sending, ZeroCopy};
 use crate::ops::outcome::{Answer, Direction, Lane, Onward, Outcome};
@@ -76,9 +76,8 @@ pub struct Send<S: Source> {
     pub source: S,
     /// How.
     pub flags: SendFlags,
-    frame: Option<Frame>,
-    /// Bytes in all, and those that are sent.
-    length: usize,
+    outline: Outline,
+    /// How many bytes are sent.
     sent: usize,
     copying: Copying,
 }
@@ -137,8 +136,7 @@ impl<S: Source> Send<S> {
             socket: Held::new(socket),
             source,
             flags: SendFlags::empty(),
-            frame: None,
-            length: 0,
+            outline: Outline::new(),
             sent: 0,
             copying: Copying::ALWAYS,
         }
@@ -173,11 +171,9 @@ impl<S: Source> Lower for Send<S> {
     const KIND: Kind = Kind::SocketSend;
 
     fn prepare(&mut self, capabilities: Capabilities) -> Result<()> {
-        let count = self.source.count();
-        frame::prepare(&mut self.frame, count, false)?;
-        self.length = frame::length_of_source(&self.source);
+        self.outline.ask_source(&self.source, false)?;
         self.sent = 0;
-        self.copying = Copying::choose(&self.socket.socket, capabilities, self.length);
+        self.copying = Copying::choose(&self.socket.socket, capabilities, self.outline.length());
         self.socket.enter()
     }
 
@@ -188,7 +184,7 @@ impl<S: Source> Lower for Send<S> {
     fn body(&mut self) -> Body<'_> {
         Body::Send(Sending {
             socket: self.socket.handle(),
-            spans: frame::of_rest(&self.source, &mut self.frame, self.sent),
+            spans: self.outline.rest(self.sent),
             is_stream: self.socket.socket.kind().is_stream(),
             has_more: self.flags.contains(SendFlags::MORE),
             zero_copy: self.copying.tried(),
@@ -214,7 +210,7 @@ impl<S: Source> Lower for Send<S> {
             let outcome = Outcome::from_value(value);
             self.sent += outcome.bytes();
             self.copying.add(outcome);
-            let is_short = self.sent < self.length && outcome.bytes() > 0;
+            let is_short = self.sent < self.outline.length() && outcome.bytes() > 0;
             let goes_on = is_short && !is_cancelled && self.socket.socket.kind().is_stream();
             // Rule 1.
             return if goes_on { Onward::Again } else { Onward::End };
