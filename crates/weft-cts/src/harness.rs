@@ -95,6 +95,7 @@ macro_rules! every_io_family {
             exhaustion: weft_cts::io::exhaustion::EXHAUSTION, for_each_io_exhaustion_case;
             fence: weft_cts::io::fence::FENCE, for_each_io_fence_case;
             file: weft_cts::io::file::FILE, for_each_io_file_case;
+            file_special: weft_cts::io::file_special::FILE_SPECIAL, for_each_io_file_special_case;
             futex: weft_cts::io::futex::FUTEX_CASES, for_each_io_futex_case;
             lifecycle: weft_cts::io::lifecycle::LIFECYCLE, for_each_io_lifecycle_case;
             load: weft_cts::io::load::LOAD, for_each_io_load_case;
@@ -111,6 +112,7 @@ macro_rules! every_io_family {
             socket_data: weft_cts::io::socket_data::SOCKET_DATA, for_each_io_socket_data_case;
             socket_datagram: weft_cts::io::socket_datagram::SOCKET_DATAGRAM, for_each_io_socket_datagram_case;
             socket_many: weft_cts::io::socket_many::SOCKET_MANY, for_each_io_socket_many_case;
+            socket_patience: weft_cts::io::socket_patience::SOCKET_PATIENCE, for_each_io_socket_patience_case;
             socket_shared: weft_cts::io::socket_shared::SOCKET_SHARED, for_each_io_socket_shared_case;
             socket_zero_copy: weft_cts::io::socket_zero_copy::SOCKET_ZERO_COPY, for_each_io_socket_zero_copy_case;
             submission: weft_cts::io::submission::SUBMISSION, for_each_io_submission_case;

@@ -5,13 +5,13 @@
 //! is a function here, which the sequence calls when its piece is there; one on a device would be a step that waits for
 //! the device's own timeline.
 
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::net::TcpListener;
 use std::path::Path;
 use std::sync::Arc;
 use weft_io::ops::{Connect, FileRead, SemaphoreSignal, SemaphoreWait, Send, Sequence, Step};
 use weft_io::{Address, Config, File, Operation, Socket, SocketKind, SocketOptions, open_any};
-use weft_sync::{Code, Deadline, Point, Result, Semaphore, Status, bail};
+use weft_sync::{Code, Deadline, Point, Result, Semaphore, Status, WhileDoing, bail};
 
 /// Bytes of one piece.
 const PIECE: u64 = 64 << 10;
@@ -21,7 +21,27 @@ const PIECES: u64 = 4000;
 
 /// What the standard library failed with.
 fn system(why: std::io::Error) -> Status {
-    Status::new(Code::Unknown, why.to_string())
+    let code = match why.kind() {
+        ErrorKind::NotFound => Code::NotFound,
+        ErrorKind::PermissionDenied => Code::PermissionDenied,
+        _ => Code::Unknown,
+    };
+    Status::new(code, why.to_string())
+}
+
+/// Refuses what has no size of its own: nothing of it would be sent. Before it is opened: the other end of a pipe would be
+/// waited for.
+fn refuse(path: &Path) -> Result<()> {
+    let found = std::fs::metadata(path).map_err(system).while_doing(|| path.display().to_string())?;
+    if !found.is_file() {
+        bail!(InvalidArgument, "{} is no ordinary file", path.display());
+    }
+    // A special file that says that it is ordinary, and empty.
+    let has_bytes = |mut file: std::fs::File| file.read(&mut [0]).is_ok_and(|count| count > 0);
+    if found.len() == 0 && std::fs::File::open(path).is_ok_and(has_bytes) {
+        bail!(InvalidArgument, "{} has bytes and no size", path.display());
+    }
+    Ok(())
 }
 
 fn kernel(bytes: &mut [u8]) {
@@ -57,6 +77,7 @@ fn piece(file: &File, socket: &Socket, turns: &Arc<Semaphore>, (index, length): 
 
 /// Sends it; what the peer got.
 pub fn run(path: &Path) -> Result<Vec<u8>> {
+    refuse(path)?;
     let file = std::fs::File::open(path).map_err(system)?;
     let file = File::try_from(file)?;
     let size = file.size()?;

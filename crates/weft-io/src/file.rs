@@ -7,6 +7,7 @@
 //!    can reach another file through it.
 //! 2. **Closing ends nothing that is under way.** Operations that were accepted before go on and end as they would have;
 //!    the file itself goes with the last of them. Those that come later are refused.
+//!    Where the system does not let it go under its number (see `open_handle.rs`), it goes with the last clone.
 //! 3. **One word** says who uses the file and whether it is closed, so of an operation that enters and a close that begins
 //!    one always sees the other. Whoever finds that it is closed and that nobody is left buries it: the closer, or the
 //!    operation that leaves last.
@@ -136,7 +137,9 @@ impl File {
     /// Rule 3: of several who find that it is time, one does it.
     fn bury(&self) {
         if self.0.word.fetch_or(BURIED, Ordering::AcqRel) & BURIED == 0 {
-            open_handle::bury(&self.0.handle);
+            // A file that cannot be buried has no other side that would have to be told; nothing begins on it any more, and
+            // it goes with the last clone.
+            let _ = open_handle::bury(&self.0.handle);
         }
     }
 

@@ -9,6 +9,9 @@
 //! 2. Closing therefore puts another file under the number, in one step: the tombstone, on which every call fails with
 //!    `EBADF` on Linux, and with another refusal elsewhere. The file itself goes with its last user, as always: requests
 //!    that the kernel has begun keep it until they end.
+//!    A process that lowers its limit of handles below numbers that are open, or filters the call, cannot put anything
+//!    there. Then the number keeps what it has until the last clone has gone, and the caller is told: what else can be done
+//!    about it is done by whoever knows what it is.
 //! 3. There is one tombstone for the process, opened before the first handle that may need it, so that closing cannot fail
 //!    for want of descriptors.
 #![cfg(unix)]
@@ -46,21 +49,31 @@ pub(crate) fn nothing() -> rustix::io::Result<OwnedFd> {
     rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())
 }
 
+/// What became of a burial.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum Buried {
+    /// The tombstone is under the number.
+    Now,
+    /// The system did not let it; what was open stays so until the number is given back.
+    WithLastClone,
+}
+
 /// Puts the tombstone in the place of what is open, see rule 2. Panics if it was never prepared.
-pub(crate) fn bury(handle: &OwnedFd) {
+pub(crate) fn bury(handle: &OwnedFd) -> Buried {
     let tombstone = TOMBSTONE.get().expect("it was opened before the handle was made");
     // SAFETY: the number is the handle's, which owns it while this runs, and the copy is never dropped. Who has borrowed
     // it sees an open file before and after, as a borrow promises.
     let place = unsafe { OwnedFd::from_raw_fd(handle.as_raw_fd()) };
     let mut place = ManuallyDrop::new(place);
-    let replaced = loop {
+    loop {
         match replace(tombstone, &mut place) {
+            Ok(()) => return Buried::Now,
             Err(Errno::INTR | Errno::BUSY) => {}
-            outcome => break outcome,
+            // A limit, or a filter: both are open, and the number exists.
+            Err(_) => return Buried::WithLastClone,
         }
-    };
-    // Both are open, and the number exists: there is no other way to fail.
-    debug_assert!(replaced.is_ok(), "putting a file in the place of another: {replaced:?}");
+    }
 }
 
 #[cfg(not(target_vendor = "apple"))]

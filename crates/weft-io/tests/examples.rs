@@ -107,3 +107,21 @@ fn pipeline_refuses_what_is_too_long() {
     std::fs::File::create(&from.0).unwrap().set_len(((4000 * 64) << 10) + 1).unwrap();
     assert_eq!(pipeline::run(&from.0).unwrap_err().code(), Code::OutOfRange);
 }
+
+/// What is no ordinary file is refused before anybody opens it, and what is not there by name.
+#[test]
+fn pipeline_refuses_what_it_cannot_send() {
+    let pipe = Place::new("pipe");
+    rustix::fs::mknodat(rustix::fs::CWD, &pipe.0, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+    for refused in [&*pipe.0, Path::new("/dev/zero"), Path::new("/proc/self/maps"), Path::new("/")] {
+        let why = pipeline::run(refused).unwrap_err();
+        assert_eq!(why.code(), Code::InvalidArgument, "{}: {why}", refused.display());
+    }
+    let missing = pipeline::run(Path::new("/nowhere/at/all")).unwrap_err();
+    assert_eq!(missing.code(), Code::NotFound);
+    assert!(missing.to_string().contains("/nowhere/at/all"), "{missing}");
+    // One that is empty has nothing to send, and is sent whole.
+    let empty = Place::new("empty");
+    std::fs::write(&empty.0, "").unwrap();
+    assert!(pipeline::run(&empty.0).unwrap().is_empty());
+}

@@ -17,7 +17,8 @@
 //!    closes it.
 //! 6. A callback for one of several results that panics ends its operation, with `CANCELLED`.
 //! 7. **Whoever closes a socket, or drops the poller, does not wait for the other side**: a send without a copy keeps its
-//!    memory until the peer has it, which may be never, and no cancel changes that. So its connection is broken off.
+//!    memory until the peer has it, which may be never, and no cancel changes that. So its connection is broken off. What
+//!    would have a close itself wait is turned off, see `socket/closing.rs`.
 
 use super::core::{Core, Place};
 use crate::ops::Body;

@@ -3,11 +3,20 @@
 //! What lives here: when the file goes away while its number stays. What does not: how that is done (`open_handle.rs`),
 //! cancelling what is under way first, and telling (`ops`).
 //!
-//! The socket's own file goes with its last user, as always: its port is free, its peer sees the end.
+//! 1. The socket's own file goes with its last user, as always: its port is free, its peer sees the end.
+//! 2. **Where the system does not let the file go while the number stays** (see `open_handle.rs`), both directions are shut
+//!    down instead: the peer sees the end, a listener accepts nobody. The file, and with it the port, goes with the last
+//!    clone.
+//! 3. **No close waits for the peer.** A socket that lingers (`SO_LINGER` with a time; none is made here, but handles that
+//!    are taken over can be so, and what their listeners accept) would have whoever closes it wait until all was
+//!    delivered, although its handle does not block. So lingering is turned off before the close: what is unsent is sent
+//!    all the same, by the system. `SO_LINGER` with no time, which resets the connection, waits for nobody and stays.
 #![cfg(unix)]
 
-use super::{Socket, SocketState};
-use crate::open_handle;
+use super::{Inner, Socket, SocketState};
+use crate::open_handle::{self, Buried};
+use rustix::net::sockopt;
+use std::os::fd::OwnedFd;
 use weft_sync::atomic::Ordering;
 use weft_sync::{Result, bail};
 
@@ -44,7 +53,31 @@ impl Socket {
     pub(crate) fn close_now(&self) {
         let before = self.0.state.swap(SocketState::Closed as u32, Ordering::SeqCst);
         if before != SocketState::Closed as u32 {
-            open_handle::bury(&self.0.fd);
+            linger_no_more(&self.0);
+            if open_handle::bury(&self.0.fd) == Buried::WithLastClone {
+                // Rule 2.
+                self.interrupt();
+            }
+        }
+    }
+}
+
+/// Rule 3.
+fn linger_no_more(socket: &Inner) {
+    let fd: &OwnedFd = &socket.fd;
+    if socket.kind.is_tcp()
+        && sockopt::socket_linger(fd).is_ok_and(|time| time.is_some_and(|time| !time.is_zero()))
+    {
+        let _ = sockopt::set_socket_linger(fd, None);
+    }
+}
+
+impl Drop for Inner {
+    /// The last clone has gone, which closes the handle.
+    fn drop(&mut self) {
+        // Relaxed: nobody else has it any more.
+        if self.state.load(Ordering::Relaxed) != SocketState::Closed as u32 {
+            linger_no_more(self);
         }
     }
 }

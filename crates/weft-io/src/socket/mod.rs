@@ -6,14 +6,15 @@
 //! 1. **The handle's number stays reserved for as long as anybody holds the socket.** So no operation, on whatever thread,
 //!    can reach another file through it; see `closing.rs`.
 //! 2. **The first transport failure sticks**: later sends fail with its code, and so do the calls that say so. What is the
-//!    caller's doing (cancelled, no room, wrong arguments, the wrong moment) is none. A reset is `UNAVAILABLE` to every
+//!    caller's doing (cancelled, no room, wrong arguments, the wrong moment) is none; nor is a broken pipe where there was
+//!    never one, as to a send before the connect. A reset is `UNAVAILABLE` to every
 //!    operation that it ends, also to a send that the system tells of a broken pipe because a receive was told of the reset
 //!    before, or nobody: io_uring forgets it where the send has got somewhere by then (and a receive sees the end of the
 //!    stream). What remains a broken pipe, `FAILED_PRECONDITION`: sending after the peer had closed, or this side had shut
 //!    down; a peer in this machine that is gone; and a reset of which somebody else was told, as by another handle of the
 //!    same connection.
 //! 3. **The state is for people.** Nothing here decides by it, except that a closed socket is refused, with
-//!    `FAILED_PRECONDITION`.
+//!    `FAILED_PRECONDITION`, and whether there was ever a peer.
 //! 4. An operation enters before it looks whether the socket is closed, and closing says so before it looks who has
 //!    entered: one of the two always sees the other.
 #![cfg(unix)]
@@ -327,7 +328,10 @@ impl Socket {
             Errno::AFNOSUPPORT,
             Errno::BADF,
         ];
-        if !own_doing.contains(&errno) {
+        // Nobody was ever at the other end; a connect makes it as good as new.
+        let never_had_peer = matches!(self.state(), SocketState::Created | SocketState::Listening);
+        let is_of_connection = !own_doing.contains(&errno) && (errno != Errno::PIPE || !never_had_peer);
+        if is_of_connection {
             self.fail(crate::errno::code(errno));
         }
     }
@@ -389,7 +393,7 @@ impl Socket {
 }
 
 impl AsFd for Socket {
-    /// The handle; once the socket is closed, one that nothing works on.
+    /// The handle; once the socket is closed, one that nothing works on, or that is shut down.
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.fd.as_fd()
     }

@@ -239,6 +239,35 @@ pub(super) fn is_again(kind: Kind, answer: i32, is_repeated: bool) -> bool {
     errno == Errno::INTR.raw_os_error() || (errno == Errno::AGAIN.raw_os_error() && !is_repeated)
 }
 
+/// Whether an answer says only that it cannot be now. Who waits for a socket or an event is not told that: somebody else
+/// was quicker, again and again, or the handle is ready only in name. A file that is opened waits until whoever has a lease
+/// of it gives that up. A connect is told: there is no room where it goes to.
+#[inline]
+pub(super) fn is_given_up(kind: Kind, answer: i32) -> bool {
+    if answer >= 0 {
+        return false;
+    }
+    let errno = Errno::from_raw_os_error(answer.wrapping_neg());
+    let waits = kind.is_transfer() && kind != Kind::SocketConnect;
+    match errno {
+        Errno::AGAIN => waits || kind == Kind::EventWait || kind == Kind::FileOpen,
+        Errno::INTR => waits,
+        _ => false,
+    }
+}
+
+/// Whether nobody will ever come to whoever accepts: one of this machine that is shut down says no more than that there is
+/// nobody now.
+pub(super) fn is_deaf(operation: &mut Erased) -> bool {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    let (Body::Accept { listener, .. } | Body::AcceptMany { listener, .. }) = operation.body() else {
+        return false;
+    };
+    let mut handle = [PollFd::from_borrowed_fd(listener, PollFlags::IN)];
+    let told = poll(&mut handle, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }));
+    told.is_ok() && handle[0].revents().contains(PollFlags::HUP)
+}
+
 /// What the answer has done to what the operation owns: a number that the kernel has closed, or found not to be open, is
 /// nobody's any more. One that it was kept from closing is closed with the operation.
 pub(super) fn settle(operation: &mut Erased, answer: i32) {

@@ -7,6 +7,7 @@
 //! | `ring.rs`  | the ring itself, and what the kernel may still use; unsafe                  |
 //! | `tag.rs`   | what a completion is about, in 64 bits                                      |
 //! | `lower.rs` | operation → entry, answer → outcome                                         |
+//! | `rest.rs`  | when what the kernel gave up is asked for again                             |
 //! | `memory.rs`| which memory the ring knows; the calls, unsafe, are in `register.rs`        |
 //! | `group.rs` | a ring of buffers from which the kernel picks one; unsafe                   |
 //!
@@ -23,12 +24,15 @@
 //! 6. **A send without a copy is answered twice**: with its result, and when its memory is not needed any more. It has ended
 //!    with the second. The first is kept; that it is a failure does not make it the last. Such a send is in no chain of
 //!    the kernel, where it could be cancelled by a single answer with a second one behind it.
+//! 7. **"Not now" is no end** of what waits for a socket or an event, nor of an open: the kernel is asked again, see
+//!    `rest.rs`. What a send had got done by then it has told, and the rest of it is asked for.
 
 mod detect;
 mod group;
 mod lower;
 mod memory;
 mod register;
+mod rest;
 mod ring;
 mod setup;
 mod tag;
@@ -42,13 +46,14 @@ use crate::ops::{Interest, Kind};
 use crate::record::Erased;
 use crate::table::Key;
 use io_uring::{opcode, squeue, types};
+use rest::Rests;
 use ring::{Answer, InFlight, Ring, flag};
 use rustix::io::Errno;
 use std::collections::VecDeque;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use tag::{Tag, Use};
-use weft_sync::{Deadline, Result, Status};
+use weft_sync::{Deadline, Instant, Result, Status};
 
 pub(crate) use group::Group;
 pub(crate) use memory::{Hold, Memory};
@@ -66,6 +71,8 @@ pub(crate) struct Uring {
     own: VecDeque<squeue::Entry>,
     /// Operations to be cancelled that the kernel did not find.
     missed: Vec<Use>,
+    /// Operations that the kernel gave up, which are with this backend until they are asked for again.
+    rests: Rests,
 }
 
 /// What the ring knows of memory; nothing any more when this is dropped.
@@ -106,6 +113,7 @@ pub(super) fn open(config: &Config) -> Result<Opened> {
         wake: Arc::clone(&wake),
         own: VecDeque::new(),
         missed: Vec::new(),
+        rests: Rests::default(),
     };
     Ok(Opened { backend: Backend::Uring(Box::new(backend)), waker: Waker::Handle(wake), details, detected })
 }
@@ -148,6 +156,9 @@ impl Uring {
 
     fn cancel_use(&mut self, of: Use) {
         self.ring.note_cancel(of);
+        if !self.rests.is_empty() && self.rests.cancel(of) {
+            return;
+        }
         let target = Tag::Operation(of).pack();
         self.push_own(opcode::AsyncCancel::new(target).build().user_data(Tag::Cancel(of).pack()));
     }
@@ -173,7 +184,7 @@ impl Uring {
 
     #[inline]
     pub(crate) fn is_due(&mut self) -> bool {
-        self.ring.is_due() || !self.own.is_empty() || !self.missed.is_empty()
+        self.ring.is_due() || !self.own.is_empty() || !self.missed.is_empty() || self.rests.is_due()
     }
 
     #[inline]
@@ -188,12 +199,53 @@ impl Uring {
                 self.cancel_use(of);
             }
         }
+        if !self.rests.is_empty() {
+            self.end_rests();
+        }
         let has_room = self.make_room()?;
         // Whoever could not be woken does not sleep, nor who has answers already.
-        let wait = if has_room && !self.ring.has_copies() { wait } else { None };
+        let may_sleep = has_room && !self.ring.has_copies() && !self.rests.has_ended();
+        let wait = wait.filter(|_| may_sleep).map(|deadline| self.rests.limit(deadline));
         let outcome = self.ring.enter(wait);
         self.ring.look();
         outcome.map_err(|errno| crate::errno::failure(errno, "io_uring_enter"))
+    }
+
+    /// Asks for what has rested.
+    fn end_rests(&mut self) {
+        let now = Instant::now();
+        while let Some(of) = self.rests.next_rested(now) {
+            if let Some(found) = self.ring.take(of) {
+                self.ask_again(found, squeue::Flags::empty());
+            }
+        }
+    }
+
+    /// Gives the kernel an operation once more that it has answered.
+    fn ask_again(&mut self, mut found: InFlight, flags: squeue::Flags) {
+        let of = found.of;
+        let entry = lower::entry(&mut found.operation, self.proactor).flags(flags);
+        // Neither of the answers to the question before is one to this.
+        self.ring.put_back(InFlight { is_repeated: true, result: None, ..found });
+        self.push_own(entry.user_data(Tag::Operation(of).pack()));
+    }
+
+    /// Rule 7: sees to it that the kernel is asked again for what it gave up, now or later. Who was cancelled has ended.
+    #[cold]
+    fn given_up(&mut self, mut found: InFlight) -> Option<Ended> {
+        let of = found.of;
+        if found.is_cancelled {
+            return Some(withdrawn(found));
+        }
+        if lower::is_deaf(&mut found.operation) {
+            let outcome = Err(Errno::INVAL.raw_os_error());
+            return Some(Ended::Operation { slot: of.slot, operation: found.operation, outcome });
+        }
+        match self.rests.given_up(of, Instant::now()) {
+            true => self.ring.put_back(InFlight { result: None, ..found }),
+            false => self.ask_again(found, squeue::Flags::empty()),
+        }
+        None
     }
 
     /// Moves own entries into the ring and sees to the wake. `false`: not all have found room yet.
@@ -218,6 +270,11 @@ impl Uring {
 
     #[inline]
     pub(crate) fn next(&mut self) -> Option<Ended> {
+        while let Some(of) = self.rests.next_ended() {
+            if let Some(found) = self.ring.take(of) {
+                return Some(withdrawn(found));
+            }
+        }
         loop {
             let answer = self.ring.next()?;
             match Tag::unpack(answer.user_data) {
@@ -240,6 +297,12 @@ impl Uring {
                     }
                     if found.operation.kind() == Kind::SocketRecvPool {
                         match self.conclude_pooled(found, answer) {
+                            Some(ended) => return Some(ended),
+                            None => continue,
+                        }
+                    }
+                    if lower::is_given_up(found.operation.kind(), answer.result) {
+                        match self.given_up(found) {
                             Some(ended) => return Some(ended),
                             None => continue,
                         }
@@ -282,6 +345,9 @@ impl Uring {
             // The result is that of the answer before, which may have been a failure. Without one this is of a send before.
             let result = self.ring.result(of)?;
             let found = self.ring.take(of)?;
+            if lower::is_given_up(kind, result) {
+                return self.given_up(found);
+            }
             let outcome = lower::outcome_of_zero_copy(result, answer.result);
             return Some(Ended::Operation { slot: of.slot, operation: found.operation, outcome });
         }
@@ -311,18 +377,14 @@ impl Uring {
 
     /// What the last answer means to a receive into a pool. `None`: the kernel is asked again.
     fn conclude_pooled(&mut self, mut found: InFlight, answer: Answer) -> Option<Ended> {
-        let InFlight { of, is_cancelled, .. } = found;
-        let mut outcome = lower::outcome_of_pooled(&mut found.operation, &answer, self.proactor);
-        if outcome.is_none() && is_cancelled {
-            outcome = Some(Err(Errno::CANCELED.raw_os_error()));
+        let outcome = lower::outcome_of_pooled(&mut found.operation, &answer, self.proactor);
+        match outcome {
+            Some(outcome) if !lower::is_given_up(Kind::SocketRecvPool, answer.result) => {
+                Some(Ended::Operation { slot: found.of.slot, operation: found.operation, outcome })
+            }
+            // Also where the kernel only said that there is something, and there was nothing.
+            _ => self.given_up(found),
         }
-        if let Some(outcome) = outcome {
-            return Some(Ended::Operation { slot: of.slot, operation: found.operation, outcome });
-        }
-        let entry = lower::entry(&mut found.operation, self.proactor);
-        self.ring.put_back(found);
-        self.push_own(entry.user_data(Tag::Operation(of).pack()));
-        None
     }
 
     /// What the answer means to an operation on a file. `None`: the kernel is asked again.
@@ -332,12 +394,12 @@ impl Uring {
         let mut outcome = lower::outcome(kind, answer);
         if lower::is_again(kind, answer, is_repeated) {
             if !is_cancelled {
-                let entry = lower::entry(&mut found.operation, self.proactor).flags(squeue::Flags::ASYNC);
-                self.ring.put_back(InFlight { is_repeated: true, ..found });
-                self.push_own(entry.user_data(Tag::Operation(of).pack()));
+                self.ask_again(found, squeue::Flags::ASYNC);
                 return None;
             }
             outcome = Err(Errno::CANCELED.raw_os_error());
+        } else if lower::is_given_up(kind, answer) {
+            return self.given_up(found);
         }
         lower::settle(&mut found.operation, answer);
         Some(Ended::Operation { slot: of.slot, operation: found.operation, outcome })
@@ -357,4 +419,10 @@ impl Uring {
             while self.next().is_some() {}
         }
     }
+}
+
+/// The end of one that the kernel has not got, because of a cancel.
+fn withdrawn(found: InFlight) -> Ended {
+    let outcome = Err(Errno::CANCELED.raw_os_error());
+    Ended::Operation { slot: found.of.slot, operation: found.operation, outcome }
 }

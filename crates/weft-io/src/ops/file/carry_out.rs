@@ -6,6 +6,14 @@
 //! # Safety
 //!
 //! The memory of a transfer belongs to the operation, which the caller has: the body borrows from it.
+//!
+//! # Rules
+//!
+//! 1. **What has no places** (terminals, and some devices, are streams; some special files have places to read from and
+//!    none to write to) is read and written where it stands, as io_uring does: the place that the transfer names means
+//!    nothing to it.
+//! 2. **An open waits** for whoever has a lease of the file to give that up, as every plain open does, although it is asked
+//!    for not to wait for the other end of a pipe.
 
 use super::{FileOpen, Transfer};
 use crate::frame::Spans;
@@ -13,6 +21,10 @@ use crate::ops::Body;
 use libc::{c_int, iovec};
 use rustix::io::Errno;
 use std::os::fd::{AsRawFd, BorrowedFd, IntoRawFd, OwnedFd};
+use std::time::Duration;
+
+/// Between two attempts to open what somebody has a lease of.
+const LEASE_PAUSE: Duration = Duration::from_millis(5);
 
 /// Carries an operation on a file out, and waits until it is done. What it ends with: a number, or one of the system's
 /// errors, in the form that backends give back. Signals that interrupt begin it again.
@@ -40,17 +52,29 @@ fn repeated(mut call: impl FnMut() -> Result<i64, Errno>) -> Result<i64, Errno> 
 }
 
 fn open(open: &FileOpen) -> Result<i64, Errno> {
-    repeated(|| {
-        let opened = rustix::fs::open(open.system_path(), open.system_flags(), FileOpen::mode())?;
-        Ok(i64::from(opened.into_raw_fd()))
-    })
+    loop {
+        match rustix::fs::open(open.system_path(), open.system_flags(), FileOpen::mode()) {
+            Ok(opened) => return Ok(i64::from(opened.into_raw_fd())),
+            Err(Errno::INTR) => {}
+            // Rule 2. The system ends a lease that its holder does not, after a while.
+            Err(Errno::AGAIN) => std::thread::sleep(LEASE_PAUSE),
+            Err(errno) => return Err(errno),
+        }
+    }
 }
 
 fn read(transfer: &Transfer<'_>) -> Result<i64, Errno> {
     let file = transfer.file.as_raw_fd();
     with_list(&transfer.spans, |list, count| {
         // SAFETY: the list is of memory that may be written, see the header.
-        answer(unsafe { system::preadv(file, list, count, system::place(transfer.offset)?) } as i64)
+        let read =
+            answer(unsafe { system::preadv(file, list, count, system::place(transfer.offset)?) } as i64);
+        if read != Err(Errno::SPIPE) {
+            return read;
+        }
+        // Rule 1.
+        // SAFETY: the list is of memory that may be written, see the header.
+        answer(unsafe { libc::readv(file, list, count) } as i64)
     })
 }
 
@@ -64,7 +88,14 @@ fn write(transfer: &Transfer<'_>) -> Result<i64, Errno> {
             return answer(unsafe { libc::writev(file, list, count) } as i64);
         }
         // SAFETY: the list is of initialised memory, see the header.
-        answer(unsafe { system::pwritev(file, list, count, system::place(transfer.offset)?) } as i64)
+        let wrote =
+            answer(unsafe { system::pwritev(file, list, count, system::place(transfer.offset)?) } as i64);
+        if wrote != Err(Errno::SPIPE) {
+            return wrote;
+        }
+        // Rule 1.
+        // SAFETY: the list is of initialised memory, see the header.
+        answer(unsafe { libc::writev(file, list, count) } as i64)
     })
 }
 

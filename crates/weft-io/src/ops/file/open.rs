@@ -34,7 +34,9 @@ bitflags::bitflags! {
 }
 
 /// Opens a file; it is not inherited by programs that are started. Folders are refused
-/// (`FAILED_PRECONDITION`), and so is what has no places to read from or write to, as pipes (`INVALID_ARGUMENT`).
+/// (`FAILED_PRECONDITION`), and so are pipes and sockets (`INVALID_ARGUMENT`). A terminal, or another device that is a
+/// stream, is read and written where it stands, whatever place a transfer names. A file of which another process has a
+/// lease is waited for.
 ///
 /// A file that nobody takes out of the result is closed.
 ///
@@ -151,8 +153,9 @@ impl Lower for FileOpen {
         let found = rustix::fs::fstat(&handle)
             .map_err(|errno| crate::errno::failure(errno, "fstat of what was opened"))?;
         match FileType::from_raw_mode(found.st_mode as _) {
-            FileType::RegularFile | FileType::BlockDevice => {}
-            FileType::CharacterDevice => block(&handle)?,
+            FileType::BlockDevice => {}
+            // Also what only looks like a file on a disk: some of those have to be waited for.
+            FileType::RegularFile | FileType::CharacterDevice => block(&handle)?,
             FileType::Directory => {
                 bail!(FailedPrecondition, "opening {}: it is a folder", self.path().display())
             }

@@ -166,9 +166,12 @@ impl Receiving {
 /// Receives what is there, at least a byte of a stream, into a buffer of a pool, which is picked when it is there.
 ///
 /// Ends with the buffer; without one at the end of a stream, and for an empty message. Of a datagram that is longer than
-/// a buffer the rest is lost. `RESOURCE_EXHAUSTED`: the pool has no buffer; what has come stays in the socket. Refused with
-/// `FAILED_PRECONDITION` if operations may not write to the pool's region, and with `INVALID_ARGUMENT` if that is not of this
-/// proactor.
+/// a buffer the rest is lost. `RESOURCE_EXHAUSTED`: the pool has no buffer; what has come stays in the socket. When that is
+/// told differs while nothing has come: a kernel that picks the buffer by itself says so at once, the other backends when
+/// there is something to put into one, so that a buffer may have come back until then.
+///
+/// Refused with `FAILED_PRECONDITION` if operations may not write to the pool's region, and with `INVALID_ARGUMENT` if that
+/// is not of this proactor.
 ///
 /// ```
 /// use weft_io::{Access, Address, BufferPool, Config, Operation, Slab, Socket, SocketKind, SocketOptions, open_any};
