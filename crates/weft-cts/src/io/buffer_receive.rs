@@ -7,7 +7,7 @@ use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
 
-use weft_io::ops::{PooledRecv, RecvPool, RecvPoolMany};
+use weft_io::ops::{Nop, PooledRecv, RecvPool, RecvPoolMany, Sequence, Step};
 use weft_io::{
     Access, BufferPool, Handle, Lease, Operation, Poller, Region, Slab, Socket, SocketKind, Ticket,
 };
@@ -288,25 +288,54 @@ fn leases_outlive_sockets_and_proactors(subject: &IoSubject) {
     assert_eq!(last.pool().available(), 1);
 }
 
-/// [async 181] [async-backends 151] Pools that operations may not write to, and those of other proactors or of none.
+/// [async 181] [async-backends 151] Pools that operations may not write to, and those of other proactors or of none: by
+/// themselves, as steps, and as steps that a function has put in.
 fn pools_of_others_are_refused(subject: &IoSubject) {
-    let (poller, other) = (subject.open(), subject.open());
+    let (mut poller, other) = (subject.open(), subject.open());
+    let handle = poller.handle().clone();
     let (_near, socket) = stream();
     let slab = Slab::new(64, 4).unwrap();
-    let refused = |region: &Region| {
+    let mut refused = |region: &Region| {
         let pool = BufferPool::new(region).unwrap();
         let once = RecvPool::new(socket.clone(), pool.clone());
-        let once = poller.handle().submit(once).unwrap_err();
-        let many = RecvPoolMany::new(socket.clone(), pool, |_| {});
-        let many = poller.handle().submit(many).unwrap_err();
+        let once = handle.submit(once).unwrap_err();
+        let many = RecvPoolMany::new(socket.clone(), pool.clone(), |_| {});
+        let many = handle.submit(many).unwrap_err();
         assert_eq!(once.why.code(), many.why.code());
+        let step = RecvPool::new(socket.clone(), pool.clone());
+        let steps = Sequence::new(vec![Step::new(Nop), Step::new(step)]);
+        assert_eq!(handle.submit(steps).unwrap_err().why.code(), once.why.code());
+        let socket = socket.clone();
+        let put_in = Sequence::with_advance(vec![Step::new(Nop), Step::new(Nop)], move |_, next| {
+            if let Some(next) = next {
+                *next = Step::new(RecvPool::new(socket.clone(), pool.clone()));
+            }
+            Ok(())
+        });
+        let (sender, ended) = channel();
+        let put_in = Operation::new(put_in).on_done(move |done| sender.send(done.result).unwrap());
+        handle.submit(put_in).unwrap();
+        let mut result = None;
+        poll_until(&mut poller, || {
+            result = ended.try_recv().ok();
+            result.is_some()
+        });
+        assert_eq!(result.unwrap().unwrap_err().code(), once.why.code());
         once.why.code()
     };
-    let own = poller.handle().register_slab(&slab, Access::READ).unwrap();
+    let own = handle.register_slab(&slab, Access::READ).unwrap();
     assert_eq!(refused(&own), Code::FailedPrecondition);
     let foreign = other.handle().register_slab(&slab, Access::WRITE).unwrap();
     assert_eq!(refused(&foreign), Code::InvalidArgument);
     assert_eq!(refused(&Region::unregistered(&slab, Access::WRITE).unwrap()), Code::InvalidArgument);
+    // Nor can one proactor carry out steps of two.
+    let pools = [&handle, other.handle()].map(|owner| {
+        let slab = Slab::new(64, 4).unwrap();
+        BufferPool::new(&owner.register_slab(&slab, Access::WRITE).unwrap()).unwrap()
+    });
+    let steps = pools.map(|pool| Step::new(RecvPool::new(socket.clone(), pool)));
+    let refused = handle.submit(Sequence::new(steps.into())).unwrap_err();
+    assert_eq!(refused.why.code(), Code::InvalidArgument);
 }
 
 /// [async 217] [async-backends 155] A message of no bytes is one like any: it has no buffer, and ends no receive of many.
