@@ -67,6 +67,13 @@ fn what_callers_do_is_no_failure() {
         socket.fail_with(errno);
         assert_eq!(socket.failure(), None, "{errno}");
     }
+    // A pipe that breaks was there.
+    for state in [SocketState::Listening, SocketState::Created] {
+        socket.set_state(state);
+        socket.fail_with(Errno::PIPE);
+        assert_eq!(socket.failure(), None);
+    }
+    socket.set_state(SocketState::Connected);
     socket.fail_with(Errno::PIPE);
     assert_eq!(socket.failure(), Some(Code::FailedPrecondition));
     for (errno, expected) in [
