@@ -16,7 +16,7 @@ use weft_io::ops::{
     Accept, AcceptMany, Connect, EventWait, FileFlags, FileOpen, FileRead, HandlePoll, Interest,
 };
 use weft_io::ops::{Recv, RecvFrom, RecvMany, Send, SendTo};
-use weft_io::{Address, Event, Operation, Poller, Socket, SocketKind, SocketOptions};
+use weft_io::{Address, Event, File, Operation, Poller, Socket, SocketKind, SocketOptions};
 use weft_sync::{Code, Deadline};
 
 /// The two that this system has.
@@ -143,6 +143,38 @@ fn queued_operations_on_files_are_cancelled() {
             lines[0] == ("queued", CANCELLED)
         });
         assert!(is_shown, "{name}: cancelled before the others had ended");
+    });
+}
+
+/// [async-backends 176] Whoever waits for a device that says when it is ready keeps no thread: more of them than there are
+/// threads stop nobody else, are cancelled at once, and the end does not wait for them.
+#[test]
+fn devices_are_waited_for_like_sockets() {
+    readiness(|Subject { name, mut poller, .. }| {
+        use std::io::Seek;
+        // Whoever may not read what the kernel says, or has no such kernel, has no device to wait for.
+        let Ok(mut device) = std::fs::File::open("/dev/kmsg") else { return eprintln!("skipped: no kmsg") };
+        let Ok(_) = device.seek(std::io::SeekFrom::End(0)) else { return eprintln!("skipped: no end") };
+        let device = File::import(device).unwrap();
+        let (handle, log) = (poller.handle().clone(), Log::default());
+        let read = || {
+            let read = FileRead::new(device.clone(), 0, vec![0; 9000]);
+            handle.submit(Operation::new(read).on_done(log.line("read"))).unwrap()
+        };
+        let tickets: Vec<_> = (0..6).map(|_| read()).collect();
+        poll_dry(&mut poller);
+        let start = Instant::now();
+        let open = FileOpen::new("/dev/null", FileFlags::READ);
+        poller.block_on(handle.run(open)).unwrap().result.unwrap();
+        assert!(start.elapsed() < Duration::from_secs(2), "{name}: {:?}", start.elapsed());
+        // What the kernel says meanwhile ends some of them.
+        for ticket in &tickets[..3] {
+            let _ = handle.cancel(*ticket);
+        }
+        poll_until(&mut poller, || log.len() >= 3);
+        assert!(log.take().iter().all(|line| [("read", None), ("read", CANCELLED)].contains(line)), "{name}");
+        drop(poller);
+        assert!(start.elapsed() < Duration::from_secs(4), "{name}: {:?}", start.elapsed());
     });
 }
 

@@ -141,7 +141,9 @@ impl Backend {
         match self {
             #[cfg(all(target_os = "linux", not(loom)))]
             Backend::Uring(backend) => backend.let_go(key),
-            // The others keep nothing beyond a call.
+            #[cfg(not(loom))]
+            Backend::Readiness(backend) => backend.let_go(key),
+            // Nothing is kept beyond a call.
             _ => {}
         }
     }

@@ -89,7 +89,9 @@ type MessageCallback = Box<dyn FnMut(u64)>;
 /// let nop = Operation::new(Nop).on_done(move |_| drop(poller.poll(Deadline::IMMEDIATE)));
 /// ```
 ///
-/// Dropped, it cancels what is under way, waits until the kernel lets go of it, and calls everything back.
+/// Dropped, it cancels what is under way, waits until the kernel lets go of it, and calls everything back. Where threads
+/// carry out what is done with files, it waits some seconds for what is stuck in the system: after that such operations are
+/// left to their threads, which keep their memory, and are not called back.
 pub struct Poller {
     ending: Ending,
     progress: Progress,

@@ -84,6 +84,8 @@ struct Entry {
     has_more: bool,
     /// What rests (rule 5), how many reports of nothing there were in a row, and when the last of them came.
     resting: Mask,
+    /// Directions in which a worker is at it (`streams.rs`), whoever waits there.
+    occupied: Mask,
     fruitless: u32,
     last_fruitless: Option<Instant>,
 }
@@ -97,6 +99,7 @@ const EMPTY: Entry = Entry {
     is_noted: false,
     has_more: false,
     resting: Mask::empty(),
+    occupied: Mask::empty(),
     fruitless: 0,
     last_fruitless: None,
 };
@@ -259,7 +262,8 @@ impl Descriptors {
         let fd = self.changed.pop()?;
         let entry = self.entry(fd);
         entry.is_noted = false;
-        let Entry { generation, armed, is_known, resting, .. } = *entry;
+        let Entry { generation, armed, is_known, .. } = *entry;
+        let resting = entry.resting | entry.occupied;
         let rest = self.wanted(fd) - resting;
         let is_some_awake = rest.contains(Mask::TROUBLE) && rest.intersects(Mask::IN | Mask::OUT);
         let mask = if resting.is_empty() || is_some_awake { rest } else { Mask::empty() };
@@ -359,6 +363,12 @@ impl Descriptors {
             }
         }
         None
+    }
+
+    /// A worker is at it in this direction, or no more.
+    pub(super) fn set_occupied(&mut self, fd: RawFd, line: Line, is_occupied: bool) {
+        self.entry(fd).occupied.set(line.direction(), is_occupied);
+        self.note(fd);
     }
 
     /// Whether somebody's rest has to be ended.

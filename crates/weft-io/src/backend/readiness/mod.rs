@@ -20,6 +20,10 @@
 //! 6. No chain is linked here: an instant operation has ended when it is pushed, so the proactor starts what is behind it.
 //! 7. What ends while others are given out waits for the next exchange, so that nobody keeps a poll busy for ever. Connections
 //!    do not, up to a bound: one for each exchange is less than others make where thousands of handles are ready, too.
+//! 8. **The end waits for files, but not for ever**: what a thread is stuck in cannot be stopped, so its memory has to stay.
+//!    When only such operations are left, and nothing comes from them for [`PATIENCE`], the exchange fails. They stay with
+//!    their threads, which the proactor leaves behind, and are not called back; their parameters and callbacks are dropped
+//!    when the system lets go of them.
 
 mod descriptors;
 #[cfg(target_os = "linux")]
@@ -31,6 +35,7 @@ mod lower;
 mod open;
 mod poll;
 mod sockets;
+mod streams;
 #[cfg(all(test, target_os = "linux"))]
 mod tests;
 mod workers;
@@ -49,9 +54,10 @@ use rustix::io::Errno;
 use std::collections::{HashMap, VecDeque};
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::sync::Arc;
-use std::time::Duration;
-use weft_sync::{Deadline, Result};
-use workers::{Finished, Workers};
+use std::time::{Duration, Instant};
+use streams::Streams;
+use weft_sync::{Deadline, Result, bail};
+use workers::{Finished, PATIENCE, Workers};
 
 /// Connections that one exchange accepts beyond the first of each listener (rule 7).
 const ACCEPTED_MAX: usize = 256;
@@ -68,6 +74,9 @@ pub(crate) struct Readiness {
     numbers: Vec<u64>,
     /// Made with the first operation on a file.
     workers: Option<Workers>,
+    streams: Streams,
+    /// When those that workers still have are given up (rule 8).
+    given_up: Option<Instant>,
     /// What has ended, in order.
     ended: VecDeque<Ended>,
     /// How many of them had when the last exchange was over.
@@ -88,6 +97,8 @@ impl Readiness {
             watches: HashMap::new(),
             numbers: Vec::new(),
             workers: None,
+            streams: Streams::default(),
+            given_up: None,
             ended: VecDeque::with_capacity(slots as usize),
             due: 0,
             acceptable: 0,
@@ -120,7 +131,13 @@ impl Readiness {
                 self.operations[slot as usize] = Some((key.generation, operation));
                 self.map.join(slot, fd, line, mask);
             }
-            Begun::Blocks => self.have_done(key, operation),
+            Begun::Blocks => match self.streams.place(&mut operation) {
+                Some((fd, line)) => {
+                    self.operations[slot as usize] = Some((key.generation, operation));
+                    self.map.join(slot, fd, line, line.direction() | Mask::TROUBLE);
+                }
+                None => self.have_done(key, operation),
+            },
         }
     }
 
@@ -157,16 +174,35 @@ impl Readiness {
         let workers = self.workers.get_or_insert_with(|| Workers::new(slots, Arc::clone(wake)));
         if let Err((operation, errno)) = workers.push(key, operation) {
             let outcome = Err(errno.raw_os_error());
-            self.ended.push_back(Ended::Operation { slot: key.index, operation, outcome });
+            self.come_back(Finished { slot: key.index, operation, outcome });
         }
+    }
+
+    /// Somebody's file that is a stream is ready: a worker gets the operation.
+    fn hand_over(&mut self, fd: RawFd, line: Line, key: Key, operation: Erased) {
+        if let Some(fd) = self.map.leave(key.index) {
+            // Rule 3.
+            self.set.disarm(fd);
+        }
+        self.map.set_occupied(fd, line, true);
+        self.streams.begin(key.index, fd, line);
+        self.have_done(key, operation);
+    }
+
+    fn come_back(&mut self, Finished { slot, operation, outcome }: Finished) {
+        if let Some((fd, line)) = self.streams.end(slot) {
+            self.map.set_occupied(fd, line, false);
+        }
+        self.ended.push_back(Ended::Operation { slot, operation, outcome });
     }
 
     /// Takes in what workers have done. Whoever `awaits` is woken when there is nothing yet.
     fn take_done(&mut self, awaits: bool) {
-        let Some(workers) = self.workers.as_mut().filter(|workers| workers.is_busy()) else { return };
-        for Finished { slot, operation, outcome } in workers.take(awaits) {
-            self.ended.push_back(Ended::Operation { slot, operation, outcome });
+        let Some(mut workers) = self.workers.take() else { return };
+        if workers.is_busy() {
+            workers.take(awaits).for_each(|finished| self.come_back(finished));
         }
+        self.workers = Some(workers);
     }
 
     pub(crate) fn cancel(&mut self, key: Key) {
@@ -178,7 +214,14 @@ impl Readiness {
         if is_waiting {
             self.end(key.index, outcome);
         } else if let Some(operation) = self.workers.as_mut().and_then(|workers| workers.cancel(key)) {
-            self.ended.push_back(Ended::Operation { slot: key.index, operation, outcome });
+            self.come_back(Finished { slot: key.index, operation, outcome });
+        }
+    }
+
+    /// Rule 8. Of operations on files only the end asks for this.
+    pub(crate) fn let_go(&mut self, key: Key) {
+        if self.workers.as_ref().is_some_and(|workers| workers.has(key.index)) {
+            self.given_up.get_or_insert_with(|| Instant::now() + PATIENCE);
         }
     }
 
@@ -216,8 +259,12 @@ impl Readiness {
         let rest = self.map.end_rests();
         self.arm_changed();
         self.take_done(wait.is_some() && self.ended.is_empty());
+        let relief = self.workers.as_mut().and_then(Workers::relieve);
+        let end = self.given_up.map(|end| end.saturating_duration_since(Instant::now()));
         let limit = match wait {
-            Some(deadline) if self.ended.is_empty() => shorter(deadline.remaining(), rest),
+            Some(deadline) if self.ended.is_empty() => {
+                [rest, relief, end].into_iter().fold(deadline.remaining(), shorter)
+            }
             _ => Some(Duration::ZERO),
         };
         // Whoever does not wait looks for what is armed only: a wake is for those who sleep.
@@ -228,6 +275,13 @@ impl Readiness {
         self.take_done(false);
         self.due = self.ended.len();
         self.acceptable = ACCEPTED_MAX;
+        if let Some(workers) = self.workers.as_mut().filter(|workers| workers.is_busy())
+            && self.given_up.is_some_and(|end| end <= Instant::now())
+            && self.ended.is_empty()
+        {
+            workers.give_up();
+            bail!(Aborted, "operations on files do not come back, and are left to their threads");
+        }
         outcome.map_err(|errno| crate::errno::failure(errno, "waiting for handles to be ready"))
     }
 
@@ -314,6 +368,9 @@ impl Readiness {
                 return;
             }
             let Some((generation, mut operation)) = self.operations[waiter as usize].take() else { return };
+            if operation.kind().is_file() {
+                return self.hand_over(fd, line, Key { index: waiter, generation }, operation);
+            }
             let outcome = self.attempt(fd, &mut operation, ready);
             self.operations[waiter as usize] = Some((generation, operation));
             match outcome {

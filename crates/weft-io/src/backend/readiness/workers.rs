@@ -10,6 +10,11 @@
 //!    and having found the list empty, that it sleeps.
 //! 4. A cancel takes an operation out of the queue. One that runs cannot be stopped: its result wins.
 //! 5. Lists have room for every slot from the start: nothing is allocated for an operation.
+//! 6. **Whoever is stuck does not stop the others**: while something is in the queue and no thread has taken anything for
+//!    [`STALL`], another thread comes, up to [`STUCK_MAX`]. Nobody can tell what is stuck from what is slow, and
+//!    nobody has to.
+//! 7. **The end waits for threads for [`PATIENCE`]**, and leaves those behind that are stuck: each keeps the operation that
+//!    it has, and with it the memory and the file, until the system lets go of it; then it drops them and ends.
 
 use super::lower::Outcome;
 use crate::event_handle::{EventHandle, raise};
@@ -17,12 +22,22 @@ use crate::ops::carry_out;
 use crate::record::Erased;
 use crate::table::Key;
 use rustix::io::Errno;
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 /// Operations on files that run at once.
 const WORKERS_MAX: usize = 4;
+
+/// The same, while all are stuck (rule 6).
+const STUCK_MAX: usize = 64;
+
+/// How long nothing is taken out of a queue whose threads are stuck: more than most files take.
+const STALL: Duration = Duration::from_millis(100);
+
+/// How long the end waits for operations that cannot be stopped.
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
 /// An operation that a worker has, or will have.
 struct Job {
@@ -45,11 +60,16 @@ struct State {
     /// Whether the poll thread wants to be woken.
     is_awaited: bool,
     is_over: bool,
+    /// When a thread last took something out of the queue, or the last thread came.
+    taken_at: Instant,
+    /// Threads that have ended.
+    left: usize,
 }
 
 struct Shared {
     state: Mutex<State>,
     has_work: Condvar,
+    has_left: Condvar,
     wake: Arc<EventHandle>,
 }
 
@@ -57,8 +77,10 @@ struct Shared {
 pub(super) struct Workers {
     shared: Arc<Shared>,
     threads: Vec<JoinHandle<()>>,
-    /// Operations that were given and have not come back.
-    busy: usize,
+    /// Slots of operations that were given and have not come back.
+    busy: HashSet<u32>,
+    /// Whether the end has waited already.
+    is_given_up: bool,
     /// What was taken, and the empty list for the next.
     taken: Vec<Finished>,
 }
@@ -72,9 +94,13 @@ impl Workers {
             idle: 0,
             is_awaited: false,
             is_over: false,
+            taken_at: Instant::now(),
+            left: 0,
         };
-        let shared = Arc::new(Shared { state: Mutex::new(state), has_work: Condvar::new(), wake });
-        Workers { shared, threads: Vec::new(), busy: 0, taken: Vec::with_capacity(slots) }
+        let (has_work, has_left) = (Condvar::new(), Condvar::new());
+        let shared = Arc::new(Shared { state: Mutex::new(state), has_work, has_left, wake });
+        let busy = HashSet::with_capacity(slots);
+        Workers { shared, threads: Vec::new(), busy, is_given_up: false, taken: Vec::with_capacity(slots) }
     }
 
     /// Has an operation on a file carried out. It comes back if there is no thread and none can be made.
@@ -91,7 +117,7 @@ impl Workers {
             return Err((operation, errno));
         }
         self.shared.lock().queue.push_back(Job { key, operation });
-        self.busy += 1;
+        self.busy.insert(key.index);
         self.shared.has_work.notify_one();
         Ok(())
     }
@@ -107,13 +133,45 @@ impl Workers {
     pub(super) fn cancel(&mut self, key: Key) -> Option<Erased> {
         let mut state = self.shared.lock();
         let place = state.queue.iter().position(|job| job.key == key)?;
-        self.busy -= 1;
+        self.busy.remove(&key.index);
         state.queue.remove(place).map(|job| job.operation)
     }
 
     /// Whether something is to come back.
     pub(super) fn is_busy(&self) -> bool {
-        self.busy > 0
+        !self.busy.is_empty()
+    }
+
+    /// Whether the operation of this slot is to come back.
+    pub(super) fn has(&self, slot: u32) -> bool {
+        self.busy.contains(&slot)
+    }
+
+    /// Rule 6. How long until it has to be asked for again.
+    pub(super) fn relieve(&mut self) -> Option<Duration> {
+        if self.busy.is_empty() || self.threads.len() >= STUCK_MAX {
+            return None;
+        }
+        let since = {
+            let state = self.shared.lock();
+            if state.queue.is_empty() {
+                return None;
+            }
+            // One that was told of something counts as idle until it runs.
+            if state.idle > 0 { Duration::ZERO } else { state.taken_at.elapsed() }
+        };
+        if since < STALL {
+            return Some(STALL - since);
+        }
+        self.shared.lock().taken_at = Instant::now();
+        // Where there is no room for another thread there may be some later.
+        let _ = self.spawn();
+        Some(STALL)
+    }
+
+    /// The end has waited, and waits no more.
+    pub(super) fn give_up(&mut self) {
+        self.is_given_up = true;
     }
 
     /// What is done. If that is nothing and `awaits`, the poll thread is woken when something is (rule 3).
@@ -123,13 +181,13 @@ impl Workers {
             std::mem::swap(&mut state.done, &mut self.taken);
             state.is_awaited = awaits && self.taken.is_empty();
         }
-        self.busy -= self.taken.len();
-        self.taken.drain(..)
+        let busy = &mut self.busy;
+        self.taken.drain(..).inspect(|finished| _ = busy.remove(&finished.slot))
     }
 }
 
 impl Drop for Workers {
-    /// The end: what has not begun is dropped, what runs is waited for.
+    /// The end: what has not begun is dropped, what runs is waited for. Rule 7.
     fn drop(&mut self) {
         let left = {
             let mut state = self.shared.lock();
@@ -138,10 +196,30 @@ impl Drop for Workers {
         };
         self.shared.has_work.notify_all();
         drop(left);
+        let patience = if self.is_given_up { Duration::ZERO } else { PATIENCE };
+        let count = self.threads.len();
+        let state = self.shared.lock();
+        let waited = self.shared.has_left.wait_timeout_while(state, patience, |state| state.left < count);
+        let are_gone = {
+            let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+            state.left == count
+        };
         for thread in self.threads.drain(..) {
-            // One that panicked has said so.
-            let _ = thread.join();
+            if are_gone || thread.is_finished() {
+                // One that panicked has said so.
+                let _ = thread.join();
+            }
         }
+    }
+}
+
+/// A thread that ends, however it does.
+struct Leaving<'a>(&'a Shared);
+
+impl Drop for Leaving<'_> {
+    fn drop(&mut self) {
+        self.0.lock().left += 1;
+        self.0.has_left.notify_all();
     }
 }
 
@@ -153,6 +231,8 @@ impl Shared {
 
     /// What a worker does.
     fn work(&self) {
+        // Declared first, so that it goes last, without the lock.
+        let _leaving = Leaving(self);
         let mut state = self.lock();
         loop {
             if state.is_over {
@@ -164,9 +244,21 @@ impl Shared {
                 state.idle -= 1;
                 continue;
             };
+            state.taken_at = Instant::now();
             drop(state);
             let outcome = carry_out(&mut operation.body());
             state = self.lock();
+            if state.is_over {
+                // Rule 7: nobody takes it any more. What users gave may do anything when it is dropped.
+                drop(state);
+                if let Ok(value) = outcome
+                    && operation.kind().gives_handle()
+                {
+                    // So that what was opened is closed.
+                    let _ = operation.keep(value);
+                }
+                return drop(operation);
+            }
             state.done.push(Finished { slot: key.index, operation, outcome });
             if std::mem::take(&mut state.is_awaited) {
                 raise(&self.wake);
