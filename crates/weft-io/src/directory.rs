@@ -11,22 +11,37 @@ use crate::shared::Shared;
 use std::sync::{Arc, Weak};
 use weft_sync::atomic::{Mutex, lock};
 
+/// All proactors of this process.
+static ALL: Mutex<Directory> = Mutex::new(Directory { known: Vec::new(), look_at: 0 });
+
+/// So few are not looked through.
+const FEW: usize = 16;
+
 /// All that were made and, as far as somebody has looked, are not gone.
-static ALL: Mutex<Vec<Weak<Shared>>> = Mutex::new(Vec::new());
+struct Directory {
+    known: Vec<Weak<Shared>>,
+    /// With so many it is time to look again who has gone: twice those that were there the last time.
+    look_at: usize,
+}
+
+impl Directory {
+    fn add(&mut self, shared: &Arc<Shared>) {
+        if self.known.len() >= self.look_at {
+            self.known.retain(|other| other.strong_count() > 0);
+            self.look_at = FEW.max(self.known.len() * 2);
+        }
+        self.known.push(Arc::downgrade(shared));
+    }
+}
 
 /// Adds one that was just made.
 pub(crate) fn add(shared: &Arc<Shared>) {
-    let mut all = lock(&ALL);
-    if all.len() == all.capacity() {
-        // Before there is room for more: at most half of it is of those that are gone, or it is small.
-        all.retain(|other| other.strong_count() > 0);
-    }
-    all.push(Arc::downgrade(shared));
+    lock(&ALL).add(shared);
 }
 
 /// Calls `tell` with everybody but this one, under no lock.
 pub(crate) fn others(own: &Arc<Shared>, tell: impl FnMut(Arc<Shared>)) {
-    let all: Vec<Arc<Shared>> = lock(&ALL).iter().filter_map(Weak::upgrade).collect();
+    let all: Vec<Arc<Shared>> = lock(&ALL).known.iter().filter_map(Weak::upgrade).collect();
     all.into_iter().filter(|other| !Arc::ptr_eq(other, own)).for_each(tell);
 }
 
@@ -38,15 +53,24 @@ mod tests {
     /// Proactors that come and go do not make it longer for ever.
     #[test]
     fn those_that_go_are_forgotten() {
+        let mut directory = Directory { known: Vec::new(), look_at: 0 };
         let stays = open_null(&Config::new());
+        directory.add(&stays.handle().0);
         for _ in 0..1000 {
-            drop(open_null(&Config::new()));
+            directory.add(&open_null(&Config::new()).handle().0);
+            assert!(directory.known.len() <= FEW + 1);
         }
-        // Other tests have some, too.
-        assert!(lock(&ALL).len() < 500);
-        let mut is_there = false;
-        let other = open_null(&Config::new());
-        others(&other.handle().0, |found| is_there |= Arc::ptr_eq(&found, &stays.handle().0));
-        assert!(is_there);
+        assert_eq!(directory.known.iter().filter_map(Weak::upgrade).count(), 1);
+    }
+
+    #[test]
+    fn others_are_reached() {
+        let (one, other) = (open_null(&Config::new()), open_null(&Config::new()));
+        let (mut is_there, mut is_self) = (false, false);
+        others(&other.handle().0, |found| {
+            is_there |= Arc::ptr_eq(&found, &one.handle().0);
+            is_self |= Arc::ptr_eq(&found, &other.handle().0);
+        });
+        assert_eq!((is_there, is_self), (true, false));
     }
 }
