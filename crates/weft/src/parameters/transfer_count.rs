@@ -2,17 +2,20 @@
 //!
 //! 1. A batch announces all its bytes when it begins. What it turns out not to transfer, because memory is used in place
 //!    or because it fails half-way, is taken back when it ends.
-//! 2. The observer hears of every change, one after the other: a report is never older than the one before.
-//! 3. When nothing is under way, both numbers are equal.
+//! 2. The observer is told by one thread at a time, and a report is never older than the one before. Changes made meanwhile,
+//!    by other threads or by the observer itself, are left to that thread, which tells them next, several in one report.
+//! 3. The observer is never called under the lock: it may do what changes the counts, such as cancelling calls.
+//! 4. When nothing is under way, both numbers are equal.
 //!
 //! What lives here: [`TransferCount`], [`Announced`]. What does not: showing it.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use weft_sync::Point;
 
 /// Hears how many bytes of parameters have been transferred, and how many there are to transfer in all, since the program
-/// was loaded. It is called on any thread, and may neither block nor use parameters itself.
+/// was loaded. It is called on any thread, by one at a time, and may neither block nor use parameters itself. It may cancel
+/// calls; what that changes it hears of after it has returned.
 pub type TransferObserver = Arc<dyn Fn(u64, u64) + Send + Sync>;
 
 /// Counts bytes for an observer.
@@ -25,6 +28,10 @@ pub(super) struct TransferCount {
 struct Counts {
     done: u64,
     total: u64,
+    /// They have changed since the observer was last told.
+    is_untold: bool,
+    /// A thread is telling, and will look again afterwards.
+    is_telling: bool,
 }
 
 impl TransferCount {
@@ -41,10 +48,52 @@ impl TransferCount {
     }
 
     fn change(&self, change: impl FnOnce(&mut Counts)) {
-        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut counts = self.lock();
         change(&mut counts);
-        // Under the lock, for rule 2.
-        (self.observer)(counts.done, counts.total);
+        counts.is_untold = true;
+        if counts.is_telling {
+            return;
+        }
+        counts.is_telling = true;
+        drop(counts);
+        // Rule 2: nobody else tells until this is dropped, also if the observer panics.
+        let mut telling = Telling { count: self, is_over: false };
+        while let Some((done, total)) = telling.next() {
+            (self.observer)(done, total);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Counts> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The thread that tells the observer. Dropped, another one may.
+struct Telling<'a> {
+    count: &'a TransferCount,
+    is_over: bool,
+}
+
+impl Telling<'_> {
+    /// What the observer has not heard of yet. `None` ends the telling, under the same lock, so that no change made after
+    /// that look is left to nobody.
+    fn next(&mut self) -> Option<(u64, u64)> {
+        let mut counts = self.count.lock();
+        if !std::mem::take(&mut counts.is_untold) {
+            counts.is_telling = false;
+            self.is_over = true;
+            return None;
+        }
+        Some((counts.done, counts.total))
+    }
+}
+
+impl Drop for Telling<'_> {
+    fn drop(&mut self) {
+        if !self.is_over {
+            // The observer has panicked. What it was not told of, whoever makes the next change tells it.
+            self.count.lock().is_telling = false;
+        }
     }
 }
 

@@ -1,9 +1,10 @@
 //! Loading that is cancelled while files are being read, by every backend and without one.
 
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use weft::hal::Buffer;
-use weft::parameters::ParameterFile;
+use weft::parameters::{ParameterFile, ParameterScopes, TransferObserver};
 use weft::{CancelToken, Code, Deadline, Fence, Value};
 
 use crate::build::{Entry, irpa};
@@ -24,7 +25,7 @@ const SOON: Duration = Duration::from_secs(5);
 const NOBODY: &str = "nobody";
 
 /// A gather of all pieces into one buffer, cancelled in the middle. The code of its signal fence.
-fn cancel_in_the_middle(world: &World, target: &std::sync::Arc<Buffer>) -> (Code, CancelToken) {
+fn cancel_in_the_middle(world: &World, target: &Arc<Buffer>) -> (Code, CancelToken) {
     let (token, signal) = (CancelToken::new(), Fence::create());
     let mut arguments = world.queue(None, Some(&signal));
     arguments.extend([NULL, object(target.clone())]);
@@ -115,4 +116,57 @@ fn buffers_of_cancelled_loads_are_freed() {
         assert_eq!(world.device.allocator().statistics().device.live(), 0, "{uri}");
         assert_eq!(world.load(NULL, DEFAULT, &[("a", 0, 0, 1 << 20)]).unwrap(), [&data[..]]);
     }
+}
+
+/// Who shows the progress may cancel a call, also one whose end changes the counts: the call that made the progress goes
+/// on, and the last report says that nothing is under way.
+#[test]
+fn an_observer_cancels_a_call() {
+    let piece = 1 << 16;
+    let file = TemporaryFile::new("observer-cancels.irpa", &irpa(&[Entry::Data("a", &vec![7; piece])]));
+    let (slot, reports) = (Arc::<OnceLock<CancelToken>>::default(), Arc::<Mutex<Vec<(u64, u64)>>>::default());
+    let (seen, told) = (Arc::clone(&slot), Arc::clone(&reports));
+    let observer: TransferObserver = Arc::new(move |done, total| {
+        told.lock().unwrap().push((done, total));
+        if let Some(token) = seen.get() {
+            token.cancel();
+        }
+    });
+    let mut scopes = ParameterScopes::new();
+    scopes.add("", "a.irpa", &ParameterFile::open(&file.0).unwrap()).unwrap();
+    // On the other device a call does not leave before its work begins.
+    let world = World::observed("local-task", scopes, Some(observer));
+    let target = world.buffer(&vec![0; PLACES * piece]);
+    let arguments = |wait: Option<&Arc<Fence>>, signal: &Arc<Fence>| {
+        let mut arguments = world.queue(wait, Some(signal));
+        arguments.extend([NULL, object(target.clone())]);
+        let spans: Vec<_> = (0..PLACES).map(|at| ("a", 0, (at * piece) as u64, piece as u64)).collect();
+        arguments.extend(tables(&spans));
+        arguments
+    };
+    let gather = world.function("gather");
+    let (token, gate, cancelled, whole) =
+        (CancelToken::new(), Fence::create(), Fence::create(), Fence::create());
+    let waiting = gather.prepare(arguments(Some(&gate), &cancelled)).cancelled_by(&token);
+    waiting.run::<Vec<Value>>().unwrap();
+    slot.set(token.clone()).unwrap();
+    let (ended, end) = std::sync::mpsc::channel();
+    let other = arguments(None, &whole);
+    // A thread of its own: it would never return.
+    std::thread::spawn(move || ended.send(gather.prepare(other).run::<Vec<Value>>().map(drop)));
+    end.recv_timeout(SOON).expect("the observer keeps the call").unwrap();
+    whole.wait(Deadline::after(SOON)).unwrap();
+    assert_eq!(cancelled.wait(Deadline::after(SOON)).unwrap_err().code(), Code::Cancelled);
+    token.wait_idle(Deadline::after(SOON)).unwrap();
+    assert!(target.read_to_vec(0, u64::MAX).unwrap() == vec![7; PLACES * piece]);
+
+    let begun = Instant::now();
+    let is_settled =
+        || reports.lock().unwrap().last().is_some_and(|(done, total)| done == total && *done > 0);
+    while !is_settled() {
+        assert!(begun.elapsed() < SOON, "{:?}", reports.lock().unwrap());
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let reports = reports.lock().unwrap();
+    assert!(reports.windows(2).all(|pair| pair[0].0 <= pair[1].0), "an older report came later: {reports:?}");
 }
