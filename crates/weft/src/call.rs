@@ -2,7 +2,7 @@
 //!
 //! | | plain function | asynchronous function |
 //! |---|---|---|
-//! | [`Call::run`] | waits, runs | passes a fence of its own and waits for it |
+//! | [`Call::run`] | waits, runs | waits, passes a fence of its own and waits for it |
 //! | [`Call::submit`] | waits, runs | passes the fences on and returns |
 //!
 //! Either way the signal fences are reached when the results are valid, and fail when they never will be.
@@ -11,6 +11,11 @@
 //!    at once. Whoever shares a token between calls waits for all of them, for they are cancelled together.
 //! 2. What came before the cancel stays: a call whose results are valid gives them, however late it is cancelled.
 //! 3. Waiting for that happens outside of [`Session::lending`](crate::Session): what was left to this thread begins then.
+//! 4. Several signal fences are one, their union: of two points on one timeline the later counts, and a fence given twice
+//!    is given once. It is looked at before anything runs: the call fails with INVALID_ARGUMENT if all that it would
+//!    signal on a timeline is reached already, and with the failure of a fence that has failed.
+//! 5. A call that fails for whatever reason fails the signal fences, but no timeline that has come that far already.
+//! 6. Who blocks looks now and then whether anybody is left to signal what it waits for. If not, the call fails.
 //!
 //! What lives here: [`Call`], [`Fences`], waiting for asynchronous work. What does not: storage for results
 //! (`outputs.rs`), arguments (`function.rs`).
@@ -19,8 +24,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use weft_hal::{Fence, Submission};
-use weft_sync::{Code, Deadline, Result, WhileDoing, bail, wait_all_unless};
+use weft_hal::{Fence, Submission, fail_all};
+use weft_sync::{Code, Deadline, Point, Result, Status, WhileDoing, bail, status, wait_all_unless};
 use weft_vm::{CancelToken, InvokeOptions};
 
 use crate::function::Function;
@@ -76,12 +81,18 @@ impl<'f> Call<'f> {
     }
 
     /// The call begins after this fence is reached, and fails if it fails. Of several, after all.
+    ///
+    /// [`Call::run`] fails with FAILED_PRECONDITION once nobody else holds the fence or its timeline any more.
     pub fn after(mut self, fence: &Arc<Fence>) -> Call<'f> {
         self.after.push(Arc::clone(fence));
         self
     }
 
-    /// Reaches this fence when the results are valid, or fails it when they never will be. Of several, all.
+    /// Reaches this fence when the results are valid, or fails it when they never will be. Of several, all; the same one
+    /// twice, or two points of one timeline, are one fence.
+    ///
+    /// Nothing runs if the fence is reached already, which is INVALID_ARGUMENT and leaves its timeline as it is, nor if it
+    /// has failed, which fails the call with the same status.
     pub fn signalling(mut self, fence: &Arc<Fence>) -> Call<'f> {
         self.signal.push(Arc::clone(fence));
         self
@@ -151,37 +162,45 @@ impl<'f> Call<'f> {
 
     pub(crate) fn run_values(mut self) -> Result<Vec<Value>> {
         let (function, signal) = (self.function, std::mem::take(&mut self.signal));
-        let cancel = self.options.cancel.clone();
-        let session = function.program().session();
-        let mut outcome = session.lending(|| self.perform());
+        self.run_to_signal(&signal).map_err(|status| refuse(function, &signal, status))
+    }
+
+    /// The call up to its signal.
+    fn run_to_signal(self, signal: &[Arc<Fence>]) -> Result<Vec<Value>> {
+        let (function, cancel) = (self.function, self.options.cancel.clone());
+        let done = Fence::join(signal.iter().map(Some))?;
+        let outcome = function.program().session().lending(|| self.perform(done.as_deref()));
         let is_cancelled = cancel.as_ref().filter(|cancel| cancel.is_cancelled());
         if let (Err(_), Some(cancel)) = (&outcome, is_cancelled) {
             // Rules 1 and 3. Where nobody may wait, in a callback, that is what the caller has to know first.
-            outcome = cancel.wait_idle(Deadline::NEVER).and(outcome);
+            cancel.wait_idle(Deadline::NEVER)?;
         }
-        outcome.and_then(|results| reach(&signal).map(|()| results)).map_err(|status| {
-            let status = function.annotate(status);
-            signal.iter().for_each(|fence| fence.fail(status.clone()));
-            status
-        })
+        let results = outcome?;
+        done.map_or(Ok(()), |done| done.signal())?;
+        Ok(results)
     }
 
     /// The call up to valid results, on this thread.
-    fn perform(mut self) -> Result<Vec<Value>> {
-        let outputs = self.begin()?;
+    fn perform(mut self, signal: Option<&Fence>) -> Result<Vec<Value>> {
+        let outputs = self.begin(signal)?;
+        self.wait()?;
         let (function, cancel) = (self.function, self.options.cancel.as_ref());
-        let wait = Fence::join(self.after.iter().map(Some))?;
         let mut results = if function.is_asynchronous() {
             let done = Fence::create();
-            let fences = Fences { wait, signal: Some(Arc::clone(&done)) };
+            let fences = Fences { wait: None, signal: Some(Arc::clone(&done)) };
             let begun = function.enter(&self.options, self.arguments, Some(&fences));
             // From here on whoever holds the fence could still signal it.
             drop(fences);
             let results = begun?;
-            wait_for(&done, cancel)?;
+            let lost = || {
+                status!(
+                    FailedPrecondition,
+                    "the function has let go of its signal fence without signalling it"
+                )
+            };
+            wait_for(&done, cancel, lost)?;
             results
         } else {
-            wait_all_unless(Fence::points_of(wait.as_deref()), cancel, Deadline::NEVER)?;
             function.enter(&self.options, self.arguments, None)?
         };
         if let Some(outputs) = outputs {
@@ -195,21 +214,30 @@ impl<'f> Call<'f> {
         Ok(results)
     }
 
+    /// Waits for what the call begins after. Asynchronous functions would wait by themselves, but what they hold of a
+    /// fence cannot be told from what others hold, who could still signal it (rule 6).
+    fn wait(&mut self) -> Result<()> {
+        let after = std::mem::take(&mut self.after);
+        let Some(fence) = Fence::join(after.iter().map(Some))? else { return Ok(()) };
+        // What the caller gave away to this call keeps nobody waiting.
+        drop(after);
+        let cancel = self.options.cancel.as_ref();
+        wait_for(&fence, cancel, || abandoned(&fence))?;
+        // The wait may have ended either way.
+        cancel.map_or(Ok(()), CancelToken::check)
+    }
+
     fn submit_values(mut self) -> Result<Vec<Value>> {
         let (function, signal) = (self.function, std::mem::take(&mut self.signal));
-        self.enqueue(&signal).map_err(|status| {
-            let status = function.annotate(status);
-            signal.iter().for_each(|fence| fence.fail(status.clone()));
-            status
-        })
+        self.enqueue(&signal).map_err(|status| refuse(function, &signal, status))
     }
 
     /// The call of an asynchronous function up to its return.
     fn enqueue(mut self, signal: &[Arc<Fence>]) -> Result<Vec<Value>> {
-        let outputs = self.begin()?;
-        let (function, cancel) = (self.function, self.options.cancel.as_ref());
         let (wait, signal) =
             (Fence::join(self.after.iter().map(Some))?, Fence::join(signal.iter().map(Some))?);
+        let outputs = self.begin(signal.as_deref())?;
+        let (function, cancel) = (self.function, self.options.cancel.as_ref());
         let Some(outputs) = outputs else {
             let fences = Fences { wait, signal };
             return function.enter(&self.options, self.arguments, Some(&fences));
@@ -224,11 +252,12 @@ impl<'f> Call<'f> {
     }
 
     /// What can be known before the call. Where results go, checked; storage is among the arguments then.
-    fn begin(&mut self) -> Result<Option<Outputs>> {
+    fn begin(&mut self, signal: Option<&Fence>) -> Result<Option<Outputs>> {
         if let Some(cancel) = &self.options.cancel {
             // A function that neither loops nor waits would not notice.
             cancel.check()?;
         }
+        check_ahead(signal)?;
         let Some(values) = self.outputs.take() else { return Ok(None) };
         let outputs = Outputs::new(values)?;
         outputs.check(self.function)?;
@@ -243,8 +272,27 @@ impl fmt::Debug for Call<'_> {
     }
 }
 
-fn reach(signal: &[Arc<Fence>]) -> Result<()> {
-    signal.iter().try_for_each(|fence| fence.signal())
+/// Rule 4.
+fn check_ahead(signal: Option<&Fence>) -> Result<()> {
+    for Point { semaphore, value } in Fence::points_of(signal) {
+        if semaphore.is_reached(*value).while_doing(|| "looking at the signal fence")? {
+            bail!(InvalidArgument, "the signal fence is reached already: {value} on its timeline");
+        }
+    }
+    Ok(())
+}
+
+/// Rule 5: what a call fails with, which those who wait for it are told.
+#[cold]
+fn refuse(function: &Function, signal: &[Arc<Fence>], status: Status) -> Status {
+    let status = function.annotate(status);
+    let points = signal.iter().flat_map(|fence| fence.points());
+    let waited: Vec<Point> = points
+        .filter(|point| matches!(point.semaphore.is_reached(point.value), Ok(false)))
+        .cloned()
+        .collect();
+    fail_all(&waited, status.clone());
+    status
 }
 
 /// Copies results to outputs between fences, on the queue that calls prefer.
@@ -264,22 +312,37 @@ fn copy(
 /// How often a wait looks whether it can never end.
 const POLL: Duration = Duration::from_millis(20);
 
-/// Waits until an asynchronous function is done. A fence that nobody else holds any more can never be signalled.
-fn wait_for(done: &Arc<Fence>, cancel: Option<&CancelToken>) -> Result<()> {
+/// Waits for a fence, and gives `lost` once nobody else could signal it any more.
+fn wait_for(fence: &Arc<Fence>, cancel: Option<&CancelToken>, lost: impl Fn() -> Status) -> Result<()> {
     loop {
         // Asked first: what is released after that may still signal.
-        let is_held = Arc::strong_count(done) > 1
-            || done.points().iter().any(|point| Arc::strong_count(&point.semaphore) > 1);
-        let outcome = wait_all_unless(done.points(), cancel, Deadline::after(POLL));
+        let is_lost = Arc::strong_count(fence) == 1 && unheld(fence).is_some();
+        let outcome = wait_all_unless(fence.points(), cancel, Deadline::after(POLL));
         // Rule 2: asked again, for a wait that was cancelled does not say whether the work was done.
-        match (outcome, done.query()) {
+        match (outcome, fence.query()) {
             (_, Ok(true)) => return Ok(()),
             (_, Err(status)) => return Err(status),
             (Err(status), Ok(false)) if status.code() != Code::DeadlineExceeded => return Err(status),
-            _ if !is_held => {
-                bail!(FailedPrecondition, "the function has let go of its signal fence without signalling it")
-            }
+            _ if is_lost => return Err(lost()),
             _ => {}
         }
     }
+}
+
+/// A point that is not reached and whose timeline is held by nobody but this fence.
+fn unheld(fence: &Fence) -> Option<&Point> {
+    let is_unheld = |point: &&Point| {
+        Arc::strong_count(&point.semaphore) == 1
+            && matches!(point.semaphore.is_reached(point.value), Ok(false))
+    };
+    fence.points().iter().find(is_unheld)
+}
+
+#[cold]
+fn abandoned(fence: &Fence) -> Status {
+    let what = match unheld(fence) {
+        Some(point) => format!(": {} on its timeline", point.value),
+        None => String::new(),
+    };
+    status!(FailedPrecondition, "nobody is left to signal the fence that the call waits for{what}")
 }

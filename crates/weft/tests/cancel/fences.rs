@@ -1,11 +1,15 @@
-//! Calls that wait for others, and calls whose caller goes on: the fences say that they were cancelled.
+//! Calls that wait for others, and calls whose caller goes on: the fences say that they were cancelled. What a call does
+//! with fences that say something else.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use weft::{CancelToken, Code, Deadline, Fence, Tensor};
+use weft::sync::Semaphore;
+use weft::{CancelToken, Code, Deadline, Fence, Status, Tensor};
 
 use crate::{
     FOREVER, LONG, SOON, assert_nothing_is_left, cancelled_while, check_others, everywhere, floats, ground,
+    live,
 };
 
 /// A call that waits for a fence which nobody signals is woken by the cancel itself, not by looking now and then.
@@ -103,5 +107,95 @@ fn whoever_waits_for_a_cancelled_call_is_told() {
         });
         assert_eq!(status.code(), Code::Cancelled, "{status}");
         assert_nothing_is_left(program, &token);
+    });
+}
+
+/// Both ways of calling, with a result that is valid when the fence says so.
+fn both_ways(mut body: impl FnMut(&dyn Fn(&[&Arc<Fence>]) -> weft::Result<Tensor>, &str)) {
+    everywhere(|program| {
+        let add = program.function("add").unwrap();
+        let prepared = |signals: &[&Arc<Fence>]| {
+            let call = add.prepare((floats(&[1.0; 4]), floats(&[2.0; 4])));
+            signals.iter().fold(call, |call, fence| call.signalling(fence))
+        };
+        body(&|signals| prepared(signals).run(), "run");
+        body(&|signals| prepared(signals).submit(), "submit");
+        assert_eq!(live(program), 0);
+    });
+}
+
+/// Several signal fences are their union: the same one twice, and points of one timeline in any order.
+#[test]
+fn signal_fences_are_joined() {
+    both_ways(|call, way| {
+        let timeline = Arc::new(Semaphore::new(0));
+        let at = |value| Fence::at(Arc::clone(&timeline), value);
+        let (twice, other) = (Fence::create(), Fence::create());
+        let (second, first) = (at(2), at(1));
+        let sum = call(&[&twice, &second, &other, &first, &twice])
+            .unwrap_or_else(|status| panic!("{way}: {status}"));
+        for fence in [&twice, &second, &other, &first] {
+            fence.wait(Deadline::after(SOON)).unwrap_or_else(|status| panic!("{way}: {status}"));
+        }
+        assert_eq!(sum.to_vec::<f32>().unwrap(), [3.0; 4], "{way}");
+        assert_eq!(timeline.query().unwrap(), 2, "{way}");
+    });
+}
+
+/// A signal fence that is reached already fails the call before it runs, and nothing happens to its timeline; one that has
+/// failed gives the call its failure. Whoever waits for another fence of that call is told.
+#[test]
+fn signal_fences_that_are_over_are_refused() {
+    both_ways(|call, way| {
+        let (timeline, other) = (Arc::new(Semaphore::new(7)), Fence::create());
+        let status = call(&[&Fence::at(Arc::clone(&timeline), 7), &other]).unwrap_err();
+        assert_eq!(status.code(), Code::InvalidArgument, "{way}: {status}");
+        assert_eq!(timeline.query().unwrap(), 7, "{way}");
+        assert_eq!(other.query().unwrap_err().code(), Code::InvalidArgument, "{way}");
+        let text = status.to_string();
+        assert_eq!(text.matches("invoking function").count(), 1, "{way}: {text}");
+
+        let (failed, other) = (Fence::create(), Fence::create());
+        failed.fail(Status::new(Code::DataLoss, "the disk is gone"));
+        let status = call(&[&failed, &other]).unwrap_err();
+        assert_eq!(status.code(), Code::DataLoss, "{way}: {status}");
+        assert_eq!(other.query().unwrap_err().code(), Code::DataLoss, "{way}");
+        let text = status.to_string();
+        assert_eq!(text.matches("the disk is gone").count(), 1, "{way}: {text}");
+    });
+}
+
+/// A call does not wait for a fence that nobody is left to signal, whenever the last one goes. One that is held in any way,
+/// as a fence, as a timeline, is waited for.
+#[test]
+fn nobody_waits_for_abandoned_fences() {
+    everywhere(|program| {
+        let add = program.function("add").unwrap();
+        let (ended, end) = std::sync::mpsc::channel();
+        for round in 0..4 {
+            let (gate, reached) = (Fence::create(), Fence::create());
+            reached.signal().unwrap();
+            let (add, ended, theirs) = (add.clone(), ended.clone(), Arc::clone(&gate));
+            // A thread of its own: it would never return.
+            std::thread::spawn(move || {
+                let call = add.prepare((floats(&[1.0; 4]), floats(&[2.0; 4]))).after(&theirs);
+                let call = if round % 2 == 0 { call } else { call.after(&reached).after(&theirs) };
+                drop((theirs, reached));
+                ended.send(call.run::<Tensor>().map(|sum| sum.to_vec::<f32>().unwrap()))
+            });
+            let timeline = Arc::clone(&gate.points()[0].semaphore);
+            drop(gate);
+            assert!(end.recv_timeout(Duration::from_millis(60)).is_err(), "the timeline is held");
+            if round < 2 {
+                timeline.signal(1).unwrap();
+                assert_eq!(end.recv_timeout(SOON).unwrap().unwrap(), [3.0; 4]);
+            } else {
+                drop(timeline);
+                let status = end.recv_timeout(SOON).expect("it waits for nobody").unwrap_err();
+                assert_eq!(status.code(), Code::FailedPrecondition, "{status}");
+                assert!(status.to_string().contains("nobody is left to signal the fence"), "{status}");
+            }
+        }
+        check_others(program, 2.0);
     });
 }
