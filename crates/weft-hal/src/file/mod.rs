@@ -210,7 +210,7 @@ impl File {
             let read = retry(|| file.read_at(offset, &mut target[..chunk]));
             let moved = Fault::outcome(fault, read).map_err(|error| io_status(&error))?;
             if moved == 0 {
-                return Err(ended_early(Direction::Read, offset, target.len()));
+                return Err(self.ended_early(Direction::Read, offset, target.len()));
             }
             offset += moved as u64;
             target = &mut target[moved..];
@@ -228,25 +228,32 @@ impl File {
             let written = retry(|| file.write_at(offset, &source[..chunk]));
             let moved = Fault::outcome(fault, written).map_err(|error| io_status(&error))?;
             if moved == 0 {
-                return Err(ended_early(Direction::Write, offset, source.len()));
+                return Err(self.ended_early(Direction::Write, offset, source.len()));
             }
             offset += moved as u64;
             source = &source[moved..];
         }
         Ok(())
     }
-}
 
-/// No more bytes come, or fit.
-#[cold]
-fn ended_early(direction: Direction, offset: u64, missing: usize) -> Status {
-    let text = match direction {
-        Direction::Read => format!("short read: the file ended at {offset}, {missing} bytes early"),
-        Direction::Write => {
-            format!("short write: the file took no more at {offset}, {missing} bytes are left")
-        }
-    };
-    Status::new(Code::OutOfRange, text)
+    /// No more bytes come, or fit.
+    #[cold]
+    fn ended_early(&self, direction: Direction, offset: u64, missing: usize) -> Status {
+        let text = match direction {
+            Direction::Read => {
+                // All of the range may lie beyond the end. A file that tells no length, or has grown again, ended here.
+                let length = self.positional().map_or(0, PositionalFile::length);
+                let is_known = length > 0 || self.length > 0;
+                let end = if is_known { length.min(offset) } else { offset };
+                let missing = (offset - end).saturating_add(missing as u64);
+                format!("short read: the file ended at {end}, {missing} bytes early")
+            }
+            Direction::Write => {
+                format!("short write: the file took no more at {offset}, {missing} bytes are left")
+            }
+        };
+        Status::new(Code::OutOfRange, text)
+    }
 }
 
 /// Most bytes that one transfer is asked to move: kernels count them in 31 bits, and stop a page before the end.
@@ -285,7 +292,7 @@ pub fn io_status(error: &std::io::Error) -> Status {
         ErrorKind::AlreadyExists => Code::AlreadyExists,
         ErrorKind::InvalidInput => Code::InvalidArgument,
         ErrorKind::OutOfMemory | ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Code::ResourceExhausted,
-        ErrorKind::UnexpectedEof => Code::OutOfRange,
+        ErrorKind::UnexpectedEof | ErrorKind::FileTooLarge => Code::OutOfRange,
         ErrorKind::Unsupported => Code::Unimplemented,
         // A bad descriptor: the file was closed, or never open for this.
         _ if error.raw_os_error() == Some(9) => Code::FailedPrecondition,

@@ -31,7 +31,7 @@ use weft_sync::atomic::{Mutex, MutexGuard, lock};
 use weft_sync::{CancelToken, Code, Result, Status, Timepoint, WhileDoing};
 
 use super::faults::Fault;
-use super::{Direction, File, ended_early};
+use super::{Direction, File};
 use crate::buffer::{BufferRange, PinnedBuffer};
 
 /// Most bytes of a piece.
@@ -269,7 +269,7 @@ impl<E: TransferEnd> Transfer<E> {
         match result {
             Ok(0) => {
                 let at = self.offset + range.start as u64;
-                let why = ended_early(self.direction, at, self.length - range.start);
+                let why = self.file.ended_early(self.direction, at, self.length - range.start);
                 state.fail(self, why.while_doing(self.tell()));
             }
             Ok(moved) => state.lanes[lane].rest.start += moved.min(range.len()),

@@ -3,6 +3,7 @@
 //! 1. Offsets of a header are relative to its own start. Headers form a chain that only goes forward.
 //! 2. Work and memory are bounded by the file's length: an entry takes 16 bytes of it at least, and names may not share
 //!    their bytes so often that they become more than [`NAMES_FACTOR`] times the metadata.
+//! 3. Headers, entries, names and descriptions are four tables that are read in turn, each through a window of its own.
 //!
 //! What lives here: the reader. What does not: writing (see `archive_writer.rs`).
 
@@ -10,7 +11,8 @@ use std::sync::Arc;
 
 use weft_sync::{Result, WhileDoing, bail};
 
-use super::file::{HeaderReader, ParameterFile};
+use super::file::ParameterFile;
+use super::header_reader::HeaderReader;
 use super::index::{ParameterEntry, ParameterKind, SplatPattern};
 
 /// `IRPA`.
@@ -80,7 +82,10 @@ impl Segment {
 /// The parameters of an archive.
 pub(super) fn parse(file: &Arc<ParameterFile>) -> Result<Vec<ParameterEntry>> {
     let mut parser = Parser {
-        reader: HeaderReader::new(file),
+        headers: HeaderReader::new(file),
+        rows: HeaderReader::new(file),
+        names: HeaderReader::new(file),
+        descriptions: HeaderReader::new(file),
         file,
         entries: Vec::new(),
         seen: 0,
@@ -93,8 +98,18 @@ pub(super) fn parse(file: &Arc<ParameterFile>) -> Result<Vec<ParameterEntry>> {
     Ok(parser.entries)
 }
 
+/// Which text of an entry.
+#[derive(Clone, Copy)]
+enum Text {
+    Name,
+    Description,
+}
+
 struct Parser<'a> {
-    reader: HeaderReader<'a>,
+    headers: HeaderReader<'a>,
+    rows: HeaderReader<'a>,
+    names: HeaderReader<'a>,
+    descriptions: HeaderReader<'a>,
     file: &'a Arc<ParameterFile>,
     entries: Vec<ParameterEntry>,
     /// Entries looked at, those that are skipped included.
@@ -105,26 +120,26 @@ struct Parser<'a> {
 impl Parser<'_> {
     /// Reads one header with its entries. The place of the next, if there is one.
     fn header(&mut self, at: u64) -> Result<Option<u64>> {
-        let length = self.reader.length();
+        let length = self.headers.length();
         let rest = length.saturating_sub(at);
         if rest < PREFIX_BYTES {
             bail!(InvalidArgument, "{rest} bytes are too few for an archive");
         }
-        let magic = self.reader.u32(at, "magic")?;
+        let magic = self.headers.u32(at, "magic")?;
         if magic != MAGIC {
             bail!(InvalidArgument, "magic {magic:#010x} is not that of an archive, {MAGIC:#010x}");
         }
-        let version = self.reader.u32(at + 4, "version")?;
+        let version = self.headers.u32(at + 4, "version")?;
         if version != 0 {
             bail!(Unimplemented, "version {}.{} is not supported, only 0.0", version & 0xFFFF, version >> 16);
         }
-        let size = self.reader.u64(at + 8, "header size")?;
+        let size = self.headers.u64(at + 8, "header size")?;
         if size != HEADER_BYTES {
             bail!(InvalidArgument, "header of {size} bytes, expected {HEADER_BYTES}");
         }
         let mut fields = [0; 8];
         for (field, offset) in fields.iter_mut().zip((16..HEADER_BYTES).step_by(8).filter(|at| *at != 24)) {
-            *field = self.reader.u64(at + offset, "header")?;
+            *field = self.headers.u64(at + offset, "header")?;
         }
         let [next, count, ..] = fields;
         let segment = |what, index: usize| Segment::new(what, at, fields[index], fields[index + 1], length);
@@ -148,7 +163,7 @@ impl Parser<'_> {
             let at = entries
                 .range("entry", position, SMALLEST_BYTES)
                 .while_doing(|| format!("entry {ordinal} of {count}"))?;
-            let size = self.reader.u64(at, "entry size")?;
+            let size = self.rows.u64(at, "entry size")?;
             let read = self.entry(at, size, position, entries, metadata, storage);
             read.while_doing(|| format!("entry {ordinal} of {count} at offset {at}"))?;
             // The entry was checked to end within the segment.
@@ -168,10 +183,10 @@ impl Parser<'_> {
     ) -> Result<()> {
         entries.range("entry", position, size)?;
         self.seen += 1;
-        if self.seen > self.reader.length() / STRUCTURE_ALIGNMENT {
+        if self.seen > self.file.length() / STRUCTURE_ALIGNMENT {
             bail!(OutOfRange, "more entries than the file has room for; do headers share them?");
         }
-        let kind = self.reader.u32(at + 8, "entry type")?;
+        let kind = self.rows.u32(at + 8, "entry type")?;
         let least = match kind {
             TYPE_SKIP => SMALLEST_BYTES,
             TYPE_SPLAT => SPLAT_BYTES,
@@ -185,8 +200,8 @@ impl Parser<'_> {
         if kind == TYPE_SKIP {
             return Ok(());
         }
-        let key = self.text("name", metadata, at + 20)?;
-        let described = self.text("metadata", metadata, at + 36);
+        let key = self.text(Text::Name, metadata, at + 20)?;
+        let described = self.text(Text::Description, metadata, at + 36);
         let named = |step: &str| format!("{step} of parameter `{}`", super::index::key_text(&key));
         let (length, kind) = match kind {
             TYPE_SPLAT => self.splat(at).while_doing(|| named("pattern"))?,
@@ -198,9 +213,13 @@ impl Parser<'_> {
     }
 
     /// Bytes of the metadata segment whose range stands at `at`.
-    fn text(&mut self, what: &str, metadata: &Segment, at: u64) -> Result<Box<[u8]>> {
-        let offset = self.reader.u64(at, what)?;
-        let length = self.reader.u64(at + 8, what)?;
+    fn text(&mut self, text: Text, metadata: &Segment, at: u64) -> Result<Box<[u8]>> {
+        let (what, reader) = match text {
+            Text::Name => ("name", &mut self.names),
+            Text::Description => ("metadata", &mut self.descriptions),
+        };
+        let offset = self.rows.u64(at, what)?;
+        let length = self.rows.u64(at + 8, what)?;
         if length == 0 {
             return Ok(Box::default());
         }
@@ -213,12 +232,12 @@ impl Parser<'_> {
         };
         self.text_bytes_left = left;
         // At most a mebibyte.
-        Ok(self.reader.bytes(start, length as usize, what)?.into())
+        Ok(reader.bytes(start, length as usize, what)?.into())
     }
 
     fn splat(&mut self, at: u64) -> Result<(u64, ParameterKind)> {
-        let length = self.reader.u64(at + TAIL_OFFSET, "length")?;
-        let tail = self.reader.bytes(at + TAIL_OFFSET + 8, 17, "pattern")?;
+        let length = self.rows.u64(at + TAIL_OFFSET, "length")?;
+        let tail = self.rows.bytes(at + TAIL_OFFSET + 8, 17, "pattern")?;
         let pattern_bytes = usize::from(tail[16]);
         // More than 16 are refused by the pattern, with their number.
         let pattern = match tail[..16].get(..pattern_bytes) {
@@ -229,8 +248,8 @@ impl Parser<'_> {
     }
 
     fn data(&mut self, at: u64, storage: &Segment) -> Result<(u64, ParameterKind)> {
-        let offset = self.reader.u64(at + TAIL_OFFSET, "offset")?;
-        let length = self.reader.u64(at + TAIL_OFFSET + 8, "length")?;
+        let offset = self.rows.u64(at + TAIL_OFFSET, "offset")?;
+        let length = self.rows.u64(at + TAIL_OFFSET + 8, "length")?;
         let offset = storage.range("data", offset, length)?;
         Ok((length, ParameterKind::File { file: Arc::clone(self.file), offset }))
     }

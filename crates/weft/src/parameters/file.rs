@@ -6,8 +6,8 @@
 //! 3. Memory of a mapping is only lent to devices, never read here. Before it is lent the file's length is asked for
 //!    again; that nobody shortens the file afterwards is the promise of whoever chose to map it.
 //!
-//! What lives here: [`ParameterFile`] and buffered reading of headers. What does not: what the bytes mean (see
-//! `archive.rs`, `safetensors.rs`, `gguf.rs`), transfers to devices (see `batch.rs`).
+//! What lives here: [`ParameterFile`]. What does not: buffered reading of headers (see `header_reader.rs`), what the bytes
+//! mean (see `archive.rs`, `safetensors.rs`, `gguf.rs`), transfers to devices (see `batch.rs`).
 
 use std::fmt;
 use std::fs;
@@ -18,9 +18,6 @@ use std::sync::Arc;
 use weft_hal::{MemoryAccess, PositionalFile, io_status};
 use weft_sync::{Result, Status, WhileDoing, bail, status};
 use weft_vm::{ModuleBytes, SharedBytes};
-
-/// Bytes of a header that are read at once.
-const WINDOW_BYTES: usize = 64 << 10;
 
 /// A file with parameters, open for reading (and writing, if asked for), or its bytes in memory.
 ///
@@ -197,7 +194,10 @@ fn fill(handle: &fs::File, mut offset: u64, mut target: &mut [u8]) -> Result<()>
             Err(error) => return Err(io_status(&error)),
         };
         if moved == 0 {
-            bail!(OutOfRange, "file ended at {offset}, {} bytes early", target.len());
+            // The range may lie beyond the end as a whole; a file that has grown again ended here.
+            let end = handle.length().min(offset);
+            let missing = offset - end + target.len() as u64;
+            bail!(OutOfRange, "file ended at {end}, {missing} bytes early");
         }
         offset += moved as u64;
         target = &mut target[moved..];
@@ -236,59 +236,5 @@ impl Read for Counted<'_> {
         self.done += moved as u64;
         (self.progress)(self.done, self.total);
         Ok(moved)
-    }
-}
-
-/// Reads small pieces of a file without a system call for each.
-pub(super) struct HeaderReader<'a> {
-    file: &'a ParameterFile,
-    /// Where the window begins in the file.
-    start: u64,
-    window: Vec<u8>,
-}
-
-impl<'a> HeaderReader<'a> {
-    /// A reader that has read nothing yet.
-    pub(super) fn new(file: &'a ParameterFile) -> HeaderReader<'a> {
-        HeaderReader { file, start: 0, window: Vec::new() }
-    }
-
-    /// The bytes of a range. OUT_OF_RANGE, with what they are, if the file has not so many.
-    pub(super) fn bytes(&mut self, offset: u64, length: usize, what: &str) -> Result<&[u8]> {
-        let end = offset.checked_add(length as u64).filter(|end| *end <= self.file.length());
-        let Some(end) = end else {
-            bail!(OutOfRange, "{what}: {length} bytes at {offset} of a file of {}", self.file.length());
-        };
-        if offset < self.start || end > self.start + self.window.len() as u64 {
-            let rest = usize::try_from(self.file.length() - offset).unwrap_or(usize::MAX);
-            self.window.resize(WINDOW_BYTES.max(length).min(rest), 0);
-            self.start = offset;
-            let read = self.file.read_exact_at(offset, &mut self.window).while_doing(|| what.to_owned());
-            if let Err(status) = read {
-                self.window.clear();
-                return Err(status);
-            }
-        }
-        let first = (offset - self.start) as usize;
-        Ok(&self.window[first..first + length])
-    }
-
-    /// A little-endian number.
-    pub(super) fn u32(&mut self, offset: u64, what: &str) -> Result<u32> {
-        let mut bytes = [0; 4];
-        bytes.copy_from_slice(self.bytes(offset, 4, what)?);
-        Ok(u32::from_le_bytes(bytes))
-    }
-
-    /// A little-endian number.
-    pub(super) fn u64(&mut self, offset: u64, what: &str) -> Result<u64> {
-        let mut bytes = [0; 8];
-        bytes.copy_from_slice(self.bytes(offset, 8, what)?);
-        Ok(u64::from_le_bytes(bytes))
-    }
-
-    /// Bytes in the file.
-    pub(super) fn length(&self) -> u64 {
-        self.file.length()
     }
 }

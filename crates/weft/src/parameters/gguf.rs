@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use weft_sync::{Result, WhileDoing, bail};
 
-use super::file::{HeaderReader, ParameterFile};
+use super::file::ParameterFile;
+use super::header_reader::HeaderReader;
 use super::index::{ParameterEntry, ParameterKind, key_text};
 
 /// `GGUF`.

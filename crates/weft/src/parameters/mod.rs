@@ -29,7 +29,7 @@
 //!
 //! | part | what |
 //! |---|---|
-//! | `file.rs` | files and memory with parameters |
+//! | `file.rs`, `header_reader.rs` | files and memory with parameters; reading their headers |
 //! | `index.rs` | parameters by name |
 //! | `archive.rs`, `safetensors.rs` (with `json.rs`), `gguf.rs` | reading the three formats |
 //! | `archive_writer.rs` | writing archives |
@@ -43,6 +43,7 @@ mod archive_writer;
 mod batch;
 mod file;
 mod gguf;
+mod header_reader;
 mod index;
 mod json;
 mod lend;

@@ -1,14 +1,15 @@
 //! IRPA archives that are read.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use weft::parameters::{
     ArchiveFormat, ArchiveLayout, DATA_ALIGNMENT, ParameterEntry, ParameterFile, ParameterIndex,
-    ParameterKind, ParameterScopes, PlacedEntry, SplatPattern, Storage, write_file,
+    ParameterKind, ParameterScopes, PlacedEntry, SplatPattern, Storage, read_archive, write_file,
 };
 use weft::{Code, Result};
 
-use crate::build::{Entry, irpa, read, with_u64};
+use crate::build::{Entry, FIRST, irpa, read, with_u64};
 
 fn shown(entries: &[ParameterEntry]) -> Vec<(String, Option<u64>, u64)> {
     let offset = |entry: &ParameterEntry| match &entry.kind {
@@ -109,6 +110,48 @@ fn archives_are_written() {
     assert_eq!(std::fs::read(&path).unwrap(), before);
     assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 1);
     std::fs::remove_dir_all(&folder).unwrap();
+}
+
+/// Bytes that count how often somebody reads some of them.
+struct Counting(Vec<u8>, AtomicUsize);
+
+impl AsRef<[u8]> for Counting {
+    fn as_ref(&self) -> &[u8] {
+        self.1.fetch_add(1, Ordering::Relaxed);
+        &self.0
+    }
+}
+
+/// Entries, names and descriptions are read in pieces of some length, although each entry jumps to its name and to its
+/// description: whether names follow each other or go backwards.
+#[test]
+fn large_tables_are_read_about_once() {
+    let count = 20_000;
+    let names: Vec<String> = (0..count).map(|index| format!("{index:08}")).collect();
+    let descriptions = "d".repeat(100_000);
+    let mut entries: Vec<Entry<'_>> = names.iter().map(|name| Entry::Data(name, &[])).collect();
+    entries.push(Entry::Data(&descriptions, &[]));
+    let mut described = irpa(&entries);
+    for index in 0..count {
+        let at = FIRST + index * 80;
+        described = with_u64(with_u64(described, at + 36, 8 * count as u64 + 50_000), at + 44, 4);
+    }
+    let mut backwards = described.clone();
+    for index in 0..count {
+        backwards = with_u64(backwards, FIRST + index * 80 + 20, 8 * (count - 1 - index) as u64);
+    }
+    for (bytes, first) in [(described, b"00000000"), (backwards, b"00019999")] {
+        let bytes = Arc::new(Counting(bytes, AtomicUsize::new(0)));
+        let shared: Arc<dyn AsRef<[u8]> + Send + Sync> = Arc::clone(&bytes) as _;
+        let entries =
+            read_archive(&ParameterFile::from_memory("counted", shared), ArchiveFormat::Irpa).unwrap();
+        assert_eq!(
+            (entries.len(), &*entries[0].key, &*entries[0].metadata),
+            (count + 1, &first[..], &b"dddd"[..])
+        );
+        let reads = bytes.1.load(Ordering::Relaxed);
+        assert!(reads < 100, "{reads} reads of at most 64 KiB for less than 2 MiB");
+    }
 }
 
 /// Splats know where they are: a range that begins within a pattern begins with its middle.

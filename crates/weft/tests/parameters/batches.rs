@@ -309,6 +309,30 @@ fn a_file_that_shrinks_fails_by_name() {
     }
 }
 
+/// Whoever reads behind the end of a file that was cut short is told where it ends, not where reading began: by whom
+/// ever it is read.
+#[test]
+fn the_end_of_a_file_that_shrank_is_told() {
+    let data = counting(1 << 20);
+    let archive = irpa(&[Entry::Data("early", &data), Entry::Data("late", &data)]);
+    for (backend, end) in [("posix", 5000), ("posix", 0), ("nobody", 5000), ("nobody", 0)] {
+        let file = TemporaryFile::new(&format!("ends-{backend}-{end}.irpa"), &archive);
+        let opened = ParameterFile::open(&file.0).unwrap();
+        let (world, _) = World::read_by("local-task", &opened, backend).unwrap();
+        let (wait, signal) = (Fence::create(), Fence::create());
+        let spans = [("late", 0, 0, 1 << 20)];
+        world.load_between(Some(&wait), Some(&signal), NULL, DEFAULT, &spans).unwrap();
+        // What was there when the load was asked for is not there any more when it begins.
+        std::fs::OpenOptions::new().write(true).open(&file.0).unwrap().set_len(end).unwrap();
+        wait.signal().unwrap();
+        let told = format!("ended at {end}, {} bytes early", archive.len() as u64 - end);
+        let status = signal.wait(Deadline::NEVER).unwrap_err();
+        assert!(status.to_string().contains(&told), "{backend}: {told}: {status}");
+        let status = opened.read_exact_at(archive.len() as u64 - 100, &mut [0; 100]).unwrap_err();
+        assert!(status.to_string().contains(&told), "{told}: {status}");
+    }
+}
+
 /// The file that was opened is the one that is read, whatever takes its name afterwards. [hal-module 56]
 #[test]
 fn a_replaced_archive_stays_as_it_was() {
