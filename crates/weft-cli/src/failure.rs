@@ -6,6 +6,7 @@
 use std::fmt;
 use std::io::{self, Write};
 use std::process::ExitCode;
+use weft::hal::io_status;
 use weft::sync::{Code, Status, status};
 
 use crate::progress;
@@ -108,15 +109,9 @@ pub fn complain(line: fmt::Arguments<'_>) {
 #[cold]
 pub fn file_status(error: &io::Error, doing: &str, path: &str) -> Status {
     let code = match error.kind() {
-        io::ErrorKind::NotFound => Code::NotFound,
-        io::ErrorKind::PermissionDenied => Code::PermissionDenied,
-        io::ErrorKind::AlreadyExists => Code::AlreadyExists,
-        io::ErrorKind::OutOfMemory => Code::ResourceExhausted,
-        io::ErrorKind::UnexpectedEof => Code::OutOfRange,
-        io::ErrorKind::IsADirectory | io::ErrorKind::NotADirectory | io::ErrorKind::InvalidInput => {
-            Code::InvalidArgument
-        }
-        _ => Code::Unavailable,
+        // The user named the wrong thing.
+        io::ErrorKind::IsADirectory | io::ErrorKind::NotADirectory => Code::InvalidArgument,
+        _ => io_status(error).code(),
     };
     Status::new(code, format!("cannot {doing} '{path}': {}", reason_text(error)))
 }

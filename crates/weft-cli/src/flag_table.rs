@@ -451,7 +451,8 @@ pub const PARAMS_CREATE: Group = Group {
         flag(
             "output",
             Kind::Text(""),
-            "The .irpa file to write. An old one is replaced when the new one is whole and on the disk.",
+            "The file to write: .irpa, or .safetensors or .gguf, which keep bytes but neither patterns nor\n\
+             types. An old file of this name is replaced when the new one is whole and on the disk.",
         ),
         flag("quiet", Kind::Switch, "Does not print the table of what was written."),
     ],

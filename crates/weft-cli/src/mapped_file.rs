@@ -13,30 +13,34 @@ use weft::vm::ModuleBytes;
 /// Maps a whole file, read-only.
 #[cfg(unix)]
 pub fn map(path: &str) -> Result<ModuleBytes> {
-    // Nothing to map, or nothing that can be: pipes.
     let Some((_, mapping)) = map_whole(path)? else { return crate::load::read_module(path) };
     Ok(ModuleBytes::shared(mapping))
 }
 
-/// Maps a whole file of parameters. Its headers are read from the file all the same.
+/// Maps a whole file of parameters. Its headers are read from the file all the same. INVALID_ARGUMENT if it is no regular
+/// file.
 #[cfg(unix)]
 pub fn map_parameters(path: &str) -> Result<Arc<ParameterFile>> {
     let Some((file, mapping)) = map_whole(path)? else { return ParameterFile::open(path) };
     ParameterFile::from_mapping(path, file, mapping)
 }
 
-/// The file with its mapping; `None` if it is empty or no regular file.
+/// The file with its mapping; `None` if there is nothing to map (it is empty), or nothing that can be (pipes). Those are
+/// not opened: that waits until somebody writes to them, and takes what was written from whoever opens them next.
 #[cfg(unix)]
 fn map_whole(path: &str) -> Result<Option<(std::fs::File, Arc<unix::Mapping>)>> {
     use crate::failure::file_status;
     use weft::sync::status;
 
     let opening = |error: std::io::Error| file_status(&error, "open file", path);
+    if !std::fs::metadata(path).map_err(opening)?.is_file() {
+        return Ok(None);
+    }
     let file = std::fs::File::open(path).map_err(opening)?;
     let metadata = file.metadata().map_err(opening)?;
     let length = usize::try_from(metadata.len())
         .map_err(|_| status!(ResourceExhausted, "file '{path}' of {} bytes is too large", metadata.len()))?;
-    if length == 0 || !metadata.is_file() {
+    if length == 0 {
         return Ok(None);
     }
     let mapping = unix::Mapping::new(&file, length).map_err(|error| file_status(&error, "map file", path))?;

@@ -10,11 +10,11 @@ use std::io::{BufWriter, Write};
 use std::sync::Arc;
 
 use weft::hal::text::TensorText;
-use weft::parameters::{ArchiveFormat, ParameterEntry, ParameterKind, PlacedEntry, SplatPattern, Storage};
+use weft::parameters::{ParameterEntry, ParameterKind, PlacedEntry, SplatPattern, Storage};
 use weft::sync::{Result, WhileDoing, bail};
 
 use super::create::pattern;
-use super::{Source, check_output, foreign, show_archive, write_archive};
+use super::{Source, check_output, show_archive, write_output};
 use crate::failure::{Failure, Outcome, complain};
 use crate::flags::Flags;
 use crate::{parameters, progress};
@@ -22,11 +22,10 @@ use crate::{parameters, progress};
 /// Runs the command.
 pub fn run(flags: &Flags) -> Outcome {
     let output = flags.text("output");
-    check_output(output)?;
+    let format = check_output(output)?;
     if flags.switch("quiet") {
         progress::silence();
     }
-    let format = ArchiveFormat::of_path(output).while_doing(|| "choosing the format of --output=")?;
     let edits = Edits::from_flags(flags)?;
     let mut scopes = parameters::scopes(flags)?;
     parameters::add_files(&mut scopes, &flags.positionals, flags)?;
@@ -46,13 +45,7 @@ pub fn run(flags: &Flags) -> Outcome {
         });
         entries.push(placed);
     }
-    match format {
-        ArchiveFormat::Irpa => {
-            write_archive(output, &entries, &sources, flags.count("alignment"))?;
-        }
-        ArchiveFormat::Safetensors => foreign::write_safetensors(output, &entries, &sources)?,
-        ArchiveFormat::Gguf => foreign::write_gguf(output, &entries, &sources)?,
-    }
+    write_output(output, format, &entries, &sources, flags.count("alignment"))?;
     if flags.switch("quiet") {
         return Ok(());
     }

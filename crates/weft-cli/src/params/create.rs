@@ -1,16 +1,17 @@
-//! `weft params create`: an archive from declarations.
+//! `weft params create`: a file of parameters from declarations, in the format that its name asks for.
 //!
 //! What does not live here: writing it (see `mod.rs`).
 
+use std::collections::HashSet;
 use std::io::{BufWriter, Write};
 use std::sync::Arc;
 
 use weft::hal::text::{TensorText, parse_values};
 use weft::hal::{ElementType, Shape};
-use weft::parameters::{ArchiveFormat, ParameterEntry, ParameterKind, PlacedEntry, SplatPattern, Storage};
+use weft::parameters::{ParameterEntry, ParameterKind, PlacedEntry, SplatPattern, Storage};
 use weft::sync::{Result, WhileDoing, bail};
 
-use super::{Source, check_output, show_archive, write_archive};
+use super::{Source, check_output, show_archive, write_output};
 use crate::failure::Outcome;
 use crate::flags::Flags;
 use crate::progress;
@@ -18,7 +19,7 @@ use crate::progress;
 /// Runs the command.
 pub fn run(flags: &Flags) -> Outcome {
     let output = flags.text("output");
-    check_output(output)?;
+    let format = check_output(output)?;
     if flags.switch("quiet") {
         progress::silence();
     }
@@ -42,13 +43,26 @@ pub fn run(flags: &Flags) -> Outcome {
             }
         });
     }
-    write_archive(output, &entries, &sources, flags.count("alignment"))?;
+    refuse_second(&entries)?;
+    write_output(output, format, &entries, &sources, flags.count("alignment"))?;
     if flags.switch("quiet") {
         return Ok(());
     }
     let mut out = BufWriter::new(std::io::stdout().lock());
-    show_archive(&mut out, output, ArchiveFormat::Irpa)?;
+    show_archive(&mut out, output, format)?;
     Ok(out.flush()?)
+}
+
+/// Of two parameters with one name programs would never see the second.
+fn refuse_second(entries: &[PlacedEntry]) -> Result<()> {
+    let mut seen = HashSet::new();
+    match entries.iter().find(|entry| !seen.insert(&entry.key)) {
+        Some(second) => {
+            let name = String::from_utf8_lossy(&second.key);
+            bail!(InvalidArgument, "parameter `{name}` is declared more than once")
+        }
+        None => Ok(()),
+    }
 }
 
 /// `name=<shape>x<type>[=<value>]`.

@@ -5,6 +5,7 @@
 //!
 //! What lives here: the two layouts. What does not: reading them (`weft::parameters`).
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
@@ -37,17 +38,28 @@ fn parameter(entry: &PlacedEntry, source: &Source) -> Arc<ParameterEntry> {
     }
 }
 
+/// A key as these formats have it: text, and not that of an entry before, which is in `seen` then.
+fn name_of<'a>(entry: &'a PlacedEntry, format: &str, seen: &mut HashSet<&'a str>) -> Result<&'a str> {
+    let Ok(name) = std::str::from_utf8(&entry.key) else {
+        let name = String::from_utf8_lossy(&entry.key);
+        bail!(InvalidArgument, "{format} cannot have a parameter of the name `{name}`, which is no UTF-8");
+    };
+    if !seen.insert(name) {
+        bail!(InvalidArgument, "{format} cannot have two parameters of the name `{name}`");
+    }
+    Ok(name)
+}
+
 /// Writes safetensors. Keys must be text, and differ.
 pub fn write_safetensors(path: &str, entries: &[PlacedEntry], sources: &[Source]) -> Result<()> {
     let mut header = String::from("{");
     let mut end = 0u64;
-    let mut seen = std::collections::HashSet::new();
+    let mut seen = HashSet::new();
     for entry in entries {
-        let name = std::str::from_utf8(&entry.key).ok().filter(|name| *name != "__metadata__");
-        let (Some(name), true) = (name, seen.insert(&entry.key)) else {
-            let name = String::from_utf8_lossy(&entry.key);
-            bail!(InvalidArgument, "safetensors cannot have a parameter of the name `{name}`, or not twice");
-        };
+        let name = name_of(entry, "safetensors", &mut seen)?;
+        if name == "__metadata__" {
+            bail!(InvalidArgument, "safetensors cannot have a parameter of the name `{name}`");
+        }
         let start = end;
         end = start.saturating_add(entry.length);
         let comma = if header.len() > 1 { "," } else { "" };
@@ -67,16 +79,18 @@ pub fn write_safetensors(path: &str, entries: &[PlacedEntry], sources: &[Source]
     write_with_data(path, &head, entries, sources, 1)
 }
 
-/// Writes GGUF version 3.
+/// Writes GGUF version 3. Keys must be text, and differ.
 pub fn write_gguf(path: &str, entries: &[PlacedEntry], sources: &[Source]) -> Result<()> {
     let mut head = b"GGUF".to_vec();
     head.extend(3u32.to_le_bytes());
     head.extend((entries.len() as u64).to_le_bytes());
     head.extend(0u64.to_le_bytes());
     let mut start = 0u64;
+    let mut seen = HashSet::new();
     for entry in entries {
-        head.extend((entry.key.len() as u64).to_le_bytes());
-        head.extend(&*entry.key);
+        let name = name_of(entry, "GGUF", &mut seen)?;
+        head.extend((name.len() as u64).to_le_bytes());
+        head.extend(name.as_bytes());
         head.extend(1u32.to_le_bytes());
         head.extend(entry.length.to_le_bytes());
         head.extend(GGUF_TYPE_I8.to_le_bytes());

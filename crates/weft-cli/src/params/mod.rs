@@ -10,7 +10,7 @@ pub mod create;
 pub mod dump;
 mod foreign;
 
-use std::fs::File;
+use std::fs;
 use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;
 use std::sync::Arc;
@@ -131,7 +131,21 @@ enum Source {
     Entry(Arc<ParameterEntry>),
 }
 
-/// Writes an archive as a whole or not at all.
+/// Writes a file of this format as a whole or not at all.
+fn write_output(
+    path: &str,
+    format: ArchiveFormat,
+    entries: &[PlacedEntry],
+    sources: &[Source],
+    alignment: u64,
+) -> Result<()> {
+    match format {
+        ArchiveFormat::Irpa => write_archive(path, entries, sources, alignment),
+        ArchiveFormat::Safetensors => foreign::write_safetensors(path, entries, sources),
+        ArchiveFormat::Gguf => foreign::write_gguf(path, entries, sources),
+    }
+}
+
 fn write_archive(path: &str, entries: &[PlacedEntry], sources: &[Source], alignment: u64) -> Result<()> {
     let layout = ArchiveLayout::new(entries, alignment)?;
     let total = entries
@@ -165,14 +179,15 @@ fn show_archive(out: &mut dyn Write, path: &str, format: ArchiveFormat) -> Outco
     write_table(out, "", &entries, None)
 }
 
-/// Refuses what cannot be written before the work begins. An output that is also an input is fine: the input is open, and
-/// the output takes its name when it is whole.
-fn check_output(path: &str) -> Result<()> {
+/// The format that the name of the output asks for. Refuses what cannot be written before the work begins. An output that
+/// is also an input is fine: the input is open, and the output takes its name when it is whole.
+fn check_output(path: &str) -> Result<ArchiveFormat> {
     if path.is_empty() {
         bail!(InvalidArgument, "no output file specified; use --output=file.irpa");
     }
-    if File::open(path).is_ok_and(|file| file.metadata().is_ok_and(|metadata| !metadata.is_file())) {
+    // Not by opening it, which waits for the other end of a pipe.
+    if fs::metadata(path).is_ok_and(|metadata| !metadata.is_file()) {
         bail!(InvalidArgument, "output '{path}' is not a regular file");
     }
-    Ok(())
+    ArchiveFormat::of_path(path).while_doing(|| "choosing the format of --output=")
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::program::{Folder, data, finish, weft};
+use crate::program::{Folder, data, finish, programs, run, weft};
 
 fn archives() -> PathBuf {
     data().join("params")
@@ -119,6 +119,64 @@ fn parameters_survive_every_format() {
     assert_eq!(fs::read(&scope).unwrap(), [21, 0, 0, 0].repeat(4));
 }
 
+/// What is declared is written in the format that the name asks for, with the same bytes in each. [hal-module 58]
+#[test]
+fn created_files_have_the_format_of_their_name() {
+    let folder = Folder::new();
+    let mut sums = Vec::new();
+    for (name, at, magic) in [("a.irpa", 0, b"IRPA"), ("b.gguf", 0, b"GGUF"), ("c.SAFETENSORS", 8, b"{\"s\"")]
+    {
+        let output = folder.path(name);
+        let flag = format!("--output={output}");
+        let shown =
+            weft(&["params", "create", "--splat=s=3xf32=2.5", "--data=d=5xi8=7", "--data=z=4xi8", &flag]);
+        let table = shown.success();
+        assert_eq!(weft(&["params", "dump", &output]).success(), table, "{name}");
+        assert_eq!(fs::read(&output).unwrap()[at..at + 4], *magic, "{name}");
+        let table = weft(&["params", "dump", "--checksums", &output]).success();
+        let rows: Vec<String> = table.lines().skip(5).map(|row| row.rsplit('|').take(2).collect()).collect();
+        sums.push(rows);
+    }
+    assert!(sums.windows(2).all(|pair| pair[0] == pair[1]), "{sums:?}");
+}
+
+/// Files that others would refuse are not written: two parameters of one name, names that are no text.
+#[test]
+fn names_that_formats_cannot_have_are_refused() {
+    let folder = Folder::new();
+    let no_text = folder.path("no-text.irpa");
+    let mut bytes = fs::read(programs().join("data/state.irpa")).unwrap();
+    let name = bytes.windows(7).position(|window| window == b"counter").expect("the name of the parameter");
+    bytes[name] = 0xFF;
+    fs::write(&no_text, bytes).unwrap();
+    for name in ["x.gguf", "x.safetensors"] {
+        let output = folder.path(name);
+        let flag = format!("--output={output}");
+        let twice = weft(&["params", "convert", "data/state.irpa", "data/state.irpa", &flag]);
+        twice.failure(1, "cannot have two parameters of the name `counter`");
+        weft(&["params", "convert", &no_text, &flag]).failure(1, "ounter`, which is no UTF-8");
+        assert!(!fs::exists(&output).unwrap());
+    }
+}
+
+/// Pipes are refused at once, whoever asks: nobody waits for their other end.
+#[cfg(unix)]
+#[test]
+fn pipes_are_no_files_of_parameters() {
+    let folder = Folder::new();
+    let pipe = folder.path("pipe.irpa");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    for mode in ["file", "preload", "mmap"] {
+        let mode = format!("--parameter_mode={mode}");
+        weft(&["params", "dump", &mode, &pipe]).failure(1, "is not a regular file");
+        let parameters = format!("--parameters=model={pipe}");
+        run("tool_benchmarks", "seven", &[&parameters, &mode]).failure(1, "is not a regular file");
+    }
+    let output = format!("--output={pipe}");
+    weft(&["params", "create", "--data=a=4xf32", &output]).failure(1, "is not a regular file");
+    weft(&["params", "convert", "data/state.irpa", &output]).failure(1, "is not a regular file");
+}
+
 /// What goes wrong is said in one line that names the file; an output that fails leaves the old one. [hal-module 57]
 #[test]
 fn mistakes_are_named() {
@@ -140,6 +198,9 @@ fn mistakes_are_named() {
         (&["create", "--splat=a=3xi4=1", &output], 1, "no whole bytes"),
         (&["create", "--data=a=4xf32", "--alignment=3", &output], 1, "alignment 3 is not a power of two"),
         (&["create", "--data=a=9223372036854775807xi8", &output], 1, "OUT_OF_RANGE"),
+        (&["create", "--data=a=4xi8", "--data=a=2xi8", &output], 1, "`a` is declared more than once"),
+        (&["create", "--data=a=4xi8", "--splat=a=2xi8", &output], 1, "`a` is declared more than once"),
+        (&["create", "--data=a=4xi8", "--output=x.bin"], 1, "UNIMPLEMENTED"),
         (&["convert", "data/state.irpa", "--output=/none/x.irpa"], 1, "NOT_FOUND"),
         (&["convert", "data/state.irpa", "--output=x.bin"], 1, "UNIMPLEMENTED"),
         (&["convert", "data/state.irpa", "--splat=counter=4xf32=1", &output], 1, "no shape"),
@@ -182,13 +243,11 @@ fn writing_that_fails_leaves_the_old_file() {
         let script = "trap '' XFSZ; ulimit -f 100; exec \"$0\" \"$@\"";
         let weft = env!("CARGO_BIN_EXE_weft");
         let output = format!("--output={old}");
-        let commands: &[&[&str]] = match name {
-            "a.irpa" => &[&["params", "create", data, &output], &["params", "convert", &input, &output]],
-            _ => &[&["params", "convert", &input, &output]],
-        };
+        let commands: [&[&str]; 2] =
+            [&["params", "create", data, &output], &["params", "convert", &input, &output]];
         for arguments in commands {
-            let done = finish(Command::new("sh").args(["-c", script, weft]).args(*arguments));
-            done.failure(1, &format!("cannot write file '{old}': File too large"));
+            let done = finish(Command::new("sh").args(["-c", script, weft]).args(arguments));
+            done.failure(1, &format!("OUT_OF_RANGE; cannot write file '{old}': File too large"));
             assert_eq!(fs::read(&old).unwrap(), b"old");
         }
         let done = finish(
