@@ -41,6 +41,7 @@ pub mod slots;
 mod status;
 mod time;
 mod tracker;
+mod turnstile;
 mod wait_many;
 
 pub use axis::{Axis, CompletionCounter, Domain, Machine};
@@ -54,4 +55,5 @@ pub use semaphore::{ExportTarget, Import, Link, Semaphore, Timepoint, Watch};
 pub use status::{Code, Result, Status, WhileDoing};
 pub use time::{Deadline, Instant};
 pub use tracker::{Tracker, TrackerOptions, WaitId};
+pub use turnstile::{Passage, Turnstile};
 pub use wait_many::{AsPoint, Idle, Point, wait_all, wait_all_with, wait_any, wait_any_with};

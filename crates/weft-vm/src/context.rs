@@ -74,7 +74,7 @@ impl Context {
     /// Links and initialises modules one after the other; takes back all of them if one fails.
     fn add(&self, modules: &[Module]) -> Result<()> {
         // The newcomers' functions can only be reached through the list, which changes last; what exists is shared.
-        let _inside = self.gate.enter(true)?;
+        let _inside = self.gate.enter(true, None)?;
         let mut list = Vec::clone(&self.modules());
         let before = list.len();
         for module in modules {
@@ -214,7 +214,7 @@ impl Context {
     /// `__init` not run again. Then the copy gets [`Signal::Fork`].
     pub fn fork(&self) -> Result<Arc<Context>> {
         let list = {
-            let _inside = self.gate.enter(false)?;
+            let _inside = self.gate.enter(false, None)?;
             let mut list: Vec<Arc<Linked>> = Vec::new();
             for linked in self.modules().iter() {
                 let copy = self.fork_module(&list, linked)?;
@@ -253,7 +253,7 @@ impl Context {
     /// SUSPEND and LOW_MEMORY the other way round. The first error stops.
     pub fn signal(&self, signal: Signal) -> Result<()> {
         let modules = self.modules();
-        let _inside = self.gate.enter(true)?;
+        let _inside = self.gate.enter(true, None)?;
         let forward = matches!(signal, Signal::Resume | Signal::Fork);
         let tell = |index: usize| match &modules[index].state {
             ModuleState::Native(native) => native.module.notify(&*native.state, signal),

@@ -20,7 +20,8 @@ use crate::value::Value;
 /// Bounds of one invocation.
 #[derive(Clone, Debug, Default)]
 pub struct InvokeOptions {
-    /// Ends the invocation from outside: it fails with CANCELLED at its next branch, call or wait. What it began elsewhere
+    /// Ends the invocation from outside: it fails with CANCELLED at its next branch, call or wait, the wait for the globals
+    /// of its context among them. What it began elsewhere
     /// with the same token ([`NativeCall::cancel`](crate::native::NativeCall::cancel)) ends as well.
     pub cancel: Option<CancelToken>,
     /// How many branches and calls it may take before it fails with RESOURCE_EXHAUSTED.
@@ -194,7 +195,7 @@ impl Function {
         cancel: Option<&CancelToken>,
     ) -> Result<Exit> {
         let exclusive = self.is_exclusive();
-        let _inside = self.context.gate().enter(exclusive)?;
+        let _inside = self.context.gate().enter(exclusive, cancel)?;
         let environment = self.environment(exclusive, cancel);
         match (&self.target, outcome) {
             (Target::Bytecode { .. }, None) => machine.run(&environment),

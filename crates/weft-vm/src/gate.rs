@@ -1,30 +1,28 @@
 //! Who may run in a context at the same time.
 //!
 //! Invocations that cannot store globals share the context; one that may store has it alone. The gate is held while
-//! an invocation runs, not while it is suspended, so globals may change between suspend and resume.
+//! an invocation runs, not while it is suspended, so globals may change between suspend and resume. Whoever waits to
+//! enter can be cancelled.
 //!
 //! A thread that is inside a context cannot enter it again (from a native function that it called): it would wait
 //! for itself. That is an error, not a deadlock.
 
 use std::cell::RefCell;
-use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::marker::PhantomData;
 
-use weft_sync::{Result, Status, status};
+use weft_sync::{CancelToken, Passage, Result, Status, Turnstile, status};
 
 /// The gate of one context.
 #[derive(Debug, Default)]
 pub(crate) struct Gate {
-    lock: RwLock<()>,
+    turnstile: Turnstile,
 }
 
 /// Proof of being inside; leaving is dropping it.
 pub(crate) struct Inside<'a> {
-    _held: Held<'a>,
-}
-
-enum Held<'a> {
-    Shared(#[expect(dead_code, reason = "held, not looked at")] RwLockReadGuard<'a, ()>),
-    Exclusive(#[expect(dead_code, reason = "held, not looked at")] RwLockWriteGuard<'a, ()>),
+    _passage: Passage<'a>,
+    /// It stays on this thread, which is noted as being inside.
+    _here: PhantomData<*const ()>,
 }
 
 thread_local! {
@@ -33,9 +31,10 @@ thread_local! {
 }
 
 impl Gate {
-    /// Waits until the context can be entered. FAILED_PRECONDITION if this thread is inside already.
+    /// Waits until the context can be entered. FAILED_PRECONDITION if this thread is inside already, CANCELLED if it is
+    /// asked to end while it waits.
     #[inline]
-    pub fn enter(&self, exclusive: bool) -> Result<Inside<'_>> {
+    pub fn enter(&self, exclusive: bool, cancel: Option<&CancelToken>) -> Result<Inside<'_>> {
         let address = std::ptr::from_ref(self).addr();
         let entered = ENTERED.try_with(|entered| {
             let mut entered = entered.borrow_mut();
@@ -50,19 +49,26 @@ impl Gate {
             Ok(false) => return Err(inside_already()),
             Err(_) => return Err(thread_ends()),
         }
-        // A poisoned gate says that a native function panicked; globals are whole at every point where it could.
-        let held = match exclusive {
-            true => Held::Exclusive(self.lock.write().unwrap_or_else(PoisonError::into_inner)),
-            false => Held::Shared(self.lock.read().unwrap_or_else(PoisonError::into_inner)),
-        };
-        Ok(Inside { _held: held })
+        // A native function that panics inside leaves; globals are whole at every point where it could.
+        match self.turnstile.enter(exclusive, cancel) {
+            Ok(passage) => Ok(Inside { _passage: passage, _here: PhantomData }),
+            Err(status) => {
+                forget_last();
+                Err(status)
+            }
+        }
     }
+}
+
+/// Calls nest, so the last one entered is the one left.
+#[inline]
+fn forget_last() {
+    let _ = ENTERED.try_with(|entered| entered.borrow_mut().pop());
 }
 
 impl Drop for Inside<'_> {
     fn drop(&mut self) {
-        // Calls nest, so the last one entered is the one left.
-        let _ = ENTERED.try_with(|entered| entered.borrow_mut().pop());
+        forget_last();
     }
 }
 

@@ -12,6 +12,7 @@ mod notification;
 mod semaphore;
 mod slots;
 mod tracker;
+mod turnstile;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -3,8 +3,9 @@
 use std::sync::{Arc, Barrier};
 
 use crate::support::*;
+use weft_sync::{CancelToken, Code};
 use weft_vm::native::NativeModule;
-use weft_vm::{Buffer, Ref, Value};
+use weft_vm::{Buffer, InvokeOptions, Ref, Value};
 
 /// [vm 93] Functions that only read run side by side: all threads are inside at once.
 #[test]
@@ -161,4 +162,62 @@ fn contexts_are_independent() {
             });
         }
     });
+}
+
+/// Whoever waits for the globals is cancelled at once, whether it would store or not, and however many wait; whoever has
+/// them, and who waits without a token, goes on.
+#[test]
+fn waiting_for_globals_is_cancelled() {
+    let (inside, leave) = (Arc::new(Barrier::new(2)), Arc::new(Barrier::new(2)));
+    let (theirs_inside, theirs_leave) = (inside.clone(), leave.clone());
+    let host = NativeModule::builder("host", 0, |_| Ok(()))
+        .export("stay", move |_: &(), (): ()| {
+            theirs_inside.wait();
+            theirs_leave.wait();
+            Ok(())
+        })
+        .build()
+        .expect("built");
+    let set = "vm.call @host.stay() \n vm.global.store.i32 %i0, .rwdata[0] \n vm.return";
+    let builder = crate::support::module()
+        .import("host.stay", "0v_v")
+        .global_bytes(4)
+        .function("set", "0i_v", set)
+        .function(
+            "add",
+            "0v_i",
+            "%i0 = vm.global.load.i32 .rwdata[0] \n vm.global.store.i32 %i0, .rwdata[0] \n vm.return %i0",
+        )
+        .function("get", "0v_i", "%i0 = vm.global.load.i32 .rwdata[0] \n vm.return %i0");
+    let context = context_of(vec![host.into()], builder);
+    let [set, add, get] = ["m.set", "m.add", "m.get"].map(|name| context.function(name).expect(name));
+    assert!(set.is_exclusive() && add.is_exclusive() && !get.is_exclusive());
+    for round in 0..40 {
+        let token = CancelToken::new();
+        let options = InvokeOptions { cancel: Some(token.clone()), budget: None };
+        std::thread::scope(|scope| {
+            let holder = scope.spawn(|| set.call(&[Value::I32(round)]));
+            inside.wait();
+            let waiters = [&get, &add, &get].map(|function| {
+                let options = &options;
+                scope.spawn(move || function.invoke_with(options, &[], &mut Vec::new()))
+            });
+            let patient = [&get, &add].map(|function| scope.spawn(move || function.call(&[])));
+            // Some rounds find them asleep, others on their way.
+            std::thread::sleep(std::time::Duration::from_millis(if round % 8 == 0 { 20 } else { 0 }));
+            token.cancel();
+            for waiter in waiters {
+                let status = waiter.join().expect("no panic").expect_err("nobody let it in");
+                assert_eq!(status.code(), Code::Cancelled, "{status}");
+            }
+            assert!(patient.iter().all(|call| !call.is_finished()), "the globals are not theirs yet");
+            leave.wait();
+            holder.join().expect("no panic").expect("stored");
+            for call in patient {
+                assert_eq!(call.join().expect("no panic").expect("let in"), [Value::I32(round)]);
+            }
+        });
+        // A refused thread is not inside.
+        assert_eq!(get.call(&[]).expect("loaded"), [Value::I32(round)]);
+    }
 }
