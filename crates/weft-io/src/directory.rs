@@ -11,37 +11,34 @@ use crate::shared::Shared;
 use std::sync::{Arc, Weak};
 use weft_sync::atomic::{Mutex, lock};
 
-/// All proactors of this process.
-static ALL: Mutex<Directory> = Mutex::new(Directory { known: Vec::new(), look_at: 0 });
+/// All that there are, by number.
+static ALL: Mutex<Vec<(u32, Weak<Shared>)>> = Mutex::new(Vec::new());
 
-/// So few are not looked through.
-const FEW: usize = 16;
+/// Part of a proactor: with it goes its place here.
+#[derive(Debug)]
+pub(crate) struct Listed(u32);
 
-/// All that were made and, as far as somebody has looked, are not gone.
-struct Directory {
-    known: Vec<Weak<Shared>>,
-    /// With so many it is time to look again who has gone: twice those that were there the last time.
-    look_at: usize,
+impl Listed {
+    /// For the proactor of this number, which is added once it is made.
+    pub(crate) fn new(number: u32) -> Listed {
+        Listed(number)
+    }
 }
 
-impl Directory {
-    fn add(&mut self, shared: &Arc<Shared>) {
-        if self.known.len() >= self.look_at {
-            self.known.retain(|other| other.strong_count() > 0);
-            self.look_at = FEW.max(self.known.len() * 2);
-        }
-        self.known.push(Arc::downgrade(shared));
+impl Drop for Listed {
+    fn drop(&mut self) {
+        lock(&ALL).retain(|(number, _)| *number != self.0);
     }
 }
 
 /// Adds one that was just made.
 pub(crate) fn add(shared: &Arc<Shared>) {
-    lock(&ALL).add(shared);
+    lock(&ALL).push((shared.id, Arc::downgrade(shared)));
 }
 
 /// Calls `tell` with everybody but this one, under no lock.
 pub(crate) fn others(own: &Arc<Shared>, tell: impl FnMut(Arc<Shared>)) {
-    let all: Vec<Arc<Shared>> = lock(&ALL).known.iter().filter_map(Weak::upgrade).collect();
+    let all: Vec<Arc<Shared>> = lock(&ALL).iter().filter_map(|(_, other)| other.upgrade()).collect();
     all.into_iter().filter(|other| !Arc::ptr_eq(other, own)).for_each(tell);
 }
 
@@ -50,17 +47,12 @@ mod tests {
     use super::*;
     use crate::{Config, open_null};
 
-    /// Proactors that come and go do not make it longer for ever.
+    /// Proactors that come and go leave nothing here.
     #[test]
     fn those_that_go_are_forgotten() {
-        let mut directory = Directory { known: Vec::new(), look_at: 0 };
-        let stays = open_null(&Config::new());
-        directory.add(&stays.handle().0);
-        for _ in 0..1000 {
-            directory.add(&open_null(&Config::new()).handle().0);
-            assert!(directory.known.len() <= FEW + 1);
-        }
-        assert_eq!(directory.known.iter().filter_map(Weak::upgrade).count(), 1);
+        let gone: Vec<u32> = (0..100).map(|_| open_null(&Config::new()).handle().0.id).collect();
+        // Other tests have some, too.
+        assert!(lock(&ALL).iter().all(|(number, _)| !gone.contains(number)));
     }
 
     #[test]

@@ -87,6 +87,8 @@ pub(crate) struct Shared {
     /// What it knows of memory.
     #[cfg(all(unix, not(loom)))]
     pub(crate) registry: crate::memory::Registry,
+    #[cfg(all(unix, not(loom)))]
+    _listed: crate::directory::Listed,
 }
 
 impl Shared {
@@ -99,8 +101,9 @@ impl Shared {
     ) -> Arc<Shared> {
         let table = Table::new(operations);
         let count = table.count();
+        let id = unique_id();
         let shared = Arc::new(Shared {
-            id: unique_id(),
+            id,
             table,
             pending: IndexList::new(count),
             cancels: IndexList::new(count),
@@ -118,6 +121,8 @@ impl Shared {
             description,
             #[cfg(all(unix, not(loom)))]
             registry,
+            #[cfg(all(unix, not(loom)))]
+            _listed: crate::directory::Listed::new(id),
         });
         #[cfg(all(unix, not(loom)))]
         crate::directory::add(&shared);
