@@ -65,15 +65,20 @@ fn take_all_handles() -> Vec<OwnedFd> {
     taken
 }
 
+/// From here on this process has a hundred handles.
+fn allow_few_handles() {
+    let few = libc::rlimit { rlim_cur: 100, rlim_max: 100 };
+    // SAFETY: see the header.
+    let outcome = unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const few) };
+    assert_eq!(outcome, 0);
+}
+
 /// [async-backends 140] No handle is left for the connection: the accept says so, once or of many, and the connection waits
 /// in the listener for the next one. Nothing sticks.
 #[test]
 fn a_connection_waits_until_there_is_a_handle() {
     in_child("a_connection_waits_until_there_is_a_handle", &[], || {
-        let few = libc::rlimit { rlim_cur: 100, rlim_max: 100 };
-        // SAFETY: see the header.
-        let outcome = unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const few) };
-        assert_eq!(outcome, 0);
+        allow_few_handles();
         for subject in subjects() {
             let mut poller = subject.open();
             let handle = poller.handle().clone();
@@ -122,10 +127,7 @@ fn a_connection_waits_until_there_is_a_handle() {
 #[test]
 fn accepting_ends_when_handles_run_out() {
     in_child("accepting_ends_when_handles_run_out", &[], || {
-        let few = libc::rlimit { rlim_cur: 100, rlim_max: 100 };
-        // SAFETY: see the header.
-        let outcome = unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const few) };
-        assert_eq!(outcome, 0);
+        allow_few_handles();
         for subject in subjects() {
             let mut poller = subject.open();
             let handle = poller.handle().clone();

@@ -54,7 +54,7 @@ pub unsafe trait Linked: Sized {
 /// A list that many threads push to and one drains whole.
 ///
 /// ```
-/// # #![allow(unsafe_code)]
+/// # #![allow(unsafe_code, reason = "promises that the link is one field for good")]
 /// use weft_sync::list::{Link, Linked, List};
 /// struct Job { number: u32, link: Link<Job> }
 /// // SAFETY: always the same field, which nothing else touches.
