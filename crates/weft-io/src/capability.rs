@@ -43,6 +43,8 @@ bitflags::bitflags! {
 
         /// The kernel picks a buffer out of a ring of them when data is there.
         const PROVIDED_BUFFERS = 1 << 16;
+        /// One receive out of a stream fills several buffers of such a ring, one behind the other.
+        const RECEIVE_BUNDLES = 1 << 17;
         /// A send without a copy tells whether there was a copy after all.
         const ZERO_COPY_REPORT = 1 << 19;
     }

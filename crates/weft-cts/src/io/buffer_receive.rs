@@ -34,7 +34,7 @@ pub(super) fn pool_of(handle: &Handle, size: usize, count: u32) -> BufferPool {
     BufferPool::new(&handle.register_slab(&slab, Access::WRITE).unwrap()).unwrap()
 }
 
-fn import(handle: impl Into<OwnedFd>, kind: SocketKind) -> Socket {
+pub(super) fn import(handle: impl Into<OwnedFd>, kind: SocketKind) -> Socket {
     Socket::import(handle.into(), kind, false).map_err(|refused| refused.why).unwrap()
 }
 
@@ -44,7 +44,7 @@ pub(super) fn stream() -> (UnixStream, Socket) {
     (near, import(far, SocketKind::UnixStream))
 }
 
-fn messages() -> (UnixDatagram, Socket) {
+pub(super) fn messages() -> (UnixDatagram, Socket) {
     let (near, far) = UnixDatagram::pair().unwrap();
     (near, import(far, SocketKind::UnixDatagram))
 }

@@ -1,6 +1,7 @@
 //! Cases for proactors, by family.
 
 pub mod buffer;
+pub mod buffer_bundle;
 pub mod buffer_receive;
 pub mod buffer_sharing;
 pub mod cancellation;

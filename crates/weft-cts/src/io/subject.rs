@@ -85,7 +85,8 @@ pub fn uring_minimal() -> IoSubject {
     let newer = Capabilities::MULTISHOT
         | Capabilities::ZERO_COPY_SEND
         | Capabilities::ZERO_COPY_REPORT
-        | Capabilities::PROVIDED_BUFFERS;
+        | Capabilities::PROVIDED_BUFFERS
+        | Capabilities::RECEIVE_BUNDLES;
     let mut subject = without("uring_minimal", newer);
     subject.config.ring_rung = 5;
     subject

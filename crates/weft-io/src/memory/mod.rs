@@ -9,6 +9,7 @@
 //! | `slots.rs`       | which slots of a table are free                                             |
 //! | `pool.rs`        | [`BufferPool`]: who has which buffer                                        |
 //! | `lease.rs`       | [`Lease`]: one buffer in one pair of hands; unsafe                          |
+//! | `run.rs`         | what one answer to a receive has brought                                    |
 //! | `shared_pool.rs` | [`SharedPool`]: a list of free buffers that several processes share; unsafe |
 //! | `dmabuf.rs`      | memory of devices; unsafe                                                   |
 //!
@@ -26,6 +27,7 @@ mod mapping;
 mod pool;
 mod region;
 mod registry;
+mod run;
 #[cfg(target_os = "linux")]
 mod shared_pool;
 mod slab;
@@ -42,6 +44,7 @@ pub use mapping::Pages;
 pub use pool::BufferPool;
 pub use region::{Access, Region, RegionKind};
 pub(crate) use registry::Registry;
+pub(crate) use run::Run;
 #[cfg(target_os = "linux")]
 pub use shared_pool::{SharedLease, SharedPool, SharedPoolParts};
 pub use slab::{Slab, SlabOptions};

@@ -13,6 +13,8 @@
 
 use super::lease::Lease;
 use super::region::{Access, Region};
+#[cfg(target_os = "linux")]
+use super::run::Run;
 use super::slab::Slab;
 use crate::free_list::{self, Corrupt, FreeList};
 use std::fmt;
@@ -105,6 +107,18 @@ impl BufferPool {
         self.0.slab.buffer(index)
     }
 
+    /// Of a buffer with others behind it that were received together: how many bytes of it, and the next one, which the
+    /// caller has not had before.
+    pub(super) fn follow(&self, lease: &Lease) -> Option<(usize, Lease)> {
+        cfg_select! {
+            target_os = "linux" => {
+                let (bytes, next) = self.0.region.hold().group()?.follow(lease.index());
+                Some((bytes as usize, Lease::new(self, next)))
+            }
+            _ => { let _ = lease; None }
+        }
+    }
+
     /// From a lease that is going.
     pub(super) fn take_back(&self, index: u16) {
         self.0.list().push(index);
@@ -136,16 +150,16 @@ impl BufferPool {
         Some(group.id())
     }
 
-    /// The kernel has picked this buffer.
-    pub(crate) fn received(&self, index: u16) -> Option<Lease> {
+    /// The kernel has picked this buffer, and those behind it that so many bytes fill.
+    pub(crate) fn received(&self, index: u16, bytes: u32) -> Option<Run> {
         let group = self.0.region.hold().group()?;
         if u32::from(index) >= self.capacity() {
             debug_assert!(false, "buffer {index} of {}", self.capacity());
             return None;
         }
-        group.picked();
+        let picked = group.picked(index, bytes)?;
         self.feed(self.half());
-        Some(Lease::new(self, index))
+        Some(Run::of_many(Lease::new(self, index), picked.behind, picked.bytes as usize))
     }
 
     /// The kernel has found no buffer. Whether it would now.

@@ -54,7 +54,7 @@ pub(super) fn detect(ring: &mut IoUring) -> Capabilities {
     note(Capabilities::ZERO_COPY_SEND, has_zero_copy(&mut trial));
     note(Capabilities::ZERO_COPY_REPORT, has_zero_copy_report(&mut trial));
     let mut group = Some(Group::new());
-    found |= of_buffer_rings(|request| trial.receive(&mut group, request));
+    found |= of_buffer_rings(&mut |bytes, request| trial.receive(&mut group, bytes, request));
     found
 }
 
@@ -112,8 +112,11 @@ fn send_zero_copy(trial: &mut Trial<'_>, flags: u16) -> bool {
     matches!(answers[..], [first, ..] if first.result == 1 || first.is(Errno::OPNOTSUPP))
 }
 
-/// Receives one byte, and then the end, in two ways.
-fn of_buffer_rings(mut receive: impl FnMut(&dyn Fn(Fd) -> squeue::Entry) -> Vec<Answer>) -> Capabilities {
+/// Receives so many bytes, and then the end, in a way.
+type Receive<'a> = dyn FnMut(&[u8], &dyn Fn(Fd) -> squeue::Entry) -> Vec<Answer> + 'a;
+
+/// Receives one byte in two ways, and then as much as all buffers hold.
+fn of_buffer_rings(receive: &mut Receive<'_>) -> Capabilities {
     let one = |fd| {
         let into = opcode::Recv::new(fd, std::ptr::null_mut(), 0).buf_group(GROUP);
         into.build().flags(squeue::Flags::BUFFER_SELECT)
@@ -127,12 +130,21 @@ fn of_buffer_rings(mut receive: impl FnMut(&dyn Fn(Fd) -> squeue::Entry) -> Vec<
     };
     let mut found = Capabilities::empty();
     // 5.19.
-    if first(&receive(&one)).is_none() {
+    if first(&receive(b"1", &one)).is_none() {
         return found;
     }
     found |= Capabilities::PROVIDED_BUFFERS;
     // 6.0; that accepting knew it before, with 5.19, is not asked.
-    found.set(Capabilities::MULTISHOT, is_many(&receive(&|fd| opcode::RecvMulti::new(fd, GROUP).build())));
+    let many = |fd| opcode::RecvMulti::new(fd, GROUP).build();
+    found.set(Capabilities::MULTISHOT, is_many(&receive(b"1", &many)));
+    // 6.10 for connections to elsewhere, 6.17 for the pairs of this machine that are tried here; those before 6.16 may leave a
+    // gap between two buffers of a bundle, and do not pass.
+    let bundle = |fd| opcode::RecvMultiBundle::new(fd, GROUP).build();
+    let message = [1; BUFFERS * BUFFER_BYTES];
+    let is_bundle = |first: &Answer| {
+        first.result == message.len() as i32 && cqueue::buffer_select(first.flags) == Some(0)
+    };
+    found.set(Capabilities::RECEIVE_BUNDLES, receive(&message, &bundle).first().is_some_and(is_bundle));
     found
 }
 
@@ -188,10 +200,11 @@ impl Trial<'_> {
         answers
     }
 
-    /// Receives a byte and the end of a stream by this request, into a group of buffers.
+    /// Receives bytes and the end of a stream by this request, into a group of buffers.
     fn receive(
         &mut self,
         place: &mut Option<Box<Group>>,
+        bytes: &[u8],
         request: &dyn Fn(Fd) -> squeue::Entry,
     ) -> Vec<Answer> {
         let (Some(mut group), Ok((mut near, far))) = (place.take(), UnixStream::pair()) else {
@@ -205,7 +218,7 @@ impl Trial<'_> {
         // SAFETY: the group stays where it is until it is not registered any more, or for ever.
         let registered = unsafe { submitter.register_buf_ring_with_flags(address, BUFFERS as u16, GROUP, 0) };
         let mut answers = Vec::new();
-        if registered.is_ok() && near.write_all(b"1").is_ok() {
+        if registered.is_ok() && near.write_all(bytes).is_ok() {
             // Closed, so that every kind of request ends.
             drop(near);
             answers = self.ask(&[request(Fd(far.as_raw_fd()))]);
@@ -223,12 +236,14 @@ impl Trial<'_> {
 const GROUP: u16 = 0;
 /// How many buffers are in it.
 const BUFFERS: usize = 2;
+/// How long each is.
+const BUFFER_BYTES: usize = 64;
 
 /// A ring of buffers and the buffers. A ring begins with a page, which has up to 64 KiB.
 #[repr(C, align(65536))]
 struct Group {
     ring: [Buffer; BUFFERS],
-    memory: [[u8; 64]; BUFFERS],
+    memory: [[u8; BUFFER_BYTES]; BUFFERS],
 }
 
 /// `io_uring_buf`. The last word of the first is the ring's: how many buffers were ever added.
@@ -245,7 +260,7 @@ const _: () = assert!(size_of::<Buffer>() == 16);
 
 impl Group {
     fn new() -> Box<Group> {
-        Box::new(Group { ring: [Buffer::default(); BUFFERS], memory: [[0; 64]; BUFFERS] })
+        Box::new(Group { ring: [Buffer::default(); BUFFERS], memory: [[0; BUFFER_BYTES]; BUFFERS] })
     }
 
     /// Adds all buffers, to a ring that is registered next.

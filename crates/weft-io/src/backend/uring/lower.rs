@@ -178,6 +178,7 @@ fn send(sending: &Sending<'_>, proactor: u32) -> squeue::Entry {
 fn receive_pooled(pooled: &mut Pooled<'_>, proactor: u32) -> squeue::Entry {
     let fd = fd_of(pooled.socket);
     match pooled.begin(proactor) {
+        Some(group) if pooled.takes_bundles => opcode::RecvMultiBundle::new(fd, group).build(),
         Some(group) if pooled.is_many => opcode::RecvMulti::new(fd, group).build(),
         Some(group) => {
             let receive = opcode::Recv::new(fd, std::ptr::null_mut(), 0).buf_group(group);
@@ -196,8 +197,9 @@ pub(super) fn outcome_of_pooled(
     let Body::RecvPool(mut pooled) = operation.body() else { return Some(Ok(i64::from(answer.result))) };
     let buffer = (answer.flags & flag::BUFFER != 0).then_some((answer.flags >> 16) as u16);
     let is_last = answer.flags & flag::MORE == 0;
-    let is_native = pooled.picked(proactor, buffer, is_last);
-    match u32::try_from(answer.result) {
+    let bytes = u32::try_from(answer.result);
+    let is_native = pooled.picked(proactor, buffer, bytes.unwrap_or(0), is_last);
+    match bytes {
         Err(_) => Some(Err(answer.result.wrapping_neg())),
         Ok(bytes) if is_native => Some(Ok(i64::from(bytes))),
         Ok(_) => pooled.attempt(),

@@ -6,6 +6,9 @@
 //! 1. **No buffer waits for data**: one is picked when data is there, by the kernel or by the attempt.
 //! 2. A backend puts the buffer into the operation before it gives the answer, so it comes back whatever becomes of the
 //!    answer. One that holds nothing goes back at once.
+//!    **Several buffers of one answer** (`RECEIVE_BUNDLES`) are told one by one, in order, as if each had been answered by
+//!    itself. All of them are told, also if a callback cancels the receive in the midst: they have left the socket. Only a
+//!    receive of many out of a stream asks for that: messages have boundaries, and who wants one piece wants one buffer.
 //! 3. **A pool without a buffer** ends the operation with `RESOURCE_EXHAUSTED`, and nothing is lost: what has come stays in
 //!    the socket, and the failure is not the socket's. A receive whose ring has run dry while the pool has buffers again
 //!    goes on.
@@ -13,7 +16,7 @@
 
 use super::{Held, after_receive};
 use crate::Capabilities;
-use crate::memory::{BufferPool, Lease};
+use crate::memory::{BufferPool, Lease, Run};
 use crate::operation::{Params, sealed::Lower};
 use crate::ops::outcome::{Answer, Direction, Lane, Onward, Outcome};
 use crate::ops::{Body, Kind};
@@ -34,6 +37,10 @@ pub struct PooledRecv {
 }
 
 impl PooledRecv {
+    fn of((lease, bytes): (Lease, usize)) -> PooledRecv {
+        PooledRecv { lease: Some(lease), bytes }
+    }
+
     /// What was received.
     pub fn data(&self) -> &[u8] {
         self.lease.as_ref().map_or(&[], |lease| &lease[..self.bytes.min(lease.len())])
@@ -44,12 +51,14 @@ impl PooledRecv {
 pub struct Pooled<'a> {
     pub(crate) socket: BorrowedFd<'a>,
     pub(crate) pool: &'a BufferPool,
-    /// Where the buffer goes (rule 2).
-    pub(crate) lease: &'a mut Option<Lease>,
+    /// Where the buffers go (rule 2).
+    pub(crate) run: &'a mut Run,
     /// Whether the kernel may pick buffers from the ring of the pool, if it has one.
     pub(crate) is_native: bool,
     /// Whether it may go on by itself.
     pub(crate) is_many: bool,
+    /// Whether one answer may span several buffers.
+    pub(crate) takes_bundles: bool,
 }
 
 impl Pooled<'_> {
@@ -60,14 +69,15 @@ impl Pooled<'_> {
         if self.is_picked_by(proactor) { self.pool.begin_receive() } else { None }
     }
 
-    /// An answer to such a request, with the buffer that was picked. `false`: there was no ring, and so no such request.
+    /// An answer to such a request, with the first buffer that was picked, and the bytes. `false`: there was no ring, and so
+    /// no such request.
     #[cfg(target_os = "linux")]
-    pub(crate) fn picked(&mut self, proactor: u32, buffer: Option<u16>, is_last: bool) -> bool {
+    pub(crate) fn picked(&mut self, proactor: u32, buffer: Option<u16>, bytes: u32, is_last: bool) -> bool {
         if !self.is_picked_by(proactor) {
             return false;
         }
         if let Some(buffer) = buffer {
-            *self.lease = self.pool.received(buffer);
+            *self.run = self.pool.received(buffer, bytes).unwrap_or_default();
         }
         // After the buffer: what is in the ring of a pool without receives can be leased to anybody.
         if is_last {
@@ -92,7 +102,9 @@ impl Pooled<'_> {
                 Err(Errno::AGAIN) => None,
                 Err(errno) => Some(Err(errno.raw_os_error())),
                 Ok((stored, _)) => {
-                    *self.lease = (stored > 0).then_some(lease);
+                    if stored > 0 {
+                        *self.run = Run::of(lease, stored);
+                    }
                     Some(Ok(stored as i64))
                 }
             };
@@ -105,18 +117,22 @@ impl Pooled<'_> {
 struct Receiving {
     socket: Held,
     pool: BufferPool,
-    lease: Option<Lease>,
+    run: Run,
     is_native: bool,
+    takes_bundles: bool,
 }
 
 impl Receiving {
     fn new(socket: Socket, pool: BufferPool) -> Receiving {
-        Receiving { socket: Held::new(socket), pool, lease: None, is_native: false }
+        let socket = Held::new(socket);
+        Receiving { socket, pool, run: Run::default(), is_native: false, takes_bundles: false }
     }
 
     fn prepare(&mut self, capabilities: Capabilities) -> Result<()> {
         self.pool.check_receive()?;
         self.is_native = capabilities.contains(Capabilities::MULTISHOT | Capabilities::PROVIDED_BUFFERS);
+        let is_stream = self.socket.socket.kind().is_stream();
+        self.takes_bundles = is_stream && capabilities.contains(Capabilities::RECEIVE_BUNDLES);
         self.socket.enter()
     }
 
@@ -124,9 +140,10 @@ impl Receiving {
         Body::RecvPool(Pooled {
             socket: self.socket.handle(),
             pool: &self.pool,
-            lease: &mut self.lease,
+            run: &mut self.run,
             is_native: self.is_native,
             is_many,
+            takes_bundles: is_many && self.takes_bundles,
         })
     }
 
@@ -139,7 +156,7 @@ impl Receiving {
         }
         let is_end = *answer == Ok(0) && self.socket.has_ended();
         if !matches!(answer, Ok(1..)) {
-            self.lease = None;
+            self.run = Run::default();
         }
         match after_receive(&self.socket, answer, is_end) {
             Some(onward) => Some(onward),
@@ -158,8 +175,10 @@ impl Receiving {
         false
     }
 
-    fn take(&mut self, value: i64) -> PooledRecv {
-        PooledRecv { lease: self.lease.take(), bytes: Outcome::from_value(value).bytes() }
+    /// What there is to tell first of an answer. What comes behind it is left in the run.
+    fn first(value: i64, run: &mut Run) -> PooledRecv {
+        let nothing = PooledRecv { lease: None, bytes: Outcome::from_value(value).bytes() };
+        run.next().map_or(nothing, PooledRecv::of)
     }
 }
 
@@ -212,7 +231,7 @@ impl Params for RecvPool {
     type Output = PooledRecv;
 
     fn output(&mut self, value: i64) -> PooledRecv {
-        self.0.take(value)
+        Receiving::first(value, &mut self.0.run)
     }
 }
 
@@ -252,6 +271,10 @@ type OnReceived = Box<dyn FnMut(PooledRecv) + std::marker::Send>;
 
 /// Receives until the stream ends, each piece into another buffer; a callback gets them. A socket of datagrams has no end;
 /// an empty message is one like any, without a buffer.
+///
+/// Of a stream that has more than a buffer holds the kernel may fill several buffers at once
+/// ([`Capabilities::RECEIVE_BUNDLES`]). The callback still gets each by itself, in order; to who counts completions
+/// ([`Poller::poll`](crate::Poller::poll)) they are one. A cancel in the midst ends the receive after the last of them.
 ///
 /// Fails as [`RecvPool`] does, also in the middle: after `RESOURCE_EXHAUSTED` the next one continues where it stopped.
 ///
@@ -341,9 +364,11 @@ impl Lower for RecvPoolMany {
     }
 
     fn shot(&mut self, value: i64) {
-        let piece = self.receiving.take(value);
+        // Here, so that the rest goes back if the callback panics.
+        let mut run = std::mem::take(&mut self.receiving.run);
         if let Some(mut on_received) = self.on_received.take() {
-            on_received(piece);
+            on_received(Receiving::first(value, &mut run));
+            run.by_ref().map(PooledRecv::of).for_each(&mut on_received);
             self.on_received = Some(on_received);
         }
     }
