@@ -20,11 +20,14 @@
 //! | `weft.rs`    | on weft: by callbacks, into pools, by futures      |
 //! | `peers.rs`   | on the other runtimes                              |
 //! | `within.rs`  | both ends on one thread                            |
+//! | `pooled.rs`  | the ways of receiving into pools                   |
 
 #[cfg(target_os = "linux")]
 mod client;
 #[cfg(target_os = "linux")]
 mod peers;
+#[cfg(target_os = "linux")]
+mod pooled;
 #[cfg(target_os = "linux")]
 mod rounds;
 #[cfg(target_os = "linux")]
@@ -49,6 +52,9 @@ fn main() {
     }
     if wanted("within") {
         within::run(&table);
+    }
+    if wanted("pooled") {
+        pooled::run(&table);
     }
 }
 

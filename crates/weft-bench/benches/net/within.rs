@@ -30,15 +30,21 @@ const SHAPES: [(usize, usize, Reference); 4] = [
 ];
 
 fn pairs(count: usize) -> Vec<Ends> {
+    (0..count)
+        .map(|_| {
+            let (near, far) = pair();
+            Ends { near, far }
+        })
+        .collect()
+}
+
+/// The ends of a connection.
+pub fn pair() -> (TcpStream, TcpStream) {
     let listener = listener();
-    let address = listener.local_addr().expect("it is bound");
-    let pair = |_| {
-        let near = TcpStream::connect(address).expect("it listens");
-        near.set_nodelay(true).expect("a stream of TCP");
-        let (far, _) = listener.accept().expect("there is one");
-        Ends { near, far }
-    };
-    (0..count).map(pair).collect()
+    let near = TcpStream::connect(listener.local_addr().expect("it is bound")).expect("it listens");
+    near.set_nodelay(true).expect("a stream of TCP");
+    let (far, _) = listener.accept().expect("there is one");
+    (near, far)
 }
 
 /// The far end of a server on weft.
