@@ -1,12 +1,14 @@
 //! The proactor suite on another kernel and on another processor.
 //!
-//! What lives here: a guest with Linux 6.1, emulated, and aarch64 without io_uring by qemu-user. What does not: the suite
-//! (`weft-cts`).
+//! What lives here: a guest with Linux 6.1, emulated, also with a slow network, and aarch64 without io_uring by qemu-user.
+//! What does not: the suite (`weft-cts`).
 //!
 //! 1. A guest is a kernel of Debian's, a busybox, the suite linked statically, and a first process that runs it and
 //!    switches off. The verdict is what it prints: an emulator that ends says nothing about its guest.
 //! 2. Packages are fetched into `target/kernels` and unpacked there; nothing of them is installed. The emulators are,
 //!    by whoever runs this; the commands are in the error.
+//! 3. **A slow network** is loopback that delays each packet. Kernels that people run in a container often lack what does
+//!    that (`sch_netem`), so it is the guest's. Lost packets are for `netns`: cases of the suite count on those that they send.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,7 +16,7 @@ use std::process::{Command, Stdio};
 
 use crate::{Outcome, source};
 
-const WANTED: &str = "apt-get install --no-install-recommends qemu-system-x86 qemu-system-data seabios cpio qemu-user \
+const WANTED: &str = "apt-get install --no-install-recommends qemu-system-x86 qemu-system-data seabios cpio iproute2 qemu-user \
      gcc-aarch64-linux-gnu libc6-dev-arm64-cross";
 
 /// The races are shortened so much: an emulated processor is some 20 times slower.
@@ -38,33 +40,51 @@ ulimit -n 65536
 # Spans of 4 GiB, of which hardly a page is touched, in a guest that has 3.
 echo 1 > /proc/sys/vm/overcommit_memory
 cd /tmp
-for suite in /bin/suite-*; do
-    $suite --test-threads=4 @FILTER@ 2>&1 || echo "suite failed: $suite"
+@NETWORK@for suite in /bin/suite-*; do
+    $suite --test-threads=4 @FILTERS@ 2>&1 || echo "suite failed: $suite"
 done
 echo "the guest is done"
 $b poweroff -f
 "#;
 
-/// `kernels [guest|aarch64] [filter]`: both, or one of them; of the suite what the filter matches.
+/// Families in which something goes over loopback.
+const NETWORKED: &[&str] = &["socket_", "buffer_receive", "transfer_chain", "::load::"];
+/// Both ways together the next town; a case with 600 connections ends within its 30 s.
+const DELAY: &str = "netem delay 3ms";
+
+/// `kernels [guest|delay|aarch64] [filter]`: all, or one of them; of the suite what the filter matches.
 pub fn run(arguments: &[String]) -> Outcome {
     let which = arguments.first().map(String::as_str);
     let filter = arguments.get(1).map_or("", String::as_str);
     match which {
-        None => guest(filter).and_then(|()| aarch64(filter)),
+        None => guest(filter).and_then(|()| delay(filter)).and_then(|()| aarch64(filter)),
         Some("guest") => guest(filter),
+        Some("delay") => delay(filter),
         Some("aarch64") => aarch64(filter),
-        Some(other) => Err(format!("expected `guest` or `aarch64`, found `{other}`")),
+        Some(other) => Err(format!("expected `guest`, `delay` or `aarch64`, found `{other}`")),
     }
 }
 
 /// The suite on Linux 6.1: an older io_uring, the real one.
 fn guest(filter: &str) -> Outcome {
+    let filters = if filter.is_empty() { &[][..] } else { &[filter][..] };
+    in_guest(None, filters)
+}
+
+/// Rule 3.
+fn delay(filter: &str) -> Outcome {
+    let filters = if filter.is_empty() { NETWORKED } else { &[filter][..] };
+    in_guest(Some(DELAY), filters)
+}
+
+/// The suite, or what the filters match of it, with loopback as it is, or as this makes it.
+fn in_guest(network: Option<&str>, filters: &[&str]) -> Outcome {
     wanted("qemu-system-x86_64")?;
     wanted("cpio")?;
     let folder = source::root().join("target/kernels");
     let kernel = kernel(&folder)?;
     let suites = suites("x86_64-unknown-linux-gnu", "-Ctarget-feature=+crt-static", &[], "target/static")?;
-    let image = image(&folder, &suites, filter)?;
+    let image = image(&folder, &suites, network, filters)?;
     let arguments = [
         &[GUEST_SECONDS, "qemu-system-x86_64", "-machine", "q35", "-accel", "tcg,thread=multi"][..],
         &["-cpu", "max", "-smp", "2", "-m", "3072", "-nographic", "-no-reboot"],
@@ -141,7 +161,12 @@ fn suites(
 }
 
 /// The file system of the guest, which it has in memory.
-fn image(folder: &Path, suites: &[PathBuf], filter: &str) -> Result<PathBuf, String> {
+fn image(
+    folder: &Path,
+    suites: &[PathBuf],
+    network: Option<&str>,
+    filters: &[&str],
+) -> Result<PathBuf, String> {
     let root = folder.join("root");
     let failed = |error: std::io::Error| format!("making the guest's files: {error}");
     if root.exists() {
@@ -154,10 +179,20 @@ fn image(folder: &Path, suites: &[PathBuf], filter: &str) -> Result<PathBuf, Str
     for (index, suite) in suites.iter().enumerate() {
         fs::copy(suite, root.join(format!("bin/suite-{index}"))).map_err(failed)?;
     }
-    if filter.contains(|letter: char| !letter.is_ascii_alphanumeric() && !"_:-".contains(letter)) {
-        return Err(format!("`{filter}` is no name of a test"));
+    let is_odd = |letter: char| !letter.is_ascii_alphanumeric() && !"_:-".contains(letter);
+    if let Some(odd) = filters.iter().find(|filter| filter.contains(is_odd)) {
+        return Err(format!("`{odd}` is no name of a test"));
     }
-    let first = FIRST_PROCESS.replace("@ROUNDS@", FEWER_ROUNDS).replace("@FILTER@", filter);
+    let mut lines = String::new();
+    if let Some(network) = network {
+        slow_network(folder, &root)?;
+        lines = format!(
+            "$b insmod /bin/sch_netem.ko\n/bin/tc qdisc add dev lo root {network} || echo 'suite failed: no {network}'\n\
+             echo 'loopback: {network}'\n$b ping -c 5 127.0.0.1\n"
+        );
+    }
+    let first = FIRST_PROCESS.replace("@ROUNDS@", FEWER_ROUNDS).replace("@NETWORK@", &lines);
+    let first = first.replace("@FILTERS@", &filters.join(" "));
     fs::write(root.join("init"), first).map_err(failed)?;
     let script = format!(
         "cd '{}' && chmod +x init && find . | cpio -o -H newc -R 0:0 --quiet | gzip -1 > ../image.gz",
@@ -165,6 +200,18 @@ fn image(folder: &Path, suites: &[PathBuf], filter: &str) -> Result<PathBuf, Str
     );
     source::command("sh", &["-c", &script], &[])?;
     Ok(folder.join("image.gz"))
+}
+
+/// What makes the guest's network slow: the module of its kernel, and the program that tells it to.
+fn slow_network(folder: &Path, root: &Path) -> Outcome {
+    let script = format!(
+        "cp $(find '{guest}/lib/modules' -name sch_netem.ko) '{root}/bin/' && tool=$(command -v tc || echo /usr/sbin/tc) && \
+         cp $tool '{root}/bin/tc' && for library in $(ldd $tool | grep -o '/[^ ]*'); do \
+         mkdir -p \"{root}$(dirname $library)\" && cp -L $library \"{root}$library\"; done",
+        guest = folder.join("guest").display(),
+        root = root.display()
+    );
+    source::command("sh", &["-c", &script], &[]).map_err(|why| format!("needs tc: {WANTED}: {why}"))
 }
 
 /// Runs a program, shows what it prints and keeps it.

@@ -80,7 +80,7 @@ const TASKS: &[Task] = &[
     },
     Task {
         name: "kernels",
-        help: "the proactor suite on Linux 6.1 and on aarch64, emulated: `kernels [guest|aarch64] [filter]`",
+        help: "the proactor suite on Linux 6.1, over a slow network, and on aarch64, emulated: `kernels [guest|delay|aarch64] [filter]`",
         run: kernels::run,
     },
     Task {

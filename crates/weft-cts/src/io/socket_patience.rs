@@ -188,7 +188,8 @@ pub fn a_full_queue_of_datagrams_is_waited_for(subject: &IoSubject) {
     let time = Duration::from_millis(300);
     let busy = poll_for(&mut poller, time);
     assert_eq!(log.take(), [], "it waits");
-    assert!(busy < time / 2, "busy for {busy:?} of {time:?}");
+    // Who spins is busy all the time; asking again every few milliseconds takes half of an emulated processor.
+    assert!(busy < time * 4 / 5, "busy for {busy:?} of {time:?}");
     let received = run(&mut poller, RecvFrom::new(receiver.clone(), vec![0; 200]));
     assert_eq!(received.result.expect("it is full").bytes, 100);
     poll_until(&mut poller, || !log.is_empty());
