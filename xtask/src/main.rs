@@ -70,7 +70,7 @@ const TASKS: &[Task] = &[
     },
     Task {
         name: "soak",
-        help: "10,000 connections on one proactor for a minute: `soak [seconds] [connections] [uring|epoll|poll] [seed]`",
+        help: "10,000 connections on one proactor for a minute: `soak [seconds] [connections] [uring|epoll|poll] [seed] [outside]`",
         run: soak::soak,
     },
     Task {

@@ -8,7 +8,7 @@ fn program(name: &str, arguments: &[String]) -> Outcome {
     source::command("cargo", &line, &[])
 }
 
-/// `soak [seconds] [connections] [backend] [seed]`.
+/// `soak [seconds] [connections] [backend] [seed] [outside]`.
 pub fn soak(arguments: &[String]) -> Outcome {
     program("soak", arguments)
 }

@@ -1,149 +1,27 @@
-//! One connection from its beginning to its end.
+//! What a connection does from its beginning to its end.
 //!
 //! 1. Either end sends messages with pauses in between, and always receives. The near end begins with a greeting, by which
 //!    the far end is known.
 //! 2. **In good order**: who has sent everything shuts its direction down, who has seen the end of the other and has shut
 //!    its own closes. Otherwise one end closes, or gives up, in the midst of a send, as its fate has it.
 //! 3. An end is over when it has no operation under way; the connection when both are. Then it is accounted for.
+//! 4. **Alone in its process**, a far end has no messages. It sends back what it receives, one piece at a time, until the
+//!    near end has shut its direction; then it shuts its own. It closes in the midst of that when it has received as much
+//!    as the greeting says.
 
+use crate::connection::{Connection, Fate, GREETING, Greeting, Side};
 use crate::world::{Held, World};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use weft_bench::stream::{Random, bytes, is_stream};
+use weft_bench::stream::{bytes, is_stream};
 use weft_io::ops::{Connect, PooledRecv, Recv, RecvPool, Send, Sent, SocketClose, Timer};
 use weft_io::{Done, Handle, Operation, Shutdown, Socket, Ticket};
 use weft_sync::{Code, Deadline, Status};
 
-/// Bytes of a greeting: the place of the connection and its number.
-pub const GREETING: usize = 16;
 /// Bytes of most messages, at most.
 const MESSAGE_MAX: u64 = 4096;
-
-/// How a connection ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fate {
-    /// Rule 2.
-    GoodOrder,
-    /// The near end, whose close is a reset, closes.
-    NearCloses,
-    /// The far end closes.
-    FarCloses,
-    /// The near end cancels everything and lets the socket go.
-    NearGivesUp,
-}
-
-/// One end.
-#[derive(Debug)]
-pub struct End {
-    pub socket: Option<Socket>,
-    recv: Option<Ticket>,
-    send: Option<Ticket>,
-    /// Operations under way, timers included.
-    pub under_way: u32,
-    pub sent: u64,
-    pub received: u64,
-    messages: u32,
-    /// Nothing more is sent, and the other end was told.
-    is_shut: bool,
-    /// The other end has nothing more to send.
-    has_heard_end: bool,
-    /// It is closed, or about to be.
-    is_over: bool,
-}
-
-impl End {
-    fn new(messages: u32) -> End {
-        End {
-            socket: None,
-            recv: None,
-            send: None,
-            under_way: 0,
-            sent: 0,
-            received: 0,
-            messages,
-            is_shut: false,
-            has_heard_end: false,
-            is_over: false,
-        }
-    }
-}
-
-/// Which end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Side {
-    Near = 0,
-    Far = 1,
-}
-
-impl Side {
-    fn other(self) -> Side {
-        if self == Side::Near { Side::Far } else { Side::Near }
-    }
-}
-
-/// See the header.
-#[derive(Debug)]
-pub struct Connection {
-    pub number: u64,
-    pub fate: Fate,
-    pub ends: [End; 2],
-    /// Since when it has to be over soon.
-    pub ending_since: Option<Instant>,
-    /// Messages of the near end until its fate.
-    messages_to_fate: u32,
-    /// Whether the far end was known.
-    pub is_known: bool,
-}
-
-impl Connection {
-    pub fn new(number: u64, random: &mut Random) -> Connection {
-        let fate = match random.below(10) {
-            0..5 => Fate::GoodOrder,
-            5..7 => Fate::NearCloses,
-            7..9 => Fate::FarCloses,
-            _ => Fate::NearGivesUp,
-        };
-        let messages = 1 + random.below(8) as u32;
-        let ends = [End::new(messages), End::new(1 + random.below(8) as u32)];
-        let messages_to_fate = random.below(u64::from(messages)) as u32;
-        Connection { number, fate, ends, ending_since: None, messages_to_fate, is_known: false }
-    }
-
-    /// Which end was shut, has heard the end, is over, with how much under way: for people.
-    pub fn shown(&self) -> String {
-        let end = |end: &End| {
-            let End { is_shut, has_heard_end, is_over, under_way, messages, .. } = end;
-            format!(
-                "(shut {is_shut}, heard {has_heard_end}, over {is_over}, {under_way} under way, {messages} to send, recv {}, send {})",
-                end.recv.is_some(),
-                end.send.is_some()
-            )
-        };
-        format!(
-            "{} {:?} known {}: near {} far {}",
-            self.number,
-            self.fate,
-            self.is_known,
-            end(&self.ends[0]),
-            end(&self.ends[1])
-        )
-    }
-
-    fn end(&mut self, side: Side) -> &mut End {
-        &mut self.ends[side as usize]
-    }
-
-    /// What this side sends.
-    fn seed(&self, side: Side) -> u64 {
-        self.number << 1 | side as u64
-    }
-
-    /// Rule 3.
-    pub fn is_over(&self) -> bool {
-        self.ends.iter().all(|end| end.is_over && end.under_way == 0 && end.socket.is_none())
-            || (!self.is_known && self.ends[0].is_over && self.ends[0].under_way == 0)
-    }
-}
+/// One operation in so many is asked to stop as soon as it is under way.
+const CANCELLED_ONCE_IN: u64 = 16;
 
 /// Names an end of a connection; of one that is gone it reaches nothing.
 #[derive(Clone)]
@@ -188,17 +66,22 @@ pub fn begin(held: &mut Held, at: &At, socket: Socket, address: weft_io::Address
 }
 
 fn greet(held: &mut Held, handle: &Handle, at: &At) {
-    let mut text = (at.place as u64).to_le_bytes().to_vec();
-    text.extend(at.number.to_le_bytes());
-    let end = held.connections[at.place].end(at.side);
+    let connection = &mut held.connections[at.place];
+    let text = connection.greeting(at.place).to_bytes();
+    let end = connection.end(at.side);
     let Some(socket) = end.socket.clone() else { return };
     end.under_way += 1;
     let here = at.clone();
     let send = Operation::new(Send::new(socket, text)).on_done(move |done| {
         here.with(|held, handle| {
-            held.connections[here.place].end(here.side).under_way -= 1;
+            let connection = &mut held.connections[here.place];
+            connection.end(here.side).under_way -= 1;
             match done.result {
-                Ok(Sent { bytes: GREETING, .. }) => next_message(held, handle, &here),
+                Ok(Sent { bytes: GREETING, .. }) => {
+                    // A far end in this process makes itself known.
+                    connection.is_known |= connection.outside.is_some();
+                    next_message(held, handle, &here);
+                }
                 other => {
                     held.totals.unexpected(format!("a greeting ended with {other:?}"));
                     give_up(held, handle, &here);
@@ -211,9 +94,25 @@ fn greet(held: &mut Held, handle: &Handle, at: &At) {
 }
 
 /// The far end is known: both ends are there.
-pub fn meet(world: &Arc<World>, socket: Socket, greeting: &[u8]) {
-    let word = |at: usize| u64::from_le_bytes(greeting[at..at + 8].try_into().expect("eight bytes"));
-    let (place, number) = (word(0) as usize, word(8));
+pub fn meet(world: &Arc<World>, socket: Socket, said: &[u8]) {
+    match Greeting::read(said, world.is_outside) {
+        Some(Greeting::Inside { place, number }) => meet_near(world, socket, place, number),
+        Some(Greeting::Outside { fate, fate_bytes, number }) => {
+            let mut held = world.lock();
+            let place = held.put(Connection::alone(number, fate, fate_bytes));
+            held.connections[place].end(Side::Far).socket = Some(socket);
+            receive(
+                &mut held,
+                &world.handle,
+                &At { world: Arc::clone(world), place, number, side: Side::Far },
+            );
+        }
+        None => world.lock().totals.unexpected(format!("a greeting that nobody says: {said:?}")),
+    }
+}
+
+/// The near end is in this process too.
+fn meet_near(world: &Arc<World>, socket: Socket, place: usize, number: u64) {
     let at = At { world: Arc::clone(world), place, number, side: Side::Far };
     at.with(|held, handle| {
         let is_current = held.connections.get(place).is_some_and(|found| found.number == number);
@@ -237,9 +136,11 @@ pub fn meet(world: &Arc<World>, socket: Socket, greeting: &[u8]) {
 fn receive(held: &mut Held, handle: &Handle, at: &At) {
     let is_pooled = held.random.once_in(3);
     let room = 1 + held.random.below(8192) as usize;
-    let end = held.connections[at.place].end(at.side);
+    let connection = &mut held.connections[at.place];
+    let is_alone = connection.is_alone();
+    let end = connection.end(at.side);
     let Some(socket) = end.socket.clone() else { return };
-    if end.is_over || end.recv.is_some() {
+    if end.is_over || end.recv.is_some() || !end.owed.is_empty() {
         return;
     }
     end.under_way += 1;
@@ -259,33 +160,71 @@ fn receive(held: &mut Held, handle: &Handle, at: &At) {
         };
         handle.submit(recv.on_done(told)).map_err(|refused| refused.why)
     };
-    end.recv = Some(ticket.expect("there are slots for all"));
+    let ticket = ticket.expect("there are slots for all");
+    end.recv = Some(ticket);
+    // Other receives are asked to stop when something is sent.
+    if is_alone {
+        cancel_perhaps(held, handle, ticket);
+    }
+}
+
+/// Asked while it is under way; it may be too late.
+fn cancel_perhaps(held: &mut Held, handle: &Handle, ticket: Ticket) {
+    if held.random.once_in(CANCELLED_ONCE_IN) {
+        held.totals.cancels += 1;
+        handle.cancel(ticket).expect("of this proactor");
+    }
 }
 
 fn received(at: &At, outcome: Result<&[u8], Status>) {
     at.with(|held, handle| {
         let connection = &mut held.connections[at.place];
-        let seed = connection.seed(at.side.other());
+        let (seed, is_alone) = (connection.seed(at.side.other()), connection.is_alone());
         let end = connection.end(at.side);
         end.under_way -= 1;
         end.recv = None;
         match outcome {
             Ok([]) => {
                 end.has_heard_end = true;
-                finish(held, handle, at);
+                if is_alone { shut(held, handle, at) } else { finish(held, handle, at) }
             }
             Ok(bytes) => {
                 let offset = end.received;
                 end.received += bytes.len() as u64;
+                // It hears of the end when it has read all that was sent before, piece by piece.
+                connection.ending_since = connection.ending_since.map(|_| Instant::now());
                 held.totals.bytes += bytes.len() as u64;
                 if !is_stream(seed, offset, bytes) {
                     held.totals.unexpected(format!("{at} got other bytes at {offset}"));
+                }
+                if is_alone {
+                    held.connections[at.place].end(at.side).owed = bytes.to_vec();
+                    return send_back(held, handle, at);
                 }
                 receive(held, handle, at);
             }
             Err(why) => failed(held, handle, at, &why, "receiving"),
         }
     });
+}
+
+/// Rule 4.
+fn send_back(held: &mut Held, handle: &Handle, at: &At) {
+    let connection = &mut held.connections[at.place];
+    let (fate, fate_bytes) = (connection.fate, connection.fate_bytes);
+    let end = connection.end(at.side);
+    if end.is_over || end.send.is_some() {
+        return;
+    }
+    if end.owed.is_empty() {
+        return receive(held, handle, at);
+    }
+    let is_fated = fate == Fate::FarCloses && end.received >= fate_bytes;
+    let owed = end.owed.clone();
+    submit_send(held, handle, at, owed);
+    if is_fated {
+        close(held, handle, at);
+    }
 }
 
 /// An operation has not ended well.
@@ -297,7 +236,8 @@ fn failed(held: &mut Held, handle: &Handle, at: &At, why: &Status, what: &str) {
     }
     match why.code() {
         // Cancelled by chance, or the pool is dry: it goes on.
-        Code::Cancelled | Code::ResourceExhausted => receive_or_send(held, handle, at),
+        Code::Cancelled | Code::ResourceExhausted if end.has_heard_end => {}
+        Code::Cancelled | Code::ResourceExhausted => receive(held, handle, at),
         _ => {
             let connection = &held.connections[at.place];
             if connection.fate == Fate::GoodOrder && !held.is_closing {
@@ -308,18 +248,12 @@ fn failed(held: &mut Held, handle: &Handle, at: &At, why: &Status, what: &str) {
     }
 }
 
-fn receive_or_send(held: &mut Held, handle: &Handle, at: &At) {
-    if !held.connections[at.place].end(at.side).has_heard_end {
-        receive(held, handle, at);
-    }
-}
-
 /// Sends the next message, or comes to the end.
 fn next_message(held: &mut Held, handle: &Handle, at: &At) {
     let is_closing = held.is_closing;
     let connection = &mut held.connections[at.place];
     let (seed, is_fated) = (connection.seed(at.side), connection.messages_to_fate == 0);
-    let fate = connection.fate;
+    let (fate, is_outside) = (connection.fate, connection.outside.is_some());
     connection.messages_to_fate -= u32::from(!is_fated && at.side == Side::Near);
     let end = connection.end(at.side);
     if end.is_over || end.is_shut || end.send.is_some() {
@@ -329,36 +263,36 @@ fn next_message(held: &mut Held, handle: &Handle, at: &At) {
         return shut(held, handle, at);
     }
     end.messages -= 1;
-    let Some(socket) = end.socket.clone() else { return };
     let count = match held.random.below(32) {
         0 => 65_536,
         _ => 1 + held.random.below(MESSAGE_MAX) as usize,
     };
-    end.under_way += 1;
-    let here = at.clone();
-    let send = Operation::new(Send::new(socket, bytes(seed, end.sent, count)));
-    let send = send.on_done(move |done| sent(&here, done, count));
-    let ticket = at.world.submit(send);
-    end.send = Some(ticket);
-    // Asked while it is under way; it may be too late.
-    if held.random.once_in(16) {
-        held.totals.cancels += 1;
-        handle.cancel(ticket).expect("of this proactor");
-    }
-    if held.random.once_in(16)
-        && let Some(ticket) = end.recv
-    {
-        held.totals.cancels += 1;
-        handle.cancel(ticket).expect("of this proactor");
+    let (message, recv) = (bytes(seed, end.sent, count), end.recv);
+    submit_send(held, handle, at, message);
+    if let Some(ticket) = recv {
+        cancel_perhaps(held, handle, ticket);
     }
     if is_fated && at.side == Side::Near {
         match fate {
             Fate::GoodOrder => {}
             Fate::NearCloses => close(held, handle, at),
+            // Rule 4, if it is not here.
+            Fate::FarCloses if is_outside => {}
             Fate::FarCloses => close(held, handle, &at.other()),
             Fate::NearGivesUp => give_up(held, handle, at),
         }
     }
+}
+
+fn submit_send(held: &mut Held, handle: &Handle, at: &At, message: Vec<u8>) {
+    let end = held.connections[at.place].end(at.side);
+    let Some(socket) = end.socket.clone() else { return };
+    end.under_way += 1;
+    let (here, count) = (at.clone(), message.len());
+    let send = Operation::new(Send::new(socket, message)).on_done(move |done| sent(&here, done, count));
+    let ticket = at.world.submit(send);
+    end.send = Some(ticket);
+    cancel_perhaps(held, handle, ticket);
 }
 
 fn sent(at: &At, done: Done<Send<Vec<u8>>>, count: usize) {
@@ -366,15 +300,18 @@ fn sent(at: &At, done: Done<Send<Vec<u8>>>, count: usize) {
         let end = held.connections[at.place].end(at.side);
         end.under_way -= 1;
         end.send = None;
-        end.sent += done.operation.sent() as u64;
+        let sent = done.operation.sent();
+        end.sent += sent as u64;
+        // Of what it does not owe it owes nothing afterwards.
+        end.owed.drain(..sent.min(end.owed.len()));
         match done.result {
             Ok(all) => {
-                if all.bytes != done.operation.sent() || all.bytes > count {
+                if all.bytes != sent || all.bytes > count {
                     held.totals.unexpected(format!("{at} sent {all:?} of {count}"));
                 }
                 pause(held, handle, at);
             }
-            Err(why) if why.code() == Code::Cancelled => {
+            Err(why) if matches!(why.code(), Code::Cancelled | Code::ResourceExhausted) => {
                 held.totals.failed(&why, "sending");
                 pause(held, handle, at);
             }
@@ -383,26 +320,36 @@ fn sent(at: &At, done: Done<Send<Vec<u8>>>, count: usize) {
     });
 }
 
-/// Then the next message.
+/// Then the next message, or the rest of what it owes.
 fn pause(held: &mut Held, handle: &Handle, at: &At) {
-    let longest = at.world.pause_ms;
+    let longest = held.pause_ms;
     let pause = Duration::from_millis(held.random.below(longest));
     let end = held.connections[at.place].end(at.side);
     if end.is_over {
         return;
     }
     if held.is_closing || pause < Duration::from_millis(longest / 8) {
-        return next_message(held, handle, at);
+        return go_on(held, handle, at);
     }
     end.under_way += 1;
     let here = at.clone();
     let timer = Operation::new(Timer { deadline: Deadline::after(pause) }).on_done(move |_| {
         here.with(|held, handle| {
-            held.connections[here.place].end(here.side).under_way -= 1;
-            next_message(held, handle, &here);
+            let end = held.connections[here.place].end(here.side);
+            end.under_way -= 1;
+            end.pause = None;
+            go_on(held, handle, &here);
         });
     });
-    at.world.submit(timer);
+    end.pause = Some(at.world.submit(timer));
+}
+
+fn go_on(held: &mut Held, handle: &Handle, at: &At) {
+    if held.connections[at.place].is_alone() {
+        send_back(held, handle, at);
+    } else {
+        next_message(held, handle, at);
+    }
 }
 
 /// Rule 2: nothing more is sent.
@@ -434,13 +381,16 @@ fn finish(held: &mut Held, handle: &Handle, at: &At) {
     }
 }
 
-/// Closes, whatever is under way.
-fn close(held: &mut Held, _: &Handle, at: &At) {
+/// Closes, whatever is under way; only a pause has no reason to last.
+fn close(held: &mut Held, handle: &Handle, at: &At) {
     let connection = &mut held.connections[at.place];
     connection.ending_since.get_or_insert_with(Instant::now);
     let end = connection.end(at.side);
     if std::mem::replace(&mut end.is_over, true) {
         return;
+    }
+    if let Some(ticket) = end.pause {
+        handle.cancel(ticket).expect("of this proactor");
     }
     let Some(socket) = end.socket.take() else { return };
     end.under_way += 1;
@@ -463,7 +413,7 @@ pub fn give_up(held: &mut Held, handle: &Handle, at: &At) {
     let end = connection.end(at.side);
     end.is_over = true;
     end.socket = None;
-    for ticket in [end.recv, end.send].into_iter().flatten() {
+    for ticket in [end.recv, end.send, end.pause].into_iter().flatten() {
         handle.cancel(ticket).expect("of this proactor");
     }
 }

@@ -1,7 +1,9 @@
-//! All connections, and what they have come to.
+//! All connections of this process, those who are not known yet, and the listeners that they come through.
 
-use crate::life::{At, Connection, Fate, GREETING, Side, begin, meet};
-use std::collections::BTreeMap;
+use crate::connection::{Connection, Fate, GREETING, Side, count_open};
+use crate::life::{At, begin, meet};
+use crate::process::{handles, resident};
+use crate::totals::Totals;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 use weft_bench::stream::Random;
@@ -12,54 +14,14 @@ use weft_io::{
 };
 use weft_sync::{Deadline, Status};
 
-/// What was asked for.
-pub struct Plan {
-    pub seconds: u64,
-    pub connections: usize,
-    pub backend: String,
-    pub seed: u64,
-}
-
-/// Addresses of listeners: a pair of addresses has some 28,000 connections, those that are waited out included.
-const TCP_LISTENERS: u8 = 16;
 /// How long anything may take that is to be over.
-const PATIENCE: Duration = Duration::from_secs(30);
-/// Between two reports.
-const REPORT: Duration = Duration::from_secs(10);
-/// New connections between two polls in the beginning.
-const OPENED_AT_ONCE: usize = 64;
+pub const PATIENCE: Duration = Duration::from_secs(30);
+/// The longest pause between two messages, and what it grows to where that is too much for the machine.
+const PAUSE_MS: u64 = 4000;
+const PAUSE_MS_MAX: u64 = 32_000;
 
-/// What everything has come to.
-#[derive(Debug, Default)]
-pub struct Totals {
-    pub opened: u64,
-    pub refused: u64,
-    pub late: u64,
-    pub cancels: u64,
-    pub bytes: u64,
-    sent: u64,
-    received: u64,
-    lost: u64,
-    fates: BTreeMap<String, u64>,
-    failures: BTreeMap<String, u64>,
-    unexpected: Vec<String>,
-    unexpected_count: u64,
-}
-
-impl Totals {
-    /// Something that may be.
-    pub fn failed(&mut self, why: &Status, what: &str) {
-        *self.failures.entry(format!("{what}: {}", why.code())).or_default() += 1;
-    }
-
-    /// Something that may not be.
-    pub fn unexpected(&mut self, what: String) {
-        self.unexpected_count += 1;
-        if self.unexpected.len() < 20 {
-            self.unexpected.push(what);
-        }
-    }
-}
+/// Where a near end connects to.
+pub type Target = (SocketKind, Address);
 
 /// What changes.
 pub struct Held {
@@ -68,21 +30,57 @@ pub struct Held {
     pub totals: Totals,
     /// No connection begins any more, and those that are there come to their end.
     pub is_closing: bool,
+    /// In the places from there on the far ends are in another process.
+    pub inside: usize,
+    /// Listeners of this process.
+    pub targets: Vec<Target>,
+    /// Listeners of the other.
+    pub targets_outside: Vec<Target>,
+    /// The longest pause between two messages.
+    pub pause_ms: u64,
     /// Far ends that are not known yet.
     strangers: u64,
-    targets: Vec<(SocketKind, Address)>,
+    /// Places whose connection is over and has none that follows.
+    free: Vec<usize>,
 }
 
 /// See the header.
 pub struct World {
     pub handle: Handle,
     pub pool: BufferPool,
-    /// The longest pause between two messages.
-    pub pause_ms: u64,
+    /// All near ends are in another process.
+    pub is_outside: bool,
     held: Mutex<Held>,
 }
 
+/// A proactor for so many connections.
+pub fn proactor(backend: &str, connections: usize) -> Result<Poller, Status> {
+    let slots = (connections as u32).saturating_mul(10).clamp(1024, Config::LIMIT);
+    let config = Config { operations_max: slots, ring_entries: 4096, ..Config::new() };
+    open(backend, &config)?.into_poller()
+}
+
 impl World {
+    /// Of so many connections with both ends in this process. Whoever makes it says what else differs.
+    pub fn new(handle: Handle, seed: u64, inside: usize) -> Result<World, Status> {
+        let slab = Slab::new(2048, 4096)?;
+        let region = handle.register_slab(&slab, Access::READ | Access::WRITE)?;
+        let pool = BufferPool::new(&region)?;
+        let held = Held {
+            connections: Vec::new(),
+            random: Random::new(seed),
+            totals: Totals::default(),
+            is_closing: false,
+            inside,
+            targets: Vec::new(),
+            targets_outside: Vec::new(),
+            pause_ms: PAUSE_MS,
+            strangers: 0,
+            free: Vec::new(),
+        };
+        Ok(World { handle, pool, is_outside: false, held: Mutex::new(held) })
+    }
+
     pub fn lock(&self) -> MutexGuard<'_, Held> {
         self.held.lock().expect("nobody panics")
     }
@@ -91,25 +89,70 @@ impl World {
     pub fn submit<P: Params>(&self, operation: Operation<P>) -> Ticket {
         self.handle.submit(operation).map_err(|refused| refused.why).expect("there are slots for all")
     }
+
+    /// Buffers that did not come back, and whatever else may not be once all is over.
+    pub fn close_the_books(&self) {
+        let mut held = self.lock();
+        let (available, capacity) = (self.pool.available(), self.pool.capacity());
+        if available != capacity {
+            held.totals.unexpected(format!("{available} of {capacity} buffers are back"));
+        }
+        held.totals.close_the_books(self.is_outside);
+    }
+
+    pub fn report(&self, start: Instant, under_way: usize) {
+        let held = self.lock();
+        let totals = &held.totals;
+        println!(
+            "{:5.1} s: {} open at once, {} opened, {under_way} under way, \
+             {:.1} MB received, {} cancels, {} handles, {} MiB",
+            start.elapsed().as_secs_f64(),
+            count_open(&held.connections),
+            totals.opened,
+            totals.bytes as f64 / 1e6,
+            totals.cancels,
+            handles(),
+            resident() >> 20,
+        );
+    }
 }
 
 impl Held {
     /// A new connection in this place.
-    fn open(&mut self, world: &Arc<World>, place: usize) {
+    pub fn open(&mut self, world: &Arc<World>, place: usize) {
         self.totals.opened += 1;
         let number = self.totals.opened;
-        let connection = Connection::new(number, &mut self.random);
+        let is_outside = place >= self.inside;
+        self.totals.sums(is_outside).opened += 1;
+        let connection = Connection::new(number, is_outside, &mut self.random);
         let fate = connection.fate;
         if place == self.connections.len() {
             self.connections.push(connection);
         } else {
             self.connections[place] = connection;
         }
-        let (kind, address) = self.targets[self.random.below(self.targets.len() as u64) as usize];
+        let targets = if is_outside { &self.targets_outside } else { &self.targets };
+        let (kind, address) = targets[self.random.below(targets.len() as u64) as usize];
         let mut options = SocketOptions::NO_DELAY;
         options.set(SocketOptions::LINGER_ZERO, fate == Fate::NearCloses);
         let socket = Socket::new(kind, options).expect("there are handles for all");
         begin(self, &At { world: Arc::clone(world), place, number, side: Side::Near }, socket, address);
+    }
+
+    /// A connection that another process has begun, in whatever place is free.
+    pub fn put(&mut self, connection: Connection) -> usize {
+        self.totals.opened += 1;
+        self.totals.outside.opened += 1;
+        match self.free.pop() {
+            Some(place) => {
+                self.connections[place] = connection;
+                place
+            }
+            None => {
+                self.connections.push(connection);
+                self.connections.len() - 1
+            }
+        }
     }
 
     /// Accounts for the connection of this place if it is over, and begins the next there.
@@ -118,24 +161,15 @@ impl Held {
         if connection.number == 0 || !connection.is_over() {
             return;
         }
-        let (fate, [near, far]) = (connection.fate, &connection.ends);
-        let is_whole = fate == Fate::GoodOrder && connection.is_known;
-        for (from, to, way) in [(near, far, "there"), (far, near, "back")] {
-            self.totals.sent += from.sent;
-            self.totals.received += to.received;
-            let (sent, received) = (from.sent, to.received);
-            match sent.checked_sub(received) {
-                Some(lost) if lost == 0 || !is_whole => self.totals.lost += lost,
-                _ => {
-                    let text =
-                        format!("{fate:?} {}: {received} of {sent} bytes came {way}", connection.number);
-                    self.totals.unexpected(text);
-                }
-            }
+        let (fate, is_outside) = (connection.fate, connection.outside.is_some());
+        let wrong = connection.account(self.totals.sums(is_outside));
+        for line in wrong {
+            self.totals.unexpected(line);
         }
-        *self.totals.fates.entry(format!("{fate:?}")).or_default() += 1;
-        if self.is_closing {
+        *self.totals.fates.entry((is_outside, format!("{fate:?}"))).or_default() += 1;
+        if self.is_closing || world.is_outside {
             self.connections[place].number = 0;
+            self.free.push(place);
             return;
         }
         self.open(world, place);
@@ -145,20 +179,25 @@ impl Held {
         self.connections.iter().filter(|connection| connection.number != 0).count()
     }
 
-    /// Both ends there.
-    fn known(&self) -> usize {
-        self.connections.iter().filter(|connection| connection.number != 0 && connection.is_known).count()
+    /// How many are open.
+    pub fn look(&mut self) -> usize {
+        let open = count_open(&self.connections);
+        self.totals.see(open);
+        open.all()
     }
 
-    fn look_for_stuck(&mut self) {
-        for connection in &self.connections {
-            let is_stuck = connection.ending_since.is_some_and(|since| since.elapsed() > PATIENCE);
-            if connection.number != 0 && is_stuck {
-                self.totals.unexpected_count += 1;
-                if self.totals.unexpected.len() < 20 {
-                    self.totals.unexpected.push(format!("does not end: {}", connection.shown()));
-                }
-            }
+    /// Longer pauses. Each connection does as much in a second whatever the others do; a machine for which that is too much
+    /// would always have some of them waiting to be opened.
+    pub fn relieve(&mut self) {
+        self.pause_ms = (self.pause_ms + self.pause_ms / 8).min(PAUSE_MS_MAX);
+    }
+
+    pub fn look_for_stuck(&mut self) {
+        let is_stuck = |connection: &&Connection| {
+            connection.number != 0 && connection.ending_since.is_some_and(|since| since.elapsed() > PATIENCE)
+        };
+        for connection in self.connections.iter().filter(is_stuck) {
+            self.totals.unexpected(format!("does not end: {}", connection.shown()));
         }
     }
 }
@@ -188,6 +227,7 @@ fn listen_to(world: &Arc<World>, socket: Socket, so_far: Vec<u8>) {
     world.submit(recv);
 }
 
+/// So many listeners for TCP, and half as many for Unix sockets.
 fn listeners(count: u8) -> Result<Vec<Socket>, Status> {
     let mut listeners = Vec::new();
     for last in 1..=count {
@@ -206,153 +246,28 @@ fn listeners(count: u8) -> Result<Vec<Socket>, Status> {
     Ok(listeners)
 }
 
-/// Handles for everything but the ends of connections: listeners, greetings, the proactor's own.
-const SPARE_HANDLES: u64 = 192;
-
-/// As many connections as this process may have, up to those that are wanted. Each has two handles here.
-fn allowed(wanted: usize) -> usize {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let need = wanted as u64 * 2 + SPARE_HANDLES;
-    let limit = getrlimit(Resource::Nofile);
-    for maximum in [limit.maximum.map(|maximum| maximum.max(need)), limit.maximum] {
-        let current = Some(maximum.map_or(need, |maximum| maximum.min(need)));
-        // The upper limit is raised by those who may.
-        if setrlimit(Resource::Nofile, Rlimit { current, maximum }).is_ok() {
-            break;
-        }
+/// Far ends may come, to as many addresses; where, and what to cancel in the end.
+pub fn welcome(world: &Arc<World>, addresses: u8) -> Result<(Vec<Target>, Vec<Ticket>), Status> {
+    let (mut targets, mut accepts) = (Vec::new(), Vec::new());
+    for listener in listeners(addresses)? {
+        targets.push((listener.kind(), listener.local_address()?));
+        let here = Arc::clone(world);
+        let accept = AcceptMany::new(listener, move |accepted| {
+            here.lock().strangers += 1;
+            listen_to(&here, accepted.socket, Vec::new());
+        });
+        let there = Arc::clone(world);
+        accepts.push(world.submit(Operation::new(accept).on_done(move |done| {
+            if !there.lock().is_closing {
+                there.lock().totals.unexpected(format!("a listener ended: {:?}", done.result));
+            }
+        })));
     }
-    let current = getrlimit(Resource::Nofile).current.unwrap_or(need);
-    let fit = (current.saturating_sub(SPARE_HANDLES) / 2) as usize;
-    if fit < wanted {
-        println!(
-            "{current} handles are allowed (ulimit -Hn): {fit} connections with both ends, not {wanted}"
-        );
-    }
-    wanted.min(fit)
+    Ok((targets, accepts))
 }
 
-fn handles() -> usize {
-    // One of them reads the folder.
-    std::fs::read_dir("/proc/self/fd").map_or(0, |folder| folder.count().saturating_sub(1))
-}
-
-/// Bytes in memory.
-fn resident() -> u64 {
-    let text = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
-    let pages: u64 = text.split(' ').nth(1).and_then(|word| word.parse().ok()).unwrap_or(0);
-    pages * 4096
-}
-
-fn report(world: &World, start: Instant, under_way: usize) {
-    let held = world.lock();
-    let totals = &held.totals;
-    println!(
-        "{:5.1} s: {} open ({} known), {} opened, {} under way, {:.1} MB received, {} cancels, {} handles, {} MiB",
-        start.elapsed().as_secs_f64(),
-        held.live(),
-        held.known(),
-        totals.opened,
-        under_way,
-        totals.bytes as f64 / 1e6,
-        totals.cancels,
-        handles(),
-        resident() >> 20,
-    );
-}
-
-/// Does all of it.
-pub fn run(mut plan: Plan) -> Result<(), String> {
-    plan.connections = allowed(plan.connections);
-    let plan = &plan;
-    let text = |why: Status| why.to_string();
-    // What the first socket of a process keeps for good.
-    drop(Socket::new(SocketKind::Tcp, SocketOptions::empty()).map_err(text)?);
-    let before = handles();
-    let slots = (plan.connections as u32).saturating_mul(10).clamp(1024, Config::LIMIT);
-    let config = Config { operations_max: slots, ring_entries: 4096, ..Config::new() };
-    let mut poller = open(&plan.backend, &config).and_then(|found| found.into_poller()).map_err(text)?;
-    println!("{}", poller.handle().describe());
-    let after_all = soak(plan, &mut poller)?;
-    drop(poller);
-    let after = handles();
-    let mut wrong = after_all;
-    if after > before {
-        wrong.push(format!("{before} handles in the beginning, {after} in the end"));
-    }
-    println!("handles: {before} before, {after} after");
-    for line in &wrong {
-        eprintln!("  {line}");
-    }
-    if wrong.is_empty() { Ok(()) } else { Err(format!("{} things are wrong", wrong.len())) }
-}
-
-/// Everything on the proactor; what was wrong.
-fn soak(plan: &Plan, poller: &mut Poller) -> Result<Vec<String>, String> {
-    let text = |why: Status| why.to_string();
-    let handle = poller.handle().clone();
-    let slab = Slab::new(2048, 4096).map_err(text)?;
-    let region = handle.register_slab(&slab, Access::READ | Access::WRITE).map_err(text)?;
-    let pool = BufferPool::new(&region).map_err(text)?;
-    let listeners = listeners(TCP_LISTENERS).map_err(text)?;
-    let targets: Result<Vec<_>, Status> =
-        listeners.iter().map(|socket| Ok((socket.kind(), socket.local_address()?))).collect();
-    let held = Held {
-        connections: Vec::with_capacity(plan.connections),
-        random: Random::new(plan.seed),
-        totals: Totals::default(),
-        is_closing: false,
-        strangers: 0,
-        targets: targets.map_err(text)?,
-    };
-    let world = Arc::new(World { handle, pool, pause_ms: 4000, held: Mutex::new(held) });
-    let accepts: Vec<Ticket> = listeners
-        .into_iter()
-        .map(|listener| {
-            let here = Arc::clone(&world);
-            let accept = AcceptMany::new(listener, move |accepted| {
-                here.lock().strangers += 1;
-                listen_to(&here, accepted.socket, Vec::new());
-            });
-            let there = Arc::clone(&world);
-            world.submit(Operation::new(accept).on_done(move |done| {
-                if !there.lock().is_closing {
-                    there.lock().totals.unexpected(format!("a listener ended: {:?}", done.result));
-                }
-            }))
-        })
-        .collect();
-    let (warm, end) = traffic(plan, &world, poller);
-    wind_up(&world, poller, &accepts);
-    Ok(verdict(plan, &world, warm, end))
-}
-
-/// The busy part. Memory after a third of it, and in the end.
-fn traffic(plan: &Plan, world: &Arc<World>, poller: &mut Poller) -> (u64, u64) {
-    let (start, length) = (Instant::now(), Duration::from_secs(plan.seconds));
-    let (mut next_report, mut warm) = (REPORT, 0);
-    while start.elapsed() < length {
-        let open = world.lock().connections.len();
-        for place in open..plan.connections.min(open + OPENED_AT_ONCE) {
-            world.lock().open(world, place);
-        }
-        let soon = Deadline::after(Duration::from_millis(if open < plan.connections { 1 } else { 100 }));
-        // Nothing ends within that time, perhaps.
-        let _ = poller.poll(soon);
-        if start.elapsed() >= next_report {
-            next_report += REPORT;
-            world.lock().look_for_stuck();
-            report(world, start, poller.under_way());
-        }
-        if warm == 0 && start.elapsed() >= length / 3 {
-            warm = resident();
-        }
-    }
-    report(world, start, poller.under_way());
-    (warm, resident())
-}
-
-/// Everything comes to its end.
-fn wind_up(world: &Arc<World>, poller: &mut Poller, accepts: &[Ticket]) {
+/// Everything comes to its end. How long that took.
+pub fn wind_up(world: &Arc<World>, poller: &mut Poller, accepts: &[Ticket]) -> Duration {
     world.lock().is_closing = true;
     let start = Instant::now();
     let is_over = || world.lock().live() == 0 && world.lock().strangers == 0;
@@ -381,39 +296,5 @@ fn wind_up(world: &Arc<World>, poller: &mut Poller, accepts: &[Ticket]) {
     if poller.under_way() > 0 {
         held.totals.unexpected(format!("{} operations have not ended", poller.under_way()));
     }
-    println!("{:.1} s to come to the end", start.elapsed().as_secs_f64());
-}
-
-fn verdict(plan: &Plan, world: &World, warm: u64, end: u64) -> Vec<String> {
-    let mut held = world.lock();
-    if end > warm + warm / 10 + (16 << 20) {
-        let text = format!("memory has grown from {} to {} MiB", warm >> 20, end >> 20);
-        held.totals.unexpected(text);
-    }
-    let (available, capacity) = (world.pool.available(), world.pool.capacity());
-    if available != capacity {
-        held.totals.unexpected(format!("{available} of {capacity} buffers are back"));
-    }
-    let totals = &mut held.totals;
-    println!("\n{} s, {} connections, {}, seed {}", plan.seconds, plan.connections, plan.backend, plan.seed);
-    println!("  opened {}, refused {}, late greetings {}", totals.opened, totals.refused, totals.late);
-    for (fate, count) in &totals.fates {
-        println!("  {fate:<24} {count:>9}");
-    }
-    for (failure, count) in &totals.failures {
-        println!("  {failure:<40} {count:>9}");
-    }
-    println!(
-        "  bytes: sent {}, received {}, lost with broken connections {}",
-        totals.sent, totals.received, totals.lost
-    );
-    println!("  memory: {} MiB after a third, {} MiB in the end", warm >> 20, end >> 20);
-    if totals.sent != totals.received + totals.lost || totals.received != totals.bytes {
-        totals.unexpected("the sums do not agree".to_owned());
-    }
-    let mut wrong = std::mem::take(&mut totals.unexpected);
-    if totals.unexpected_count > wrong.len() as u64 {
-        wrong.push(format!("and {} more", totals.unexpected_count - wrong.len() as u64));
-    }
-    wrong
+    start.elapsed()
 }
