@@ -4,7 +4,8 @@
 //!
 //! Files: the kernel opens, reads, writes, syncs and closes without waiting where it can, and on threads of its own where
 //! it cannot. Some files answer that they cannot now (`EAGAIN`) instead, and what waits on a thread can be interrupted
-//! (`EINTR`): both are asked again, on a thread from the start, see [`is_again`].
+//! (`EINTR`): both are asked again, on a thread from the start, see [`is_again`]. Long reads of regular files begin on such
+//! threads, see [`is_long_read`].
 
 use super::ring::{Answer, flag};
 use crate::frame::Spans;
@@ -14,6 +15,7 @@ use crate::ops::{Body, FileOpen, Kind, Pooled, Ready, Transfer};
 use crate::record::{Erased, Side};
 use crate::span::Span;
 use io_uring::{opcode, squeue, types};
+use rustix::fs::FileType;
 use rustix::io::Errno;
 use std::os::fd::{AsRawFd, BorrowedFd, IntoRawFd};
 use weft_sync::atomic::AtomicU32;
@@ -96,7 +98,7 @@ fn own_slot(span: Span, proactor: u32) -> Option<u16> {
 
 fn read_file(transfer: &Transfer<'_>, proactor: u32) -> squeue::Entry {
     let (fd, offset) = (types::Fd(transfer.file.as_raw_fd()), transfer.offset);
-    match transfer.spans {
+    let entry = match transfer.spans {
         Spans::One(span) => {
             // Cut to less than 2³¹ by the operation.
             let length = span.length as u32;
@@ -109,7 +111,22 @@ fn read_file(transfer: &Transfer<'_>, proactor: u32) -> squeue::Entry {
             let (list, count) = frame.list();
             opcode::Readv::new(fd, list, count as u32).offset(offset).build()
         }
-    }
+    };
+    if is_long_read(transfer) { entry.flags(squeue::Flags::ASYNC) } else { entry }
+}
+
+/// From here on the copy out of the kernel's cache takes longer than a hand-over.
+const LONG_READ_BYTES_MIN: usize = 1 << 20;
+
+/// Whether a read goes to a thread of the kernel at once. What is in the cache is copied by whoever asks: several long
+/// reads, and the first touch of their memory, would come one after the other, and keep the thread that polls.
+fn is_long_read(transfer: &Transfer<'_>) -> bool {
+    // A stream may never have so much, and would keep the thread.
+    let is_regular = || {
+        let found = rustix::fs::fstat(transfer.file);
+        found.is_ok_and(|found| FileType::from_raw_mode(found.st_mode) == FileType::RegularFile)
+    };
+    transfer.spans.length() >= LONG_READ_BYTES_MIN && is_regular()
 }
 
 fn write_file(transfer: &Transfer<'_>, proactor: u32) -> squeue::Entry {
