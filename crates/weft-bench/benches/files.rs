@@ -90,24 +90,35 @@ mod linux {
         shared.handle.submit(read).expect("there is room");
     }
 
+    /// What the ring knows beforehand.
+    #[derive(Clone, Copy, PartialEq, Eq)]
+    enum Registered {
+        Nothing,
+        Memory,
+        MemoryAndFile,
+    }
+
     fn weft<'a>(
         name: &'static str,
         path: &Path,
         flags: i32,
         depth: usize,
-        is_registered: bool,
+        registered: Registered,
     ) -> Subject<'a> {
         let mut poller =
             open("uring", &Config::new()).and_then(|proactor| proactor.into_poller()).expect("io_uring");
         let handle = poller.handle().clone();
         let slab = Slab::new(BLOCK, depth as u32).expect("memory");
-        let region = match is_registered {
-            true => handle.register_slab(&slab, Access::READ | Access::WRITE),
-            false => Region::unregistered(&slab, Access::READ | Access::WRITE),
+        let region = match registered {
+            Registered::Nothing => Region::unregistered(&slab, Access::READ | Access::WRITE),
+            _ => handle.register_slab(&slab, Access::READ | Access::WRITE),
         };
         let pool = BufferPool::new(&region.expect("memory")).expect("a pool");
         let file = OpenOptions::new().read(true).custom_flags(flags).open(path).expect("it was made");
         let file = File::try_from(file).expect("a file");
+        if registered == Registered::MemoryAndFile {
+            handle.register_file(&file).expect("it is open");
+        }
         let read =
             |_| Operation::new(FileRead::new(file.clone(), 0, pool.acquire().expect("as many as reads")));
         let idle = Mutex::new((0..depth).map(read).collect());
@@ -238,8 +249,15 @@ mod linux {
             for depth in [1, 32, 128] {
                 let subjects = vec![
                     floor(&place.0, flags, depth),
-                    weft("weft", &place.0, flags, depth, false),
-                    weft("weft, registered memory", &place.0, flags, depth, true),
+                    weft("weft", &place.0, flags, depth, Registered::Nothing),
+                    weft("weft, registered memory", &place.0, flags, depth, Registered::Memory),
+                    weft(
+                        "weft, registered memory and file",
+                        &place.0,
+                        flags,
+                        depth,
+                        Registered::MemoryAndFile,
+                    ),
                     pread(&place.0, flags),
                 ];
                 let (figures, mark) = in_turns(subjects, || fio(&place.0, flags != 0, depth));

@@ -216,7 +216,11 @@ fn what_is_refused_is_no_capability() {
                 Capabilities::REGISTERED_BUFFERS | Capabilities::DMABUF,
             ),
             (libc::SYS_io_uring_register, Some((1, 22)), of_groups),
-            (libc::SYS_socketpair, None, of_groups | of_sends),
+            // Taking a table of files away, putting one in, and making one.
+            (libc::SYS_io_uring_register, Some((1, 3)), Capabilities::FIXED_FILES),
+            (libc::SYS_io_uring_register, Some((1, 6)), Capabilities::FIXED_FILES),
+            (libc::SYS_io_uring_register, Some((1, 13)), Capabilities::FIXED_FILES),
+            (libc::SYS_socketpair, None, of_groups | of_sends | Capabilities::FIXED_FILES),
         ] {
             let found = refused(call, argument, libc::EPERM, move || of(open("uring", &Config::new())));
             assert_eq!(found.expect("the ring works without"), all - missing);

@@ -14,7 +14,9 @@
 #![cfg(unix)]
 
 use crate::errno::failure;
+use crate::handle::Handle;
 use crate::open_handle;
+use crate::registration::{Known, Named};
 use crate::socket::RefusedImport;
 use rustix::fs::FileType;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -41,6 +43,8 @@ pub struct File(Arc<Inner>);
 struct Inner {
     handle: OwnedFd,
     word: AtomicU32,
+    /// Where rings know it.
+    known: Known,
 }
 
 /// No operation enters any more.
@@ -73,7 +77,7 @@ impl File {
 
     /// What an operation has opened, or was handed for it.
     pub(crate) fn of(handle: OwnedFd) -> File {
-        File(Arc::new(Inner { handle, word: AtomicU32::new(0) }))
+        File(Arc::new(Inner { handle, word: AtomicU32::new(0), known: Known::new() }))
     }
 
     /// How many bytes it has, now. What a device has is not told: 0.
@@ -96,6 +100,17 @@ impl File {
     /// Whether it is closed, or will be when what is under way has ended.
     pub fn is_closed(&self) -> bool {
         self.0.word.load(Ordering::Acquire) & CLOSED != 0
+    }
+
+    /// Whether this proactor's ring knows it, see [`Handle::register_file`]. What it does not know works as well.
+    pub fn is_registered(&self, proactor: &Handle) -> bool {
+        self.0.known.place(proactor.0.id).is_some()
+    }
+
+    /// For a backend.
+    #[inline]
+    pub(crate) fn named(&self) -> Named<'_> {
+        Named::new(self.as_fd(), &self.0.known)
     }
 
     /// An operation begins; it pairs with [`File::leave`], unless it is refused because the file is closed.
@@ -139,6 +154,8 @@ impl File {
         if self.0.word.fetch_or(BURIED, Ordering::AcqRel) & BURIED == 0 {
             // A file that cannot be buried has no other side that would have to be told; nothing begins on it any more, and
             // it goes with the last clone.
+            // Nor would a ring that knows it, and has yet to be told.
+            let _ = self.0.known.let_go();
             let _ = open_handle::bury(&self.0.handle);
         }
     }

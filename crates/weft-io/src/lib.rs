@@ -108,6 +108,8 @@ mod pool_making;
 mod proactor;
 mod record;
 #[cfg(unix)]
+mod registration;
+#[cfg(unix)]
 mod relay;
 mod roster;
 #[cfg(not(loom))]

@@ -87,6 +87,9 @@ pub(crate) struct Shared {
     /// What it knows of memory.
     #[cfg(all(unix, not(loom)))]
     pub(crate) registry: crate::memory::Registry,
+    /// Which open files it knows, if it can know any.
+    #[cfg(all(target_os = "linux", not(loom)))]
+    pub(crate) files: Option<Arc<crate::backend::uring::Files>>,
     #[cfg(all(unix, not(loom)))]
     _listed: crate::directory::Listed,
 }
@@ -98,6 +101,7 @@ impl Shared {
         waker: Waker,
         description: Description,
         #[cfg(all(unix, not(loom)))] registry: crate::memory::Registry,
+        #[cfg(all(target_os = "linux", not(loom)))] files: Option<Arc<crate::backend::uring::Files>>,
     ) -> Arc<Shared> {
         let table = Table::new(operations);
         let count = table.count();
@@ -121,6 +125,8 @@ impl Shared {
             description,
             #[cfg(all(unix, not(loom)))]
             registry,
+            #[cfg(all(target_os = "linux", not(loom)))]
+            files,
             #[cfg(all(unix, not(loom)))]
             _listed: crate::directory::Listed::new(id),
         });

@@ -60,6 +60,7 @@ fn check(subject: &IoSubject, mask: Capabilities) {
     if subject.has().contains(IoCaps::KERNEL) {
         many_results(poller, region);
         sends_report_what_was_done(poller, can);
+        knows_files(poller, can);
     }
     assert_eq!(poll_dry(poller), 0);
 }
@@ -220,6 +221,23 @@ fn sends_report_what_was_done(poller: &mut Poller, can: Capabilities) {
     assert!(receive_all(poller, &far, bytes.len()) == bytes);
     let sent = end(poller, &sent).result.unwrap();
     assert!(sent.bytes == bytes.len() && (!sent.is_zero_copy || can.contains(may)));
+    drop(near);
+    assert_eq!(receive(poller, &far, 1), b"");
+}
+
+/// Files and sockets are registered either way; the kernel knows them only if the proactor may tell.
+fn knows_files(poller: &mut Poller, can: Capabilities) {
+    let handle = poller.handle().clone();
+    let memory = SharedMemory::create(1024).unwrap();
+    let file = File::import(memory.as_fd().try_clone_to_owned().unwrap()).unwrap();
+    handle.register_file(&file).unwrap();
+    assert_eq!(file.is_registered(&handle), can.contains(Capabilities::FIXED_FILES));
+    assert_eq!(run(poller, FileRead::new(file, 10, vec![1; 20])).result.unwrap(), 20);
+    let (near, far) = pair(poller, SocketKind::Tcp);
+    handle.register_socket(&near).unwrap();
+    assert_eq!(near.is_registered(&handle), can.contains(Capabilities::FIXED_FILES));
+    send(poller, &near, b"known".as_slice());
+    assert_eq!(receive(poller, &far, 10), b"known");
     drop(near);
     assert_eq!(receive(poller, &far, 1), b"");
 }

@@ -22,6 +22,7 @@ pub mod notification;
 pub mod poll;
 pub mod race;
 pub mod random;
+pub mod registered_file;
 pub mod relay;
 pub mod semaphore;
 pub mod sequence;

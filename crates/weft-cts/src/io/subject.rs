@@ -86,7 +86,8 @@ pub fn uring_minimal() -> IoSubject {
         | Capabilities::ZERO_COPY_SEND
         | Capabilities::ZERO_COPY_REPORT
         | Capabilities::PROVIDED_BUFFERS
-        | Capabilities::RECEIVE_BUNDLES;
+        | Capabilities::RECEIVE_BUNDLES
+        | Capabilities::FIXED_FILES;
     let mut subject = without("uring_minimal", newer);
     subject.config.ring_rung = 5;
     subject

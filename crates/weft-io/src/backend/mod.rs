@@ -109,6 +109,15 @@ impl Backend {
         }
     }
 
+    /// What it does about open files.
+    #[cfg(all(target_os = "linux", not(loom)))]
+    pub(crate) fn files(&self) -> Option<std::sync::Arc<uring::Files>> {
+        match self {
+            Backend::Uring(backend) => backend.files(),
+            _ => None,
+        }
+    }
+
     /// How many more operations fit before it would have to hand some over.
     #[inline]
     pub(crate) fn room(&mut self) -> usize {

@@ -161,6 +161,8 @@ fn finish(
         description,
         #[cfg(all(unix, not(loom)))]
         opened.backend.registry(),
+        #[cfg(all(target_os = "linux", not(loom)))]
+        opened.backend.files(),
     );
     Proactor::new(shared, opened.backend)
 }

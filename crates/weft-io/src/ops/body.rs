@@ -17,6 +17,8 @@ use crate::address::Address;
 #[cfg(unix)]
 use crate::frame::{Frame, Spans};
 #[cfg(unix)]
+use crate::registration::Named;
+#[cfg(unix)]
 use crate::socket::Socket;
 #[cfg(unix)]
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -46,28 +48,28 @@ pub enum Body<'a> {
     FileWrite(Transfer<'a>),
     /// Whether the bytes alone will do.
     #[cfg(unix)]
-    FileSync(BorrowedFd<'a>, bool),
+    FileSync(Named<'a>, bool),
     /// One connection; its address goes to `peer`.
     #[cfg(unix)]
     Accept {
-        listener: BorrowedFd<'a>,
+        listener: Named<'a>,
         peer: &'a Frame,
     },
     /// One connection, or, if the backend can, many.
     #[cfg(unix)]
     AcceptMany {
-        listener: BorrowedFd<'a>,
+        listener: Named<'a>,
         is_native: bool,
     },
     #[cfg(unix)]
     Connect {
-        socket: BorrowedFd<'a>,
+        socket: Named<'a>,
         address: &'a Address,
     },
     /// What is there, at least a byte. With an address if the spans are a frame that expects a sender.
     #[cfg(unix)]
     Recv {
-        socket: BorrowedFd<'a>,
+        socket: Named<'a>,
         spans: Spans<'a>,
         /// Probably nothing has come since the last one: to wait is better than to try first.
         is_drained: bool,
@@ -97,7 +99,7 @@ pub enum ZeroCopy {
 /// What a send is, or what is left of it.
 #[cfg(unix)]
 pub struct Sending<'a> {
-    pub(crate) socket: BorrowedFd<'a>,
+    pub(crate) socket: Named<'a>,
     /// To an address if they are a frame that names one.
     pub(crate) spans: Spans<'a>,
     /// A stream takes all of it before the send ends, if it can; what it takes less is handed over again.

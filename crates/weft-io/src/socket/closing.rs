@@ -11,10 +11,13 @@
 //!    are taken over can be so, and what their listeners accept) would have whoever closes it wait until all was
 //!    delivered, although its handle does not block. So lingering is turned off before the close: what is unsent is sent
 //!    all the same, by the system. `SO_LINGER` with no time, which resets the connection, waits for nobody and stays.
+//! 4. **Rings that know the socket let it go first** (`registration.rs`), for they keep it open. A ring that listens to
+//!    another thread does so when that comes by; so both directions are shut down as in rule 2, and the port is free then.
 #![cfg(unix)]
 
 use super::{Inner, Socket, SocketState};
 use crate::open_handle::{self, Buried};
+use crate::registration::LetGo;
 use rustix::net::sockopt;
 use std::os::fd::OwnedFd;
 use weft_sync::atomic::Ordering;
@@ -54,6 +57,10 @@ impl Socket {
         let before = self.0.state.swap(SocketState::Closed as u32, Ordering::SeqCst);
         if before != SocketState::Closed as u32 {
             linger_no_more(&self.0);
+            if self.0.known.let_go() == LetGo::Later {
+                // Rule 4.
+                self.interrupt();
+            }
             if open_handle::bury(&self.0.fd) == Buried::WithLastClone {
                 // Rule 2.
                 self.interrupt();

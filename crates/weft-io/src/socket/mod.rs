@@ -31,6 +31,8 @@ pub use import::RefusedImport;
 
 use crate::address::{Address, Family};
 use crate::errno::failure;
+use crate::handle::Handle;
+use crate::registration::{Known, Named};
 use rustix::io::Errno;
 use rustix::net::SocketType;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -119,6 +121,8 @@ struct Inner {
     failed: AtomicU32,
     /// Operations between submission and their end.
     pending: AtomicU32,
+    /// Where rings know it.
+    known: Known,
 }
 
 impl SocketKind {
@@ -189,6 +193,7 @@ impl Socket {
             state: AtomicU32::new(state as u32),
             failed: AtomicU32::new(0),
             pending: AtomicU32::new(0),
+            known: Known::new(),
         }))
     }
 
@@ -244,6 +249,17 @@ impl Socket {
     pub fn is_closed(&self) -> bool {
         // SeqCst: the second step of rule 4, for operations.
         self.0.state.load(Ordering::SeqCst) >= SocketState::Closing as u32
+    }
+
+    /// Whether this proactor's ring knows it, see [`Handle::register_socket`]. What it does not know works as well.
+    pub fn is_registered(&self, proactor: &Handle) -> bool {
+        self.0.known.place(proactor.0.id).is_some()
+    }
+
+    /// For a backend.
+    #[inline]
+    pub(crate) fn named(&self) -> Named<'_> {
+        Named::new(self.as_fd(), &self.0.known)
     }
 
     /// Gives it an address. Port 0 lets the system choose one.

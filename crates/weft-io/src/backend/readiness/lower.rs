@@ -45,13 +45,15 @@ pub(super) fn begin(operation: &mut Erased) -> Begun {
         Body::Nop => Begun::Ended(Ok(0)),
         Body::EventWait(fd) => reads(fd, First::None),
         Body::HandlePoll(fd, interest) => waits(fd, Line::Observers, of_interest(interest), First::None),
-        Body::Accept { listener, .. } | Body::AcceptMany { listener, .. } => reads(listener, First::Attempt),
-        Body::Recv { socket, .. } => reads(socket, First::IfFull),
-        Body::RecvPool(pooled) => reads(pooled.socket, First::None),
-        Body::Send(sending) => writes(sending.socket, First::Attempt),
-        Body::Connect { socket, address } => match sockets::connect(socket, address) {
+        Body::Accept { listener, .. } | Body::AcceptMany { listener, .. } => {
+            reads(listener.fd, First::Attempt)
+        }
+        Body::Recv { socket, .. } => reads(socket.fd, First::IfFull),
+        Body::RecvPool(pooled) => reads(pooled.socket.fd, First::None),
+        Body::Send(sending) => writes(sending.socket.fd, First::Attempt),
+        Body::Connect { socket, address } => match sockets::connect(socket.fd, address) {
             Some(outcome) => Begun::Ended(outcome),
-            None => writes(socket, First::None),
+            None => writes(socket.fd, First::None),
         },
         // A close has taken its file by now: whoever comes later finds it closed.
         Body::FileOpen(..)
@@ -82,15 +84,17 @@ pub(super) fn attempt(operation: &mut Erased, ready: Mask) -> Option<Outcome> {
         Body::EventWait(fd) => take_signal(fd),
         Body::HandlePoll(..) => Some(observed(ready)),
         Body::Accept { listener, peer } => {
-            sockets::accept(listener, Some(peer)).or_else(|| deaf(listener, ready))
+            sockets::accept(listener.fd, Some(peer)).or_else(|| deaf(listener.fd, ready))
         }
         Body::AcceptMany { listener, .. } => {
-            sockets::accept(listener, None).or_else(|| deaf(listener, ready))
+            sockets::accept(listener.fd, None).or_else(|| deaf(listener.fd, ready))
         }
-        Body::Connect { socket, address } => sockets::connected(socket, address),
-        Body::Recv { socket, spans, .. } => sockets::recv(socket, &spans).or_else(|| trouble(socket, ready)),
-        Body::RecvPool(mut pooled) => pooled.attempt().or_else(|| trouble(pooled.socket, ready)),
-        Body::Send(sending) => sockets::send(&sending).or_else(|| trouble(sending.socket, ready)),
+        Body::Connect { socket, address } => sockets::connected(socket.fd, address),
+        Body::Recv { socket, spans, .. } => {
+            sockets::recv(socket.fd, &spans).or_else(|| trouble(socket.fd, ready))
+        }
+        Body::RecvPool(mut pooled) => pooled.attempt().or_else(|| trouble(pooled.socket.fd, ready)),
+        Body::Send(sending) => sockets::send(&sending).or_else(|| trouble(sending.socket.fd, ready)),
         _ => unreachable!("it does not wait for a handle"),
     }
 }

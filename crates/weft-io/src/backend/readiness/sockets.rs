@@ -163,7 +163,7 @@ pub(super) fn recv(socket: BorrowedFd<'_>, spans: &Spans<'_>) -> Attempt {
 
 /// Sends what there is room for.
 pub(super) fn send(sending: &Sending<'_>) -> Attempt {
-    let fd = sending.socket.as_raw_fd();
+    let fd = sending.socket.fd.as_raw_fd();
     let mut flags = SEND_FLAGS;
     #[cfg(target_os = "linux")]
     if sending.has_more {

@@ -39,7 +39,7 @@ impl Streams {
         #[cfg(target_os = "linux")]
         {
             use std::os::fd::AsRawFd;
-            let file = transfer.file;
+            let file = transfer.file.fd;
             let waits = is_device(file) && transfer.spans.length() > 0 && is_open_for(file, line);
             (waits && self.is_watchable(file)).then(|| (file.as_raw_fd(), line))
         }

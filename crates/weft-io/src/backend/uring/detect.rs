@@ -12,8 +12,8 @@
 //! 2. **A failure is an answer.** Whatever cannot be had leaves its capability out, for whatever reason, and the ring works.
 //! 3. Every request that is made here ends by itself, and nothing waits for longer than [`PATIENCE`]. A request without
 //!    an answer ends the trial: what it names is leaked, and nothing more is asked.
-//! 4. A capability that no operation of this backend makes use of is not told of: `FIXED_FILES` and
-//!    `PROACTOR_MESSAGING` are never set. `DMABUF` follows from `REGISTERED_BUFFERS`, see `mod.rs`.
+//! 4. A capability that no operation of this backend makes use of is not told of: `PROACTOR_MESSAGING` is never set.
+//!    `DMABUF` follows from `REGISTERED_BUFFERS`, see `mod.rs`.
 //! 5. Nothing leaves the machine, and no network is needed: the sockets are a pair without names.
 //!
 //! # Safety
@@ -23,8 +23,8 @@
 
 use crate::capability::Capabilities;
 use crate::event::{new_eventfd, raise};
-use io_uring::types::{Fd, SubmitArgs, Timespec};
-use io_uring::{IoUring, cqueue, opcode, squeue};
+use io_uring::types::{Fd, Fixed, SubmitArgs, Timespec};
+use io_uring::{IoUring, Submitter, cqueue, opcode, squeue};
 use rustix::io::Errno;
 use std::io::Write;
 use std::os::fd::AsRawFd;
@@ -51,6 +51,7 @@ pub(super) fn detect(ring: &mut IoUring) -> Capabilities {
     note(Capabilities::DEVICE_FENCE, has_fences(&mut trial));
     note(Capabilities::FUTEX_OPERATIONS, has_futexes(&mut trial));
     note(Capabilities::REGISTERED_BUFFERS, has_registered_buffers(&trial));
+    note(Capabilities::FIXED_FILES, has_fixed_files(&mut trial));
     note(Capabilities::ZERO_COPY_SEND, has_zero_copy(&mut trial));
     note(Capabilities::ZERO_COPY_REPORT, has_zero_copy_report(&mut trial));
     let mut group = Some(Group::new());
@@ -90,6 +91,42 @@ fn has_registered_buffers(trial: &Trial<'_>) -> bool {
     // SAFETY: a static lives for ever.
     let registered = unsafe { submitter.register_buffers(&[memory]) };
     registered.is_ok() && submitter.unregister_buffers().is_ok()
+}
+
+/// 6.13. Tables are older, but before that a file whose place was emptied stayed open until all requests were over that
+/// had begun by then, on whatever file of a table; and some may never be. So here is such a request, of one socket, while
+/// the place of another is emptied, whose other end has to see that at once.
+fn has_fixed_files(trial: &mut Trial<'_>) -> bool {
+    let (Ok((near, far)), Ok((waiting, mut other))) = (UnixStream::pair(), UnixStream::pair()) else {
+        return false;
+    };
+    let submitter = trial.ring.submitter();
+    if trial.is_lost || submitter.register_files_sparse(2).is_err() {
+        return false;
+    }
+    let both = [near.as_raw_fd(), waiting.as_raw_fd()];
+    let is_in = submitter.register_files_update(0, &both).is_ok_and(|count| count == 2);
+    drop(near);
+    let readable = u32::from(libc::POLLIN.unsigned_abs());
+    let mut has_gone = false;
+    let answers = trial.ask_and(&[opcode::PollAdd::new(Fixed(1), readable).build()], |submitter| {
+        let is_early = has_hung_up(&far);
+        let is_out = submitter.register_files_update(0, &[-1]).is_ok_and(|count| count == 1);
+        has_gone = is_out && !is_early && has_hung_up(&far);
+        // It ends in any case.
+        let _ = other.write_all(b"1");
+    });
+    let is_answered =
+        matches!(answers[..], [Answer { result, .. }] if result >= 0 && result as u32 & readable != 0);
+    trial.ring.submitter().unregister_files().is_ok() && is_in && has_gone && is_answered
+}
+
+/// Whether the other end is gone.
+fn has_hung_up(socket: &UnixStream) -> bool {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    let mut sockets = [PollFd::new(socket, PollFlags::IN)];
+    let told = poll(&mut sockets, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }));
+    told.is_ok() && sockets[0].revents().contains(PollFlags::HUP)
 }
 
 /// 6.0, and 6.1 for several pieces. Sockets without names have no such way and say so; what is asked here is whether the
@@ -173,15 +210,32 @@ struct Trial<'ring> {
 impl Trial<'_> {
     /// Makes requests, a few at most, and returns all answers in order; none, if one does not come.
     fn ask(&mut self, entries: &[squeue::Entry]) -> Vec<Answer> {
+        self.push(entries);
+        self.collect(entries.len())
+    }
+
+    /// The same, and does something when the kernel has them.
+    fn ask_and(&mut self, entries: &[squeue::Entry], meanwhile: impl FnOnce(&Submitter<'_>)) -> Vec<Answer> {
+        self.push(entries);
+        // What the kernel does not take now it takes in the end; then this is no trial of anything.
+        let _ = self.ring.submit();
+        meanwhile(&self.ring.submitter());
+        self.collect(entries.len())
+    }
+
+    fn push(&mut self, entries: &[squeue::Entry]) {
+        for entry in entries.iter().filter(|_| !self.is_lost) {
+            self.asked += 1;
+            super::ring::push_trial(self.ring, &entry.clone().user_data(self.asked));
+        }
+    }
+
+    /// Waits for so many last answers.
+    fn collect(&mut self, mut missing: usize) -> Vec<Answer> {
         let mut answers = Vec::new();
         if self.is_lost {
             return answers;
         }
-        for entry in entries {
-            self.asked += 1;
-            super::ring::push_trial(self.ring, &entry.clone().user_data(self.asked));
-        }
-        let mut missing = entries.len();
         while missing > 0 {
             let limit = Timespec::from(PATIENCE);
             let outcome = self.ring.submitter().submit_with_args(1, &SubmitArgs::new().timespec(&limit));
@@ -307,6 +361,8 @@ mod tests {
         if listed.is_supported(opcode::SendMsgZc::CODE) {
             assert!(found.contains(Capabilities::ZERO_COPY_SEND | Capabilities::MULTISHOT), "{found:?}");
         }
+        // Listed since 6.15.
+        assert!(!listed.is_supported(opcode::RecvZc::CODE) || found.contains(Capabilities::FIXED_FILES));
     }
 
     /// [async-backends 6] A ring that answers nothing has no capability that needs an answer, and detection ends.

@@ -13,11 +13,12 @@ use crate::ops::body::{Sending, ZeroCopy};
 use crate::ops::outcome::Outcome;
 use crate::ops::{Body, FileOpen, Kind, Pooled, Ready, Transfer};
 use crate::record::{Erased, Side};
+use crate::registration::Named;
 use crate::span::Span;
 use io_uring::{opcode, squeue, types};
 use rustix::fs::FileType;
 use rustix::io::Errno;
-use std::os::fd::{AsRawFd, BorrowedFd, IntoRawFd};
+use std::os::fd::{AsRawFd, IntoRawFd};
 use weft_sync::atomic::AtomicU32;
 
 /// Size and scope of futexes: 32 bits, of this process.
@@ -29,7 +30,16 @@ pub(super) const FUTEX_ANY: u64 = u32::MAX as u64;
 #[inline]
 pub(super) fn entry(operation: &mut Erased, proactor: u32) -> squeue::Entry {
     let side = operation.side();
-    match operation.body() {
+    let mut flags = squeue::Flags::empty();
+    // What names an open file: its place in the table of this ring, or its number.
+    let mut name = |file: Named<'_>| match file.place(proactor) {
+        Some(place) => {
+            flags = FIXED_FILE;
+            types::Fd(place as i32)
+        }
+        None => types::Fd(file.fd.as_raw_fd()),
+    };
+    let made = match operation.body() {
         Body::Nop => opcode::Nop::new().build(),
         // One read is wait and take in one: the kernel waits for the handle to be readable by itself, and a cancel
         // finds one request.
@@ -52,43 +62,39 @@ pub(super) fn entry(operation: &mut Erased, proactor: u32) -> squeue::Entry {
             let (flags, mode) = (open.system_flags().bits() as i32, FileOpen::mode().bits());
             opcode::OpenAt::new(types::Fd(libc::AT_FDCWD), path).flags(flags).mode(mode).build()
         }
-        Body::FileRead(transfer) => read_file(&transfer, proactor),
-        Body::FileWrite(transfer) => write_file(&transfer, proactor),
+        Body::FileRead(transfer) => read_file(&transfer, name(transfer.file), proactor),
+        Body::FileWrite(transfer) => write_file(&transfer, name(transfer.file), proactor),
         Body::FileSync(file, is_data_only) => {
-            let flags = if is_data_only { types::FsyncFlags::DATASYNC } else { types::FsyncFlags::empty() };
-            opcode::Fsync::new(types::Fd(file.as_raw_fd())).flags(flags).build()
+            let what = if is_data_only { types::FsyncFlags::DATASYNC } else { types::FsyncFlags::empty() };
+            opcode::Fsync::new(name(file)).flags(what).build()
         }
         Body::FileClose(Some(handle)) => opcode::Close::new(types::Fd(handle.as_raw_fd())).build(),
         Body::Accept { listener, peer } => {
             let (address, length) = peer.sender_place();
-            opcode::Accept::new(fd_of(listener), address.cast(), length).flags(ACCEPT_FLAGS).build()
+            opcode::Accept::new(name(listener), address.cast(), length).flags(ACCEPT_FLAGS).build()
         }
         Body::AcceptMany { listener, is_native: true } => {
-            opcode::AcceptMulti::new(fd_of(listener)).flags(ACCEPT_FLAGS).build()
+            opcode::AcceptMulti::new(name(listener)).flags(ACCEPT_FLAGS).build()
         }
         Body::AcceptMany { listener, is_native: false } => {
             let nowhere = std::ptr::null_mut();
-            opcode::Accept::new(fd_of(listener), nowhere, std::ptr::null_mut()).flags(ACCEPT_FLAGS).build()
+            opcode::Accept::new(name(listener), nowhere, std::ptr::null_mut()).flags(ACCEPT_FLAGS).build()
         }
         // Read when the request begins or, by old kernels, when it goes on; the operation has it until it ends.
         Body::Connect { socket, address } => {
-            opcode::Connect::new(fd_of(socket), address.as_ptr().cast(), address.length()).build()
+            opcode::Connect::new(name(socket), address.as_ptr().cast(), address.length()).build()
         }
-        Body::Recv { socket, spans, is_drained } => {
-            let how = if is_drained { POLL_FIRST } else { 0 };
-            match spans {
-                Spans::One(span) => {
-                    opcode::Recv::new(fd_of(socket), span.address, clamped(span)).ioprio(how).build()
-                }
-                Spans::Many(frame) => opcode::RecvMsg::new(fd_of(socket), frame.header()).ioprio(how).build(),
-            }
+        Body::Recv { socket, spans, is_drained } => receive(name(socket), &spans, is_drained),
+        Body::RecvPool(mut pooled) => {
+            let fd = name(pooled.socket);
+            receive_pooled(&mut pooled, fd, proactor)
         }
-        Body::RecvPool(mut pooled) => receive_pooled(&mut pooled, proactor),
-        Body::Send(sending) => send(&sending, proactor),
+        Body::Send(sending) => send(&sending, name(sending.socket), proactor),
         // Others hold it, or it is closed.
         Body::FileClose(None) => opcode::Nop::new().build(),
         _ => unreachable!("the poll thread carries it out"),
-    }
+    };
+    made.flags(flags)
 }
 
 /// The slot in which the ring knows the pages of this memory.
@@ -96,8 +102,8 @@ fn own_slot(span: Span, proactor: u32) -> Option<u16> {
     span.registered.filter(|registered| registered.proactor == proactor).map(|registered| registered.index)
 }
 
-fn read_file(transfer: &Transfer<'_>, proactor: u32) -> squeue::Entry {
-    let (fd, offset) = (types::Fd(transfer.file.as_raw_fd()), transfer.offset);
+fn read_file(transfer: &Transfer<'_>, fd: types::Fd, proactor: u32) -> squeue::Entry {
+    let offset = transfer.offset;
     let entry = match transfer.spans {
         Spans::One(span) => {
             // Cut to less than 2³¹ by the operation.
@@ -123,14 +129,14 @@ const LONG_READ_BYTES_MIN: usize = 1 << 20;
 fn is_long_read(transfer: &Transfer<'_>) -> bool {
     // A stream may never have so much, and would keep the thread.
     let is_regular = || {
-        let found = rustix::fs::fstat(transfer.file);
+        let found = rustix::fs::fstat(transfer.file.fd);
         found.is_ok_and(|found| FileType::from_raw_mode(found.st_mode) == FileType::RegularFile)
     };
     transfer.spans.length() >= LONG_READ_BYTES_MIN && is_regular()
 }
 
-fn write_file(transfer: &Transfer<'_>, proactor: u32) -> squeue::Entry {
-    let (fd, offset) = (types::Fd(transfer.file.as_raw_fd()), transfer.offset);
+fn write_file(transfer: &Transfer<'_>, fd: types::Fd, proactor: u32) -> squeue::Entry {
+    let offset = transfer.offset;
     match transfer.spans {
         Spans::One(span) => {
             let length = span.length as u32;
@@ -146,6 +152,8 @@ fn write_file(transfer: &Transfer<'_>, proactor: u32) -> squeue::Entry {
     }
 }
 
+/// `IOSQE_FIXED_FILE`: the entry names a file by its place.
+const FIXED_FILE: squeue::Flags = squeue::Flags::from_bits_retain(1);
 /// What an accepted connection has from the start.
 const ACCEPT_FLAGS: i32 = libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
 /// `IORING_RECVSEND_POLL_FIRST`: an attempt that finds nothing costs more than to look whether there is something.
@@ -155,17 +163,12 @@ const REPORT_USAGE: u16 = 1 << 3;
 /// `IORING_NOTIF_USAGE_ZC_COPIED`.
 const WAS_COPIED: i32 = i32::MIN;
 
-fn fd_of(handle: BorrowedFd<'_>) -> types::Fd {
-    types::Fd(handle.as_raw_fd())
-}
-
 /// What the kernel can take at once; the operation goes on with the rest.
 fn clamped(span: Span) -> u32 {
     span.length.min(0x7FFF_F000) as u32
 }
 
-fn send(sending: &Sending<'_>, proactor: u32) -> squeue::Entry {
-    let fd = fd_of(sending.socket);
+fn send(sending: &Sending<'_>, fd: types::Fd, proactor: u32) -> squeue::Entry {
     let mut flags = libc::MSG_NOSIGNAL;
     if sending.is_stream {
         flags |= libc::MSG_WAITALL;
@@ -191,9 +194,16 @@ fn send(sending: &Sending<'_>, proactor: u32) -> squeue::Entry {
     }
 }
 
+fn receive(fd: types::Fd, spans: &Spans<'_>, is_drained: bool) -> squeue::Entry {
+    let how = if is_drained { POLL_FIRST } else { 0 };
+    match *spans {
+        Spans::One(span) => opcode::Recv::new(fd, span.address, clamped(span)).ioprio(how).build(),
+        Spans::Many(frame) => opcode::RecvMsg::new(fd, frame.header()).ioprio(how).build(),
+    }
+}
+
 /// The kernel picks a buffer when there is data; or, where it cannot, it says when.
-fn receive_pooled(pooled: &mut Pooled<'_>, proactor: u32) -> squeue::Entry {
-    let fd = fd_of(pooled.socket);
+fn receive_pooled(pooled: &mut Pooled<'_>, fd: types::Fd, proactor: u32) -> squeue::Entry {
     match pooled.begin(proactor) {
         Some(group) if pooled.takes_bundles => opcode::RecvMultiBundle::new(fd, group).build(),
         Some(group) if pooled.is_many => opcode::RecvMulti::new(fd, group).build(),
@@ -282,7 +292,7 @@ pub(super) fn is_deaf(operation: &mut Erased) -> bool {
     let (Body::Accept { listener, .. } | Body::AcceptMany { listener, .. }) = operation.body() else {
         return false;
     };
-    let mut handle = [PollFd::from_borrowed_fd(listener, PollFlags::IN)];
+    let mut handle = [PollFd::from_borrowed_fd(listener.fd, PollFlags::IN)];
     let told = poll(&mut handle, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }));
     told.is_ok() && handle[0].revents().contains(PollFlags::HUP)
 }

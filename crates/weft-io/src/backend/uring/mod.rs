@@ -9,6 +9,7 @@
 //! | `lower.rs` | operation → entry, answer → outcome                                         |
 //! | `rest.rs`  | when what the kernel gave up is asked for again                             |
 //! | `memory.rs`| which memory the ring knows; the calls, unsafe, are in `register.rs`        |
+//! | `files.rs` | which open files the ring knows by a place in its table            |
 //! | `group.rs` | a ring of buffers from which the kernel picks one; unsafe                   |
 //!
 //! 1. **Entries are made by the poll thread only**, from operations that it took off the pending list, and handed over in
@@ -28,6 +29,7 @@
 //!    `rest.rs`. What a send had got done by then it has told, and the rest of it is asked for.
 
 mod detect;
+mod files;
 mod group;
 mod lower;
 mod memory;
@@ -55,6 +57,7 @@ use std::sync::Arc;
 use tag::{Tag, Use};
 use weft_sync::{Deadline, Instant, Result, Status};
 
+pub(crate) use files::{Files, Place, Registered};
 pub(crate) use group::Group;
 pub(crate) use memory::{Hold, Memory};
 
@@ -62,6 +65,8 @@ pub(crate) use memory::{Hold, Memory};
 pub(crate) struct Uring {
     /// Declared before `ring`: it knows the ring by a handle, until it is dropped.
     memory: Knowing,
+    /// The same. `None`: the kernel has no such table, or it is not to be used.
+    files: Option<KnowingFiles>,
     ring: Ring,
     /// The number of the proactor.
     proactor: u32,
@@ -79,6 +84,15 @@ pub(crate) struct Uring {
 struct Knowing(Arc<Memory>);
 
 impl Drop for Knowing {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+/// Which files the ring knows; none any more when this is dropped.
+struct KnowingFiles(Arc<Files>);
+
+impl Drop for KnowingFiles {
     fn drop(&mut self) {
         self.0.close();
     }
@@ -107,6 +121,9 @@ pub(super) fn open(config: &Config) -> Result<Opened> {
     };
     let backend = Uring {
         memory: Knowing(Memory::new(ring.as_raw_fd(), abilities)),
+        files: allowed
+            .contains(Capabilities::FIXED_FILES)
+            .then(|| KnowingFiles(Files::new(ring.as_raw_fd(), rung.is_single))),
         ring: Ring::new(ring, config.operations_max, rung.tells_of_work),
         proactor: 0,
         is_disabled: rung.is_single,
@@ -128,12 +145,21 @@ impl Uring {
     }
 
     pub(crate) fn bind(&mut self) -> Result<()> {
-        let enabled = self.memory.0.while_binding(|| self.ring.enable(self.is_disabled));
+        let ring = &mut self.ring;
+        let mut enable = || self.memory.0.while_binding(|| ring.enable(self.is_disabled));
+        let enabled = match &self.files {
+            Some(files) => files.0.while_binding(enable),
+            None => enable(),
+        };
         enabled.map_err(|errno| setup::refusal(errno, "enabling the ring"))
     }
 
     pub(crate) fn memory(&self) -> Arc<Memory> {
         Arc::clone(&self.memory.0)
+    }
+
+    pub(crate) fn files(&self) -> Option<Arc<Files>> {
+        self.files.as_ref().map(|files| Arc::clone(&files.0))
     }
 
     #[inline]

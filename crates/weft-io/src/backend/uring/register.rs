@@ -1,7 +1,8 @@
-#![allow(unsafe_code, reason = "the kernel is told of memory here")]
-//! What a ring is told of memory: the calls of `io_uring_register`, and their structures.
+#![allow(unsafe_code, reason = "the kernel is told of memory and of files here")]
+//! What a ring is told of memory and of files: the calls of `io_uring_register`, and their structures.
 //!
-//! What lives here: one function for each. What does not: when they may be called, and by whom (`memory.rs`).
+//! What lives here: one function for each. What does not: when they may be called, and by whom (`memory.rs`,
+//! `files.rs`).
 //!
 //! By the ring's handle and not through the ring itself, which the poll thread borrows while callbacks run.
 //!
@@ -10,7 +11,7 @@
 //! 1. Arguments are read during the call, except for what they name: the memory of a buffer, whose pages the kernel keeps by
 //!    itself; and the ring of a group, whose pages it keeps likewise. The addresses *in* a ring are only used for requests
 //!    that name the group.
-//! 2. A handle that is none, or not that of a ring, is an error and nothing else.
+//! 2. A file in a table is kept by the kernel. A handle that is none, or not that of a ring, is an error and nothing else.
 
 use rustix::io::Errno;
 use std::os::fd::RawFd;
@@ -37,6 +38,14 @@ struct Update {
     reserved_too: u32,
 }
 
+/// `io_uring_files_update`.
+#[repr(C)]
+struct FilesUpdate {
+    offset: u32,
+    reserved: u32,
+    data: u64,
+}
+
 /// `io_uring_buf_reg`.
 #[repr(C)]
 struct BufferRing {
@@ -49,9 +58,13 @@ struct BufferRing {
 
 const _: () =
     assert!(size_of::<Resources>() == 32 && size_of::<Update>() == 32 && size_of::<BufferRing>() == 40);
+const _: () = assert!(size_of::<FilesUpdate>() == 16);
 
 const BUFFERS: u32 = 0;
 const UNREGISTER_BUFFERS: u32 = 1;
+const UNREGISTER_FILES: u32 = 3;
+const FILES_UPDATE: u32 = 6;
+const FILES2: u32 = 13;
 const BUFFERS2: u32 = 15;
 const BUFFERS_UPDATE: u32 = 16;
 const BUFFER_RING: u32 = 22;
@@ -113,4 +126,26 @@ pub(super) fn buffer_ring(ring: RawFd, address: *mut u8, entries: u32, group: u1
 pub(super) fn unregister_buffer_ring(ring: RawFd, group: u16) -> Result<(), Errno> {
     let argument = BufferRing { address: 0, entries: 0, group, flags: 0, reserved: [0; 3] };
     register(ring, UNREGISTER_BUFFER_RING, &raw const argument, 1).map(drop)
+}
+
+/// An empty table of files (5.19).
+pub(super) fn sparse_files(ring: RawFd, places: u32) -> Result<(), Errno> {
+    let table = Resources { count: places, flags: SPARSE, reserved: 0, data: 0, tags: 0 };
+    register(ring, FILES2, &raw const table, size_of::<Resources>() as u32).map(drop)
+}
+
+/// Puts a file into a table, or empties its place.
+pub(super) fn put_file(ring: RawFd, place: u32, file: Option<RawFd>) -> Result<(), Errno> {
+    let number = file.unwrap_or(-1);
+    let data = (&raw const number).expose_provenance() as u64;
+    let update = FilesUpdate { offset: place, reserved: 0, data };
+    match register(ring, FILES_UPDATE, &raw const update, 1)? {
+        1 => Ok(()),
+        _ => Err(Errno::IO),
+    }
+}
+
+/// Takes the table of files away.
+pub(super) fn unregister_files(ring: RawFd) -> Result<(), Errno> {
+    register(ring, UNREGISTER_FILES, ptr::null::<u8>(), 0).map(drop)
 }

@@ -35,7 +35,7 @@ pub(crate) fn carry_out(body: &mut Body<'_>) -> Result<i64, i32> {
         Body::FileOpen(open) => self::open(open),
         Body::FileRead(transfer) => repeated(|| read(transfer)),
         Body::FileWrite(transfer) => repeated(|| write(transfer)),
-        Body::FileSync(file, is_data_only) => repeated(|| sync(*file, *is_data_only)),
+        Body::FileSync(file, is_data_only) => repeated(|| sync(file.fd, *is_data_only)),
         Body::FileClose(handle) => handle.take().map_or(Ok(0), close),
         _ => unreachable!("no operation on a file"),
     };
@@ -64,7 +64,7 @@ fn open(open: &FileOpen) -> Result<i64, Errno> {
 }
 
 fn read(transfer: &Transfer<'_>) -> Result<i64, Errno> {
-    let file = transfer.file.as_raw_fd();
+    let file = transfer.file.fd.as_raw_fd();
     with_list(&transfer.spans, |list, count| {
         // SAFETY: the list is of memory that may be written, see the header.
         let read =
@@ -79,10 +79,10 @@ fn read(transfer: &Transfer<'_>) -> Result<i64, Errno> {
 }
 
 fn write(transfer: &Transfer<'_>) -> Result<i64, Errno> {
-    let file = transfer.file.as_raw_fd();
+    let file = transfer.file.fd.as_raw_fd();
     with_list(&transfer.spans, |list, count| {
         #[cfg(not(target_os = "linux"))]
-        if rustix::fs::fcntl_getfl(transfer.file)?.contains(rustix::fs::OFlags::APPEND) {
+        if rustix::fs::fcntl_getfl(transfer.file.fd)?.contains(rustix::fs::OFlags::APPEND) {
             // Only Linux writes at the end whatever the place is.
             // SAFETY: the list is of initialised memory, see the header.
             return answer(unsafe { libc::writev(file, list, count) } as i64);

@@ -5,7 +5,7 @@ use crate::Capabilities;
 use crate::file::File;
 use crate::operation::{Params, sealed::Lower};
 use crate::ops::{Body, Kind};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use weft_sync::Result;
 
 /// Ends when what was written before it was submitted, and has ended, is on the device.
@@ -55,7 +55,7 @@ impl Lower for FileSync {
     }
 
     fn body(&mut self) -> Body<'_> {
-        Body::FileSync(self.used.file.as_fd(), self.is_data_only)
+        Body::FileSync(self.used.file.named(), self.is_data_only)
     }
 }
 

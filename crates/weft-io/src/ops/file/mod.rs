@@ -79,7 +79,7 @@ pub(crate) fn explain(why: Status, errno: Errno, body: &Body<'_>) -> Status {
         Body::FileOpen(open) => why.while_doing(format!("opening {}", open.path().display())),
         Body::FileRead(transfer) | Body::FileWrite(transfer) if errno == Errno::INVAL => {
             let place = format!("{} bytes at {}", transfer.spans.length(), transfer.offset);
-            match alignment_of(transfer.file) {
+            match alignment_of(transfer.file.fd) {
                 Some(rule) => why.while_doing(format!("a direct transfer of {place}, {rule}")),
                 None => why.while_doing(format!("a transfer of {place}")),
             }

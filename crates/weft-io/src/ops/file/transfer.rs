@@ -6,15 +6,15 @@ use crate::file::File;
 use crate::frame::{Outline, Spans};
 use crate::operation::{Params, sealed::Lower};
 use crate::ops::{Body, Kind};
+use crate::registration::Named;
 use crate::span::{Source, Target};
 use std::fmt;
-use std::os::fd::{AsFd, BorrowedFd};
 use weft_sync::{Result, bail};
 
 /// What a backend is told of a transfer: at most [`TRANSFER_MAX`] bytes, and nothing beyond the end of all places.
 #[derive(Debug)]
 pub struct Transfer<'a> {
-    pub(crate) file: BorrowedFd<'a>,
+    pub(crate) file: Named<'a>,
     /// Below 2⁶³.
     pub(crate) offset: u64,
     pub(crate) spans: Spans<'a>,
@@ -145,7 +145,7 @@ impl<T: Target> Lower for FileRead<T> {
 
     fn body(&mut self) -> Body<'_> {
         let spans = self.outline.range(0..most(self.offset));
-        Body::FileRead(Transfer { file: self.used.file.as_fd(), offset: self.offset, spans })
+        Body::FileRead(Transfer { file: self.used.file.named(), offset: self.offset, spans })
     }
 }
 
@@ -173,7 +173,7 @@ impl<S: Source> Lower for FileWrite<S> {
 
     fn body(&mut self) -> Body<'_> {
         let spans = self.outline.range(0..most(self.offset));
-        Body::FileWrite(Transfer { file: self.used.file.as_fd(), offset: self.offset, spans })
+        Body::FileWrite(Transfer { file: self.used.file.named(), offset: self.offset, spans })
     }
 }
 

@@ -45,9 +45,10 @@ pub use send::{Send, SendFlags, Sent};
 
 use super::outcome::{Answer, Direction, Lane, Onward, Outcome};
 use crate::end_of_input::no_more_comes;
+use crate::registration::Named;
 use crate::socket::{Socket, SocketState};
 use rustix::io::Errno;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd};
 use weft_sync::{Result, Status, status};
 
 /// A socket as an operation has it.
@@ -79,12 +80,12 @@ impl Held {
         }
     }
 
-    pub(crate) fn handle(&self) -> BorrowedFd<'_> {
-        self.socket.as_fd()
+    pub(crate) fn handle(&self) -> Named<'_> {
+        self.socket.named()
     }
 
     pub(crate) fn lane(&self, direction: Direction) -> Option<Lane> {
-        Some(Lane { handle: self.handle().as_raw_fd() as u32, direction })
+        Some(Lane { handle: self.socket.as_fd().as_raw_fd() as u32, direction })
     }
 
     /// Why an operation on it must not begin.

@@ -20,11 +20,11 @@ use crate::memory::{BufferPool, Lease, Run};
 use crate::operation::{Params, sealed::Lower};
 use crate::ops::outcome::{Answer, Direction, Lane, Onward, Outcome};
 use crate::ops::{Body, Kind};
+use crate::registration::Named;
 use crate::socket::Socket;
 use rustix::io::Errno;
 use rustix::net::RecvFlags;
 use std::fmt;
-use std::os::fd::BorrowedFd;
 use weft_sync::{Result, Status};
 
 /// What was received into a buffer of a pool.
@@ -49,7 +49,7 @@ impl PooledRecv {
 
 /// What a backend needs of either operation.
 pub struct Pooled<'a> {
-    pub(crate) socket: BorrowedFd<'a>,
+    pub(crate) socket: Named<'a>,
     pub(crate) pool: &'a BufferPool,
     /// Where the buffers go (rule 2).
     pub(crate) run: &'a mut Run,

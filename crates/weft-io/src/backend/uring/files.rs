@@ -1,0 +1,328 @@
+//! Which open files a ring knows by a place in its table.
+//!
+//! What lives here: [`Files`], the table of a ring; [`Place`], one place in it. What does not: the calls (`register.rs`), who
+//! has places, and for how long (`registration.rs` beside this folder).
+//!
+//! 1. **Who may call** is as in `memory.rs`, rule 1: anybody before the ring is bound; then the poll thread, and others only
+//!    if the ring has no single owner. One lock covers the choice of a place, the call, and the question who may.
+//! 2. **The table is made with the first wish**, of [`PLACES`] places, or as many as the limit of handles allows. If the
+//!    kernel makes none, or puts nothing into it, everybody goes without.
+//! 3. **A place that is emptied lets the file go at once**, but for requests that have begun, which keep it by themselves.
+//!    Kernels where that is not so are found out (`detect.rs`), and get no table: there, a file would stay open for as long
+//!    as any request on any place.
+//! 4. **A ring that goes away empties its table**, by a call of its own: the kernel's own tidying up comes later, on another
+//!    thread, and whoever was at the other end of a socket would wait for that.
+
+use super::register;
+use crate::memory::Slots;
+use crate::registration::{LetGo, Named};
+use crate::shared::{Errand, Shared};
+use rustix::io::Errno;
+use std::os::fd::{AsRawFd, RawFd};
+use std::sync::Arc;
+use weft_sync::atomic::{AtomicBool, Mutex, Ordering, lock};
+
+/// Places of a table: 8 bytes of the kernel's memory each.
+const PLACES: u32 = if cfg!(test) { 64 } else { 16_384 };
+/// Fewer than this are not asked for.
+const PLACES_MIN: u32 = 16;
+
+/// See the header.
+#[derive(Debug)]
+pub(crate) struct Files {
+    /// One owner is listened to.
+    is_single: bool,
+    /// Told without the lock, which whoever asks may not take: it has that of another ring.
+    is_gone: AtomicBool,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    /// `None` once it is gone.
+    ring: Option<RawFd>,
+    is_bound: bool,
+    table: Table,
+}
+
+#[derive(Debug)]
+enum Table {
+    /// Nothing was asked for yet.
+    Unmade,
+    /// The kernel makes none.
+    Refused,
+    Made(Slots),
+}
+
+/// What became of a wish.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum Registered {
+    /// The ring knows the file, or cannot.
+    Done,
+    /// The ring is gone.
+    Gone,
+    /// Another thread has to ask.
+    NotHere,
+}
+
+/// A place in the table of a ring, with a file in it until this is let go.
+#[derive(Debug)]
+pub(crate) struct Place {
+    files: Arc<Files>,
+    shared: Arc<Shared>,
+    index: u32,
+    is_taken: bool,
+}
+
+impl Files {
+    pub(super) fn new(ring: RawFd, is_single: bool) -> Arc<Files> {
+        let state = State { ring: Some(ring), is_bound: false, table: Table::Unmade };
+        Arc::new(Files { is_single, is_gone: AtomicBool::new(false), state: Mutex::new(state) })
+    }
+
+    /// Rule 1. `bind` makes the calling thread the owner of the ring.
+    pub(super) fn while_binding<T>(&self, bind: impl FnOnce() -> T) -> T {
+        let mut state = lock(&self.state);
+        state.is_bound = true;
+        bind()
+    }
+
+    /// Rule 4. The ring is there, for the last time.
+    pub(super) fn close(&self) {
+        let mut state = lock(&self.state);
+        if let (Some(ring), Table::Made(_)) = (state.ring.take(), &state.table) {
+            // Refused on a thread that is not the owner: then the kernel does it, later.
+            let _ = register::unregister_files(ring);
+        }
+        // Relaxed: who asks learns nothing else by it, and gets the lock after this if it is so.
+        self.is_gone.store(true, Ordering::Relaxed);
+    }
+
+    /// Rule 1. A ring that is gone takes calls from anybody: they do nothing.
+    fn may_call(&self, state: &State, shared: &Shared) -> bool {
+        !self.is_single || !state.is_bound || state.ring.is_none() || shared.home.is_here()
+    }
+
+    /// Makes the ring know a file that nobody closes meanwhile.
+    pub(crate) fn register(self: &Arc<Self>, shared: &Arc<Shared>, file: Named<'_>) -> Registered {
+        let mut state = lock(&self.state);
+        let Some(ring) = state.ring else { return Registered::Gone };
+        if !self.may_call(&state, shared) {
+            return Registered::NotHere;
+        }
+        if file.place(shared.id).is_some() {
+            return Registered::Done;
+        }
+        if let Some(index) = state.put(ring, file.fd.as_raw_fd()) {
+            let (files, shared) = (Arc::clone(self), Arc::clone(shared));
+            let refused = file.known().add(Place { files, shared, index, is_taken: true });
+            // Its drop takes the lock.
+            drop(state);
+            drop(refused);
+        }
+        Registered::Done
+    }
+}
+
+impl Place {
+    /// Whose table it is in.
+    pub(crate) fn proactor(&self) -> u32 {
+        self.shared.id
+    }
+
+    /// Which one it is.
+    pub(crate) fn index(&self) -> u32 {
+        self.index
+    }
+
+    /// Whether the table is gone.
+    pub(crate) fn is_of_the_past(&self) -> bool {
+        self.files.is_gone.load(Ordering::Relaxed)
+    }
+
+    /// Empties it, or sees to that.
+    pub(crate) fn let_go(mut self) -> LetGo {
+        self.empty()
+    }
+
+    fn empty(&mut self) -> LetGo {
+        if !std::mem::take(&mut self.is_taken) {
+            return LetGo::Now;
+        }
+        {
+            let mut state = lock(&self.files.state);
+            if self.files.may_call(&state, &self.shared) {
+                state.empty(self.index);
+                return LetGo::Now;
+            }
+        }
+        let (files, index) = (Arc::clone(&self.files), self.index);
+        // Refused: the ring goes right now (rule 4).
+        drop(self.shared.errand(Errand::new(move || lock(&files.state).empty(index))));
+        LetGo::Later
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        // Whoever has to know asks by `let_go`.
+        let _ = self.empty();
+    }
+}
+
+impl State {
+    /// Rule 2.
+    fn put(&mut self, ring: RawFd, file: RawFd) -> Option<u32> {
+        if matches!(self.table, Table::Unmade) {
+            self.table = make(ring).map_or(Table::Refused, |places| Table::Made(Slots::new(places)));
+        }
+        let Table::Made(slots) = &mut self.table else { return None };
+        let run = slots.acquire(1)?;
+        if register::put_file(ring, run.start, Some(file)).is_ok() {
+            return Some(run.start);
+        }
+        // Nothing was put there.
+        slots.release(run);
+        None
+    }
+
+    /// Must not fail: a place that the kernel does not empty is not used again.
+    fn empty(&mut self, index: u32) {
+        let (Some(ring), Table::Made(slots)) = (self.ring, &mut self.table) else { return };
+        if register::put_file(ring, index, None).is_ok() {
+            slots.release(index..index + 1);
+        }
+    }
+}
+
+/// An empty table, and how many places it has.
+fn make(ring: RawFd) -> Option<u32> {
+    let mut places = PLACES;
+    while places >= PLACES_MIN {
+        match register::sparse_files(ring, places) {
+            Ok(()) => return Some(places),
+            // More than the limit of handles.
+            Err(Errno::MFILE) => places /= 2,
+            Err(_) => return None,
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::FileRead;
+    use crate::{Capabilities, Config, File, Handle, Operation, Poller, open};
+    use std::os::fd::AsFd;
+    use std::sync::mpsc::channel;
+    use weft_sync::Deadline;
+
+    /// `None`: there is no table here.
+    fn poller(rung: usize) -> Option<Poller> {
+        let proactor = open("uring", &Config { ring_rung: rung, ..Config::new() });
+        let poller = proactor.ok()?.into_poller().unwrap();
+        let has_table = poller.handle().capabilities().contains(Capabilities::FIXED_FILES);
+        if !has_table {
+            println!("skipped: {}", poller.handle().describe().details);
+        }
+        has_table.then_some(poller)
+    }
+
+    fn file() -> File {
+        File::import(std::fs::File::open("Cargo.toml").unwrap()).unwrap()
+    }
+
+    /// How many places are free; `None` if there is no table.
+    fn free(handle: &Handle) -> Option<usize> {
+        match &mut lock(&handle.0.files.as_ref().unwrap().state).table {
+            Table::Made(slots) => {
+                let taken: Vec<_> = std::iter::from_fn(|| slots.acquire(1)).collect();
+                let count = taken.len();
+                taken.into_iter().for_each(|run| slots.release(run));
+                Some(count)
+            }
+            _ => None,
+        }
+    }
+
+    /// Reads from all of them, at once.
+    fn are_read(poller: &mut Poller, files: &[File]) {
+        let (told, ended) = channel();
+        for file in files {
+            let told = told.clone();
+            let read = Operation::new(FileRead::new(file.clone(), 1, vec![0; 7]));
+            let read = read.on_done(move |done| {
+                assert_eq!(done.result.unwrap(), 7);
+                told.send(done.operation.into_params().target).unwrap();
+            });
+            poller.handle().submit(read).unwrap();
+        }
+        let mut count = 0;
+        while count < files.len() {
+            poller.poll(Deadline::NEVER).unwrap();
+            count += ended.try_iter().inspect(|bytes| assert_eq!(bytes, b"package")).count();
+        }
+    }
+
+    /// [async 192] [async-backends 160] The table is made with the first wish; who finds it full goes without, and what comes
+    /// free is used again.
+    #[test]
+    fn a_full_table_is_no_failure() {
+        for rung in [0, 5] {
+            let Some(mut poller) = poller(rung) else { return };
+            let handle = poller.handle().clone();
+            assert_eq!(free(&handle), None);
+            let mut files: Vec<File> = (0..100).map(|_| file()).collect();
+            files.iter().for_each(|file| handle.register_file(file).unwrap());
+            let known = |files: &[File]| files.iter().filter(|file| file.is_registered(&handle)).count();
+            assert_eq!((known(&files), free(&handle)), (64, Some(0)));
+            are_read(&mut poller, &files);
+            files.drain(10..20);
+            assert_eq!(free(&handle), Some(10));
+            files.extend((0..20).map(|_| file()));
+            files.iter().for_each(|file| handle.register_file(file).unwrap());
+            assert_eq!((known(&files), free(&handle)), (64, Some(0)));
+            are_read(&mut poller, &files);
+            drop(files);
+            assert_eq!(free(&handle), Some(64));
+        }
+    }
+
+    /// [async-backends 162] A place is emptied by the thread that may: another leaves that to it, and the file stays open until
+    /// then; where any thread may, it does it itself.
+    #[test]
+    fn places_are_emptied_by_who_may() {
+        for rung in [0, 2, 3, 5] {
+            let Some(mut poller) = poller(rung) else { return };
+            let handle = poller.handle().clone();
+            let is_single = handle.0.files.as_ref().unwrap().is_single;
+            assert_eq!(is_single, rung < 3);
+            let file = file();
+            handle.register_file(&file).unwrap();
+            assert_eq!(free(&handle), Some(63));
+            std::thread::spawn(move || drop(file)).join().unwrap();
+            assert_eq!(free(&handle), Some(if is_single { 63 } else { 64 }));
+            assert!(poller.poll(Deadline::IMMEDIATE).is_err());
+            assert_eq!(free(&handle), Some(64));
+        }
+    }
+
+    /// What the kernel refuses to put into a table takes no place: a ring of its own kind, of all files.
+    #[test]
+    fn what_is_not_taken_takes_no_place() {
+        let Some(poller) = poller(0) else { return };
+        let handle = poller.handle().clone();
+        let files = handle.0.files.as_ref().unwrap();
+        let ring = lock(&files.state).ring.unwrap();
+        let known = crate::registration::Known::new();
+        let index = lock(&files.state).put(ring, ring);
+        assert_eq!((index, free(&handle)), (None, Some(64)));
+        let own = file();
+        assert_eq!(files.register(&handle.0, Named::new(own.as_fd(), &known)), Registered::Done);
+        assert_eq!((known.place(handle.0.id), free(&handle)), (Some(0), Some(63)));
+        assert_eq!(known.let_go(), LetGo::Now);
+        assert_eq!((known.place(handle.0.id), free(&handle)), (None, Some(64)));
+    }
+}
