@@ -5,8 +5,12 @@
 //!
 //! The floor is a loop that reads the whole file into fresh memory, a mebibyte at a time; what it would be without the
 //! memory stands below. "Cold" is after `posix_fadvise(DONTNEED)`. The first result is that of a process, from its start
-//! to its end: the `weft` that was built beside this bench (or `WEFT_PROGRAM`), and the reference's tool. Marks: 0.95 × the floor's rate; 0.7 ×
-//! the reference's first result.
+//! to its end: the `weft` that was built beside this bench (or `WEFT_PROGRAM`), and the reference's tool. Marks: 0.95 × the
+//! floor's rate; 0.7 × the reference's first result.
+//!
+//! What ran before decides what memory is at hand, in small pages or huge ones, and in a virtual machine whether its host
+//! has taken it back: that makes a factor of ten. So subjects take turns in an order that changes ([`order`]), and the
+//! median counts.
 
 #[cfg(target_os = "linux")]
 mod rates;
@@ -60,6 +64,17 @@ fn main() -> weft::Result<()> {
         }
     }
     Ok(())
+}
+
+/// The turns of a round: nobody always comes after the same one, as far as the number of subjects allows.
+#[cfg(target_os = "linux")]
+fn order(round: usize, subjects: usize) -> impl Iterator<Item = usize> {
+    // Those that meet every subject once have no divisor in common with their number.
+    let is_common = |stride: usize, by: usize| stride.is_multiple_of(by) && subjects.is_multiple_of(by);
+    let meets_all = |&stride: &usize| !(2..=stride).any(|by| is_common(stride, by));
+    let strides: Vec<usize> = (1..=subjects.max(2) - 1).filter(meets_all).collect();
+    let stride = strides[round % strides.len()];
+    (0..subjects).map(move |turn| (round + turn * stride) % subjects)
 }
 
 #[cfg(target_os = "linux")]

@@ -33,7 +33,8 @@ pub fn measure(load: &Load) -> Result<()> {
     for is_cold in [false, true] {
         let mut times = vec![Vec::new(); loaders.len()];
         for round in 0..=ROUNDS {
-            for (index, (_, loader)) in loaders.iter().enumerate() {
+            for index in crate::order(round, loaders.len()) {
+                let (_, loader) = &loaders[index];
                 if is_cold {
                     forget(&load.parameters).map_err(failed)?;
                 }

@@ -71,10 +71,10 @@ fn tool(load: &Load, name: &str, program: &Path, first: &[&str], device: &str, m
 fn table(load: &Load, tools: &[Tool], is_cold: bool) {
     let mut times = vec![Vec::new(); tools.len()];
     for round in 0..=ROUNDS {
-        for (index, tool) in tools.iter().enumerate() {
+        for index in crate::order(round, tools.len()) {
             prepare(load, is_cold);
             let start = Instant::now();
-            let done = command(tool).status();
+            let done = command(&tools[index]).status();
             let taken = start.elapsed().as_secs_f64() * 1e9;
             if round > 0 && done.is_ok_and(|status| status.success()) {
                 times[index].push(taken);
