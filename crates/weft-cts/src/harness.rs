@@ -86,6 +86,7 @@ macro_rules! every_io_family {
         weft_cts::subject_tests! { $subject = $make;
             buffer: weft_cts::io::buffer::BUFFER, for_each_io_buffer_case;
             buffer_bundle: weft_cts::io::buffer_bundle::BUFFER_BUNDLE, for_each_io_buffer_bundle_case;
+            buffer_incremental: weft_cts::io::buffer_incremental::BUFFER_INCREMENTAL, for_each_io_buffer_incremental_case;
             buffer_receive: weft_cts::io::buffer_receive::BUFFER_RECEIVE, for_each_io_buffer_receive_case;
             buffer_sharing: weft_cts::io::buffer_sharing::BUFFER_SHARING, for_each_io_buffer_sharing_case;
             cancellation: weft_cts::io::cancellation::CANCELLATION, for_each_io_cancellation_case;

@@ -205,8 +205,10 @@ fn what_is_refused_is_no_capability() {
         }
         let of = |opened: Result<Proactor>| opened.map(|proactor| proactor.handle().capabilities());
         let all = of(open("uring", &Config::new())).expect("it was there before");
-        let of_groups =
-            Capabilities::MULTISHOT | Capabilities::PROVIDED_BUFFERS | Capabilities::RECEIVE_BUNDLES;
+        let of_groups = Capabilities::MULTISHOT
+            | Capabilities::PROVIDED_BUFFERS
+            | Capabilities::RECEIVE_BUNDLES
+            | Capabilities::INCREMENTAL_BUFFERS;
         let of_sends = Capabilities::ZERO_COPY_SEND | Capabilities::ZERO_COPY_REPORT;
         // The number of the registration is its second argument.
         for (call, argument, missing) in [

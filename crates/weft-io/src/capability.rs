@@ -49,6 +49,8 @@ bitflags::bitflags! {
         const PROVIDED_BUFFERS = 1 << 16;
         /// One receive out of a stream fills several buffers of such a ring, one behind the other.
         const RECEIVE_BUNDLES = 1 << 17;
+        /// Receives use such a buffer up piece by piece.
+        const INCREMENTAL_BUFFERS = 1 << 18;
         /// A send without a copy tells whether there was a copy after all.
         const ZERO_COPY_REPORT = 1 << 19;
     }

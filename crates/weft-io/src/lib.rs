@@ -101,6 +101,7 @@ mod notification;
 mod open_handle;
 mod operation;
 pub mod ops;
+mod parts;
 #[cfg(not(loom))]
 mod pool;
 #[cfg(not(loom))]
@@ -145,7 +146,9 @@ pub use file::{DirectAlignment, File};
 pub use future::Running;
 pub use handle::{Batch, Handle, RefusedAll, RefusedBatch};
 #[cfg(all(unix, not(loom)))]
-pub use memory::{Access, BufferPool, Lease, Pages, Region, RegionKind, Slab, SlabOptions};
+pub use memory::{
+    Access, BufferPool, Consumption, Lease, Pages, Region, RegionKind, RegionOptions, Slab, SlabOptions,
+};
 #[cfg(all(target_os = "linux", not(loom)))]
 pub use memory::{RegionSpan, SharedLease, SharedPool, SharedPoolParts};
 pub use notification::{Notification, Observation, WAKE_ALL};
@@ -177,6 +180,7 @@ pub mod model {
     pub use crate::handoff::{Finished, Handoff, Where};
     pub use crate::listener::Mark;
     pub use crate::ops::Tracker;
+    pub use crate::parts::Parts;
     pub use crate::roster::Roster;
     pub use crate::table::{Closed, IndexList, Key, NONE, Table};
 }

@@ -3,7 +3,8 @@
 //! A burst of messages is written to one end of a connection, and then polled for until all of it has come to the other.
 //! Both ends are on this thread, so its own time is what counts. The floor reads into one buffer, without waiting.
 //!
-//! Whole buffers are of [`BUFFER`] bytes, so a long message takes several. How many completions a message has taken is told
+//! Whole buffers are of [`BUFFER`] bytes, so a long message takes several; those that are used up piece by piece are as much
+//! memory in fewer, larger ones. How many completions a message has taken is told
 //! behind the times.
 
 use crate::weft::poller;
@@ -15,7 +16,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use weft_bench::{Subject, Table, measure_busy};
 use weft_io::ops::{PooledRecv, RecvPool, RecvPoolMany};
 use weft_io::{
-    Access, BufferPool, Capabilities, Config, Handle, Operation, Poller, Slab, Socket, SocketKind, open,
+    Access, BufferPool, Capabilities, Config, Consumption, Handle, Operation, Poller, RegionOptions, Slab,
+    Socket, SocketKind, open,
 };
 use weft_sync::Deadline;
 
@@ -23,6 +25,8 @@ use weft_sync::Deadline;
 const BUFFER: usize = 4096;
 /// How many there are.
 const BUFFERS: u32 = 64;
+/// How much larger those are that are used up piece by piece.
+const LARGER: usize = 16;
 /// Bytes of a message, messages of a burst.
 const SHAPES: [(usize, usize); 5] = [(64, 1), (64, 16), (1024, 1), (1024, 16), (16 << 10, 2)];
 
@@ -33,6 +37,8 @@ enum Way {
     Single,
     /// All pieces for one.
     Many,
+    /// The same, one behind the other in large buffers.
+    Incremental,
 }
 
 /// What has come to one connection.
@@ -55,13 +61,18 @@ impl Far {
         let handle = poller.handle().clone();
         let (near, far) = crate::within::pair();
         let socket = Socket::import(far.into(), SocketKind::Tcp, false).expect("a stream of TCP");
-        let slab = Slab::new(BUFFER, BUFFERS).expect("there is memory");
-        let region = handle.register_slab(&slab, Access::WRITE).expect("it can be known");
+        let (larger, consumption) = match way {
+            Way::Single | Way::Many => (1, Consumption::Whole),
+            Way::Incremental => (LARGER, Consumption::Incremental),
+        };
+        let slab = Slab::new(BUFFER * larger, BUFFERS / larger as u32).expect("there is memory");
+        let options = RegionOptions { access: Access::WRITE, consumption };
+        let region = handle.register_slab_with(&slab, options).expect("it can be known");
         let pool = BufferPool::new(&region).expect("the slab is free");
         let bytes = Arc::new(AtomicUsize::new(0));
         match way {
             Way::Single => receive_one(handle, RecvPool::new(socket, pool), Arc::clone(&bytes)),
-            Way::Many => receive_many(&handle, socket, pool, Arc::clone(&bytes)),
+            Way::Many | Way::Incremental => receive_many(&handle, socket, pool, Arc::clone(&bytes)),
         }
         Far { poller, near, bytes, expected: 0, completions: 0 }
     }
@@ -117,6 +128,8 @@ pub fn run(table: &Table) {
         ("weft, one at a time, io_uring", "uring", Way::Single, Capabilities::empty()),
         ("weft, many, io_uring", "uring", Way::Many, Capabilities::RECEIVE_BUNDLES),
         ("weft, many in bundles, io_uring", "uring", Way::Many, Capabilities::empty()),
+        ("weft, many piece by piece, io_uring", "uring", Way::Incremental, Capabilities::empty()),
+        ("weft, many piece by piece, epoll", "epoll", Way::Incremental, Capabilities::empty()),
     ];
     for (bytes, count) in SHAPES {
         let message = vec![7; bytes];

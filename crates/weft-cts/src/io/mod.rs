@@ -2,6 +2,7 @@
 
 pub mod buffer;
 pub mod buffer_bundle;
+pub mod buffer_incremental;
 pub mod buffer_receive;
 pub mod buffer_sharing;
 pub mod cancellation;

@@ -87,7 +87,8 @@ pub fn uring_minimal() -> IoSubject {
         | Capabilities::ZERO_COPY_REPORT
         | Capabilities::PROVIDED_BUFFERS
         | Capabilities::RECEIVE_BUNDLES
-        | Capabilities::FIXED_FILES;
+        | Capabilities::FIXED_FILES
+        | Capabilities::INCREMENTAL_BUFFERS;
     let mut subject = without("uring_minimal", newer);
     subject.config.ring_rung = 5;
     subject

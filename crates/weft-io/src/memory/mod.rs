@@ -13,7 +13,8 @@
 //! | `shared_pool.rs` | [`SharedPool`]: a list of free buffers that several processes share; unsafe |
 //! | `dmabuf.rs`      | memory of devices; unsafe                                                   |
 //!
-//! Which buffers of a pool are free: `free_list.rs`, beside this folder.
+//! Which buffers of a pool are free: `free_list.rs`, beside this folder; when one that was used up piece by piece is:
+//! `parts.rs`.
 //!
 //! 1. Memory belongs to somebody at every moment: to the slab that nobody takes buffers of, to the pool, to a lease, to an
 //!    operation that has the lease, or to the kernel, which gives it back with a completion.
@@ -42,8 +43,10 @@ pub use lease::Lease;
 pub(crate) use mapping::Mapping;
 pub use mapping::Pages;
 pub use pool::BufferPool;
-pub use region::{Access, Region, RegionKind};
+pub use region::{Access, Consumption, Region, RegionKind, RegionOptions};
 pub(crate) use registry::Registry;
+#[cfg(target_os = "linux")]
+pub(crate) use run::Filled;
 pub(crate) use run::Run;
 #[cfg(target_os = "linux")]
 pub use shared_pool::{SharedLease, SharedPool, SharedPoolParts};

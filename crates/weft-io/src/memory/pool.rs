@@ -10,16 +10,21 @@
 //!    receive begins or has got something, moves free buffers into the ring: up to half of all of them, or, if the kernel
 //!    has found none, all that are free. So nobody but that thread writes the ring while the kernel reads it.
 //! 4. What lies in the ring while no receive is under way can be leased: the kernel does not look at it then.
+//! 5. **A buffer that is used up piece by piece** is in several hands: each piece in a lease, the rest with the kernel or, where
+//!    that cannot do it, here (`open`), until a receive takes it along. Each has a part of it (`parts.rs`), and it is free when
+//!    the last one is back. What is not used up is leased whole, too, if no piece of it is out.
 
 use super::lease::Lease;
-use super::region::{Access, Region};
+use super::region::{Access, Consumption, Region};
 #[cfg(target_os = "linux")]
+use super::run::Filled;
 use super::run::Run;
 use super::slab::Slab;
 use crate::free_list::{self, Corrupt, FreeList};
+use crate::parts::Parts;
 use std::fmt;
 use std::sync::Arc;
-use weft_sync::atomic::{AtomicU32, AtomicU64};
+use weft_sync::atomic::{AtomicU32, AtomicU64, Mutex, lock};
 use weft_sync::{Result, Status, bail, status};
 
 /// Gives out the buffers of a region, to any thread. Cheap to clone; clones are the same pool.
@@ -42,6 +47,17 @@ struct Inner {
     slab: Slab,
     state: AtomicU64,
     next: Box<[AtomicU32]>,
+    /// Rule 5.
+    incremental: Option<Incremental>,
+}
+
+/// What a pool of buffers that are used up piece by piece has besides.
+struct Incremental {
+    /// Of each buffer.
+    parts: Box<[Parts]>,
+    /// The buffer that receives which look for one by themselves use up, and where what is left of it begins. None while one of
+    /// them has it.
+    open: Mutex<Option<(u16, usize)>>,
 }
 
 impl BufferPool {
@@ -57,12 +73,17 @@ impl BufferPool {
             bail!(FailedPrecondition, "another pool gives out the buffers of this slab");
         }
         let next = (0..count).map(|_| AtomicU32::new(0)).collect();
-        let inner = Inner { region: region.clone(), slab: slab.clone(), state: AtomicU64::new(0), next };
+        let incremental = (region.consumption() == Consumption::Incremental).then(|| Incremental {
+            parts: (0..count).map(|_| Parts::new()).collect(),
+            open: Mutex::new(None),
+        });
+        let (region, slab) = (region.clone(), slab.clone());
+        let inner = Inner { region, slab, state: AtomicU64::new(0), next, incremental };
         inner.list().fill();
         Ok(BufferPool(Arc::new(inner)))
     }
 
-    /// A buffer; what it holds is what its last owner left. `RESOURCE_EXHAUSTED`: none is free. Never blocks.
+    /// A whole buffer; what it holds is what its last owner left. `RESOURCE_EXHAUSTED`: none is free. Never blocks.
     pub fn acquire(&self) -> Result<Lease> {
         match self.0.pop() {
             Some(index) => Ok(Lease::new(self, index)),
@@ -83,9 +104,10 @@ impl BufferPool {
         }
     }
 
-    /// How many buffers are not leased: free, or waiting for data that receives under way may get. As of just now.
+    /// How many buffers are not leased: free, or waiting for data that receives under way may get; also one that is used up in
+    /// part, whatever became of the pieces. As of just now.
     pub fn available(&self) -> u32 {
-        (self.0.list().count() + self.0.with_kernel()).min(self.capacity())
+        (self.0.list().count() + self.0.with_kernel() + self.0.open()).min(self.capacity())
     }
 
     /// How many buffers there are.
@@ -121,11 +143,45 @@ impl BufferPool {
 
     /// From a lease that is going.
     pub(super) fn take_back(&self, index: u16) {
+        if let Some(incremental) = &self.0.incremental
+            && !incremental.parts[usize::from(index)].leave()
+        {
+            return;
+        }
         self.0.list().push(index);
     }
 
-    /// Whether operations may receive into it. `FAILED_PRECONDITION`: nobody may write to the region.
-    pub(crate) fn check_receive(&self) -> Result<()> {
+    /// What a receive that looks for room by itself may fill: a whole buffer, or the rest of one.
+    pub(crate) fn begin_attempt(&self) -> Result<Lease> {
+        if let Some(incremental) = &self.0.incremental
+            && let Some((index, offset)) = lock(&incremental.open).take()
+        {
+            return Ok(Lease::piece(self, index, offset, self.buffer_size() - offset));
+        }
+        self.acquire()
+    }
+
+    /// It has filled so many bytes of it.
+    pub(crate) fn end_attempt(&self, mut lease: Lease, bytes: usize) -> Run {
+        if let Some(incremental) = &self.0.incremental {
+            let (index, end) = (lease.index(), lease.offset() + bytes);
+            if bytes < lease.len() && end > 0 {
+                // The lease has a part already.
+                incremental.parts[usize::from(index)].add();
+                let before = lock(&incremental.open).replace((index, end));
+                debug_assert!(before.is_none(), "receives of a pool look for room one at a time");
+            }
+            lease.shorten(bytes);
+        }
+        if bytes == 0 { Run::default() } else { Run::of(lease, bytes) }
+    }
+
+    /// Whether operations may receive into it, out of a stream or messages. `FAILED_PRECONDITION`: nobody may write to the
+    /// region. `INVALID_ARGUMENT`: messages, and what is left of a buffer would cut them.
+    pub(crate) fn check_receive(&self, is_stream: bool) -> Result<()> {
+        if !is_stream && self.0.incremental.is_some() {
+            bail!(InvalidArgument, "receiving messages into a pool whose buffers are used up piece by piece");
+        }
         if !self.0.region.access().contains(Access::WRITE) {
             bail!(FailedPrecondition, "receiving into a pool whose region operations may not write");
         }
@@ -150,12 +206,23 @@ impl BufferPool {
         Some(group.id())
     }
 
-    /// The kernel has picked this buffer, and those behind it that so many bytes fill.
-    pub(crate) fn received(&self, index: u16, bytes: u32) -> Option<Run> {
+    /// The kernel has picked this buffer, and those behind it that so many bytes fill; or a piece of this one.
+    pub(crate) fn received(&self, filled: Filled) -> Option<Run> {
+        let Filled { buffer: index, bytes, goes_on } = filled;
         let group = self.0.region.hold().group()?;
         if u32::from(index) >= self.capacity() {
             debug_assert!(false, "buffer {index} of {}", self.capacity());
             return None;
+        }
+        if let Some(incremental) = &self.0.incremental {
+            let (offset, bytes) = group.picked_piece(index, bytes, goes_on)?;
+            match (goes_on, bytes) {
+                (true, 0) => return None,
+                (true, _) => incremental.parts[usize::from(index)].add(),
+                // The kernel's own part is that of the piece, which may be empty.
+                (false, _) => self.feed(self.half()),
+            }
+            return Some(Run::of(Lease::piece(self, index, offset as usize, bytes as usize), bytes as usize));
         }
         let picked = group.picked(index, bytes)?;
         self.feed(self.half());
@@ -192,17 +259,37 @@ impl Inner {
     }
 
     fn pop_free(&self) -> Option<u16> {
-        match self.list().pop() {
-            Ok(found) => found,
+        let found = match self.list().pop() {
+            Ok(found) => found?,
             Err(Corrupt) => unreachable!("the words are this pool's alone"),
+        };
+        if let Some(incremental) = &self.incremental {
+            incremental.parts[usize::from(found)].begin();
         }
+        Some(found)
     }
 
     fn pop(&self) -> Option<u16> {
         let found = self.pop_free();
         #[cfg(target_os = "linux")]
-        let found = found.or_else(|| self.region.hold().group()?.reclaim());
-        found
+        let found = found.or_else(|| self.region.hold().group()?.reclaim(|index| self.is_whole(index)));
+        found.or_else(|| self.pop_open())
+    }
+
+    /// Whether no piece is out of a buffer of which the caller has the rest.
+    fn is_whole(&self, index: u16) -> bool {
+        self.incremental.as_ref().is_none_or(|incremental| incremental.parts[usize::from(index)].is_last())
+    }
+
+    /// The buffer that is used up in part, if no piece of it is out.
+    fn pop_open(&self) -> Option<u16> {
+        let mut open = lock(&self.incremental.as_ref()?.open);
+        open.take_if(|(index, _)| self.is_whole(*index)).map(|(index, _)| index)
+    }
+
+    /// How many are used up in part, without the kernel's.
+    fn open(&self) -> u32 {
+        self.incremental.as_ref().map_or(0, |incremental| u32::from(lock(&incremental.open).is_some()))
     }
 
     /// How many lie in the kernel's ring.
@@ -219,7 +306,7 @@ impl Drop for Inner {
         // No lease is left, and no receive, for each has the pool. What lies in the ring is taken out of it.
         #[cfg(target_os = "linux")]
         if let Some(group) = self.region.hold().group() {
-            while group.reclaim().is_some() {}
+            while group.reclaim(|_| true).is_some() {}
         }
         self.slab.disclaim();
     }

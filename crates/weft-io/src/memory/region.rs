@@ -33,6 +33,38 @@ bitflags::bitflags! {
     }
 }
 
+/// How receives use the buffers of a region up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Consumption {
+    /// What one receive brings has a buffer of its own, however little it is.
+    #[default]
+    Whole,
+    /// Piece after piece of a stream comes into the same buffer, each behind the one before, until it is full; then into the
+    /// next. So a few large buffers hold many small messages. Each piece is a [`Lease`](crate::Lease) by itself, of just the
+    /// bytes that came; the buffer is free again when all of its pieces are back. Receiving messages, not streams, into such
+    /// buffers is refused: what is left of a buffer would cut them.
+    ///
+    /// Kernels do that from 6.12 ([`Capabilities::INCREMENTAL_BUFFERS`](crate::Capabilities::INCREMENTAL_BUFFERS)). For others
+    /// it is done by the receives themselves, each of which waits for data first; nothing else differs.
+    Incremental,
+}
+
+/// What a slab is registered for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RegionOptions {
+    /// Who does what to it.
+    pub access: Access,
+    /// How receives use its buffers up.
+    pub consumption: Consumption,
+}
+
+impl RegionOptions {
+    /// For this access, with buffers that are used up whole.
+    pub fn new(access: Access) -> RegionOptions {
+        RegionOptions { access, consumption: Consumption::Whole }
+    }
+}
+
 /// What a registration is. The numbers are those of traces and dumps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
@@ -67,7 +99,7 @@ pub struct Region(Arc<Inner>);
 
 struct Inner {
     kind: RegionKind,
-    access: Access,
+    options: RegionOptions,
     /// Dropped before the memory.
     hold: Hold,
     proactor: Option<Handle>,
@@ -86,17 +118,18 @@ impl Region {
     /// like any, but for receiving into pools. `INVALID_ARGUMENT`: no access at all.
     pub fn unregistered(slab: &Slab, access: Access) -> Result<Region> {
         check(access)?;
-        Ok(Region::assemble(RegionKind::None, access, Hold::None, None, Memory::Slab(slab.clone())))
+        let options = RegionOptions::new(access);
+        Ok(Region::assemble(RegionKind::None, options, Hold::None, None, Memory::Slab(slab.clone())))
     }
 
     pub(super) fn of_slab(
         kind: RegionKind,
-        access: Access,
+        options: RegionOptions,
         hold: Hold,
         proactor: &Handle,
         slab: &Slab,
     ) -> Region {
-        Region::assemble(kind, access, hold, Some(proactor.clone()), Memory::Slab(slab.clone()))
+        Region::assemble(kind, options, hold, Some(proactor.clone()), Memory::Slab(slab.clone()))
     }
 
     #[cfg(target_os = "linux")]
@@ -106,17 +139,18 @@ impl Region {
         proactor: &Handle,
         device: super::dmabuf::Device,
     ) -> Region {
-        Region::assemble(RegionKind::Dmabuf, access, hold, Some(proactor.clone()), Memory::Device(device))
+        let options = RegionOptions::new(access);
+        Region::assemble(RegionKind::Dmabuf, options, hold, Some(proactor.clone()), Memory::Device(device))
     }
 
     fn assemble(
         kind: RegionKind,
-        access: Access,
+        options: RegionOptions,
         hold: Hold,
         proactor: Option<Handle>,
         memory: Memory,
     ) -> Region {
-        Region(Arc::new(Inner { kind, access, hold, proactor, memory }))
+        Region(Arc::new(Inner { kind, options, hold, proactor, memory }))
     }
 
     /// What kind of registration.
@@ -126,7 +160,12 @@ impl Region {
 
     /// Who does what to it.
     pub fn access(&self) -> Access {
-        self.0.access
+        self.0.options.access
+    }
+
+    /// How receives use its buffers up.
+    pub fn consumption(&self) -> Consumption {
+        self.0.options.consumption
     }
 
     /// How many bytes.
@@ -175,7 +214,7 @@ impl Region {
             #[cfg(target_os = "linux")]
             Memory::Device(device) => (device.start(), self.0.hold.slot(0)),
         };
-        let is_allowed = self.0.access.contains(access);
+        let is_allowed = self.access().contains(access);
         let registered =
             slot.filter(|_| is_allowed).map(|index| Registered { proactor: self.proactor_id(), index });
         Span { address: start.wrapping_add(offset), length, registered }

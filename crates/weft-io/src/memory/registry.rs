@@ -8,7 +8,7 @@
 //! thread. A wish that nobody polls for is taken back after a while and fails with `DEADLINE_EXCEEDED`; nobody waits for
 //! ever.
 
-use super::region::{Access, Region, RegionKind, check};
+use super::region::{Access, Consumption, Region, RegionKind, RegionOptions, check};
 use super::slab::Slab;
 use crate::handle::Handle;
 use crate::shared::gone;
@@ -68,7 +68,51 @@ impl Handle {
     ///
     /// A limit on locked memory is no failure: see [`Region::is_pinned`].
     pub fn register_slab(&self, slab: &Slab, access: Access) -> Result<Region> {
-        check(access)?;
+        self.register_slab_with(slab, RegionOptions::new(access))
+    }
+
+    /// The same, and says how receives use the buffers up. Fails as [`Handle::register_slab`], and with `INVALID_ARGUMENT` if
+    /// buffers of 4 GiB or more are to be used up piece by piece.
+    ///
+    /// ```
+    /// use std::io::Write;
+    /// use std::os::unix::net::UnixStream;
+    /// use std::sync::mpsc::channel;
+    /// use weft_io::ops::RecvPoolMany;
+    /// use weft_io::{
+    ///     Access, BufferPool, Config, Consumption, RegionOptions, Slab, Socket, SocketKind, open_any,
+    /// };
+    /// use weft_sync::Deadline;
+    /// let mut poller = open_any(&Config::new())?.into_poller()?;
+    /// let handle = poller.handle().clone();
+    /// let options = RegionOptions { access: Access::WRITE, consumption: Consumption::Incremental };
+    /// let region = handle.register_slab_with(&Slab::new(1 << 16, 4)?, options)?;
+    /// let pool = BufferPool::new(&region)?;
+    /// let (mut near, far) = UnixStream::pair().expect("there are handles");
+    /// let socket = Socket::import(far.into(), SocketKind::UnixStream, false).expect("a stream");
+    /// let (send, received) = channel();
+    /// handle.submit(RecvPoolMany::new(socket, pool, move |piece| send.send(piece).unwrap())).unwrap();
+    /// let mut pieces = Vec::new();
+    /// for text in ["one", "two"] {
+    ///     near.write_all(text.as_bytes()).expect("the other end is there");
+    ///     while pieces.len() < if text == "one" { 1 } else { 2 } {
+    ///         poller.poll(Deadline::NEVER)?;
+    ///         pieces.extend(received.try_iter().filter_map(|piece| piece.lease));
+    ///     }
+    /// }
+    /// assert_eq!((&*pieces[0], &*pieces[1]), (b"one".as_slice(), b"two".as_slice()));
+    /// assert_eq!(pieces[0].index(), pieces[1].index());
+    /// # weft_sync::Result::Ok(())
+    /// ```
+    pub fn register_slab_with(&self, slab: &Slab, options: RegionOptions) -> Result<Region> {
+        check(options.access)?;
+        if options.consumption == Consumption::Incremental && u32::try_from(slab.buffer_size()).is_err() {
+            bail!(
+                InvalidArgument,
+                "buffers of {} bytes to be used up piece by piece; less than 4 GiB are possible",
+                slab.buffer_size()
+            );
+        }
         if slab.buffer_count() > BUFFERS_MAX {
             bail!(
                 InvalidArgument,
@@ -85,10 +129,10 @@ impl Handle {
             }
             #[cfg(target_os = "linux")]
             Registry::Uring(memory) => {
-                (RegionKind::Uring, Hold::Uring(memory.register_slab(&self.0, slab, access)?))
+                (RegionKind::Uring, Hold::Uring(memory.register_slab(&self.0, slab, options)?))
             }
         };
-        Ok(Region::of_slab(kind, access, hold, self, slab))
+        Ok(Region::of_slab(kind, options, hold, self, slab))
     }
 
     /// Makes the proactor know one piece of memory: a slab of one buffer. Fails as [`Slab::of`] and

@@ -11,6 +11,18 @@
 
 use super::lease::Lease;
 
+/// What an answer of the kernel says of the buffers that it has picked.
+#[cfg(target_os = "linux")]
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Filled {
+    /// The first.
+    pub(crate) buffer: u16,
+    /// How many bytes came.
+    pub(crate) bytes: u32,
+    /// More may come into the same buffer.
+    pub(crate) goes_on: bool,
+}
+
 /// See the header.
 #[derive(Debug, Default)]
 pub(crate) struct Run {

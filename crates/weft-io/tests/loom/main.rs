@@ -9,6 +9,7 @@ mod free_stack;
 mod gate;
 mod handoff;
 mod listener;
+mod parts;
 mod plain;
 mod proactor;
 mod roster;

@@ -55,7 +55,7 @@ pub(super) fn detect(ring: &mut IoUring) -> Capabilities {
     note(Capabilities::ZERO_COPY_SEND, has_zero_copy(&mut trial));
     note(Capabilities::ZERO_COPY_REPORT, has_zero_copy_report(&mut trial));
     let mut group = Some(Group::new());
-    found |= of_buffer_rings(&mut |bytes, request| trial.receive(&mut group, bytes, request));
+    found |= of_buffer_rings(&mut |flags, bytes, requests| trial.receive(&mut group, flags, bytes, requests));
     found
 }
 
@@ -149,14 +149,14 @@ fn send_zero_copy(trial: &mut Trial<'_>, flags: u16) -> bool {
     matches!(answers[..], [first, ..] if first.result == 1 || first.is(Errno::OPNOTSUPP))
 }
 
-/// Receives so many bytes, and then the end, in a way.
-type Receive<'a> = dyn FnMut(&[u8], &dyn Fn(Fd) -> squeue::Entry) -> Vec<Answer> + 'a;
+/// Receives these bytes, and then the end, into buffers that were registered with these flags, by these requests.
+type Receive<'a> = dyn FnMut(u16, &[u8], &dyn Fn(Fd) -> Vec<squeue::Entry>) -> Vec<Answer> + 'a;
 
 /// Receives one byte in two ways, and then as much as all buffers hold.
 fn of_buffer_rings(receive: &mut Receive<'_>) -> Capabilities {
     let one = |fd| {
         let into = opcode::Recv::new(fd, std::ptr::null_mut(), 0).buf_group(GROUP);
-        into.build().flags(squeue::Flags::BUFFER_SELECT)
+        vec![into.build().flags(squeue::Flags::BUFFER_SELECT)]
     };
     let is_in_buffer = |first: &Answer| first.result == 1 && cqueue::buffer_select(first.flags) == Some(0);
     let first = |answers: &[Answer]| answers.first().copied().filter(is_in_buffer);
@@ -167,21 +167,31 @@ fn of_buffer_rings(receive: &mut Receive<'_>) -> Capabilities {
     };
     let mut found = Capabilities::empty();
     // 5.19.
-    if first(&receive(b"1", &one)).is_none() {
+    if first(&receive(0, b"1", &one)).is_none() {
         return found;
     }
     found |= Capabilities::PROVIDED_BUFFERS;
     // 6.0; that accepting knew it before, with 5.19, is not asked.
-    let many = |fd| opcode::RecvMulti::new(fd, GROUP).build();
-    found.set(Capabilities::MULTISHOT, is_many(&receive(b"1", &many)));
+    let many = |fd| vec![opcode::RecvMulti::new(fd, GROUP).build()];
+    found.set(Capabilities::MULTISHOT, is_many(&receive(0, b"1", &many)));
     // 6.10 for connections to elsewhere, 6.17 for the pairs of this machine that are tried here; those before 6.16 may leave a
     // gap between two buffers of a bundle, and do not pass.
-    let bundle = |fd| opcode::RecvMultiBundle::new(fd, GROUP).build();
+    let bundle = |fd| vec![opcode::RecvMultiBundle::new(fd, GROUP).build()];
     let message = [1; BUFFERS * BUFFER_BYTES];
     let is_bundle = |first: &Answer| {
         first.result == message.len() as i32 && cqueue::buffer_select(first.flags) == Some(0)
     };
-    found.set(Capabilities::RECEIVE_BUNDLES, receive(&message, &bundle).first().is_some_and(is_bundle));
+    found.set(Capabilities::RECEIVE_BUNDLES, receive(0, &message, &bundle).first().is_some_and(is_bundle));
+    // 6.12. Where pieces begin is known from the order of the answers. Before 6.16 an answer of one of several could overtake
+    // the only one to another request, as it would here.
+    let behind = |fd| vec![opcode::Nop::new().build(), opcode::RecvMulti::new(fd, GROUP).build()];
+    let goes_on = super::ring::flag::BUFFER_GOES_ON;
+    let is_piece = |answers: &[Answer]| {
+        let is_first = |answer: &Answer| is_in_buffer(answer) && answer.flags & goes_on != 0;
+        matches!(answers, [nothing, piece, ..] if nothing.flags == 0 && is_first(piece))
+    };
+    let pieces = receive(super::register::INCREMENTAL, b"1", &behind);
+    found.set(Capabilities::INCREMENTAL_BUFFERS, is_piece(&pieces));
     found
 }
 
@@ -254,12 +264,13 @@ impl Trial<'_> {
         answers
     }
 
-    /// Receives bytes and the end of a stream by this request, into a group of buffers.
+    /// Receives bytes and the end of a stream by these requests, into a group of buffers.
     fn receive(
         &mut self,
         place: &mut Option<Box<Group>>,
+        flags: u16,
         bytes: &[u8],
-        request: &dyn Fn(Fd) -> squeue::Entry,
+        requests: &dyn Fn(Fd) -> Vec<squeue::Entry>,
     ) -> Vec<Answer> {
         let (Some(mut group), Ok((mut near, far))) = (place.take(), UnixStream::pair()) else {
             return Vec::new();
@@ -270,12 +281,13 @@ impl Trial<'_> {
         let address = group.expose_provenance() as u64;
         let submitter = self.ring.submitter();
         // SAFETY: the group stays where it is until it is not registered any more, or for ever.
-        let registered = unsafe { submitter.register_buf_ring_with_flags(address, BUFFERS as u16, GROUP, 0) };
+        let registered =
+            unsafe { submitter.register_buf_ring_with_flags(address, BUFFERS as u16, GROUP, flags) };
         let mut answers = Vec::new();
         if registered.is_ok() && near.write_all(bytes).is_ok() {
             // Closed, so that every kind of request ends.
             drop(near);
-            answers = self.ask(&[request(Fd(far.as_raw_fd()))]);
+            answers = self.ask(&requests(Fd(far.as_raw_fd())));
         }
         let is_free = registered.is_err() || self.ring.submitter().unregister_buf_ring(GROUP).is_ok();
         if is_free && !self.is_lost {

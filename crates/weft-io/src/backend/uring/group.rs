@@ -10,6 +10,9 @@
 //!    kernel's head when no request is under way. Of several that one completion spans (a bundle) it names the first; the
 //!    others are those that were added behind it, see [`Record`]. Completions that are held back may be told of after later
 //!    ones: nothing is written over an entry that was not told of, however long ago the kernel has passed it.
+//!    Of a buffer that is used up piece by piece it says whether it goes on with it: until it does not, the buffer is the
+//!    kernel's, and counts as one that lies in the ring. Pieces begin where the one before ended, so they are told of in the
+//!    order in which they were taken: a kernel that does otherwise is not asked for this, see `detect.rs`.
 //! 3. **Buffers come back through the pool**, not through here: whoever drops a lease does not touch the ring. So the ring is
 //!    written under a lock by the poll thread, while requests are under way; and by others only to take entries back off
 //!    its tail, when none is (`reclaim`), for then the kernel reads neither tail nor entries.
@@ -72,6 +75,8 @@ struct Record {
     next: u16,
     /// How many bytes it has: fewer than there are if the kernel has seen to that, see [`Group::picked`].
     length: u32,
+    /// Where the next piece of it begins.
+    offset: u32,
     /// It was added, and neither told of nor taken out again.
     is_there: bool,
 }
@@ -100,7 +105,7 @@ impl State {
     /// This buffer is added at the tail, behind that one.
     fn note(&mut self, buffer: u16, length: u32, before: Option<u16>) {
         let (position, next) = (self.tail, buffer);
-        self.records[usize::from(buffer)] = Record { position, next, length, is_there: true };
+        self.records[usize::from(buffer)] = Record { position, next, length, offset: 0, is_there: true };
         if let Some(before) = before {
             self.records[usize::from(before)].next = buffer;
         }
@@ -180,6 +185,27 @@ impl Group {
         Some(Picked { behind: u32::from(told.checked_sub(1)?), bytes: bytes - left })
     }
 
+    /// The kernel has told of so many more bytes in this buffer, and whether it goes on with it: where they begin, and how many
+    /// there are. `None`: it does not lie there.
+    pub(crate) fn picked_piece(&self, buffer: u16, bytes: u32, goes_on: bool) -> Option<(u32, u32)> {
+        let mut state = lock(&self.state);
+        let record = &mut state.records[usize::from(buffer)];
+        debug_assert!(
+            record.is_there && bytes <= record.length - record.offset,
+            "{record:?} has {bytes} bytes"
+        );
+        if !record.is_there {
+            return None;
+        }
+        let (offset, bytes) = (record.offset, bytes.min(record.length - record.offset));
+        record.offset += bytes;
+        record.is_there = goes_on;
+        if !goes_on {
+            state.taken = state.taken.wrapping_add(1);
+        }
+        Some((offset, bytes))
+    }
+
     /// How many bytes of this buffer, one of several that were told of together, are full, and which is the next of them.
     pub(crate) fn follow(&self, buffer: u16) -> (u32, u16) {
         let record = lock(&self.state).records[usize::from(buffer)];
@@ -220,15 +246,20 @@ impl Group {
         }
     }
 
-    /// Takes the buffer that was added last out again, if no request may pick it (rule 3).
-    pub(crate) fn reclaim(&self) -> Option<u16> {
+    /// Takes the buffer that was added last out again, if no request may pick it (rule 3), and nobody has a piece of it.
+    pub(crate) fn reclaim(&self, is_whole: impl FnOnce(u16) -> bool) -> Option<u16> {
         let mut state = lock(&self.state);
         if state.requests > 0 || state.count() == 0 {
             return None;
         }
-        state.tail = state.tail.wrapping_sub(1);
-        self.store_tail(state.tail);
-        let buffer = self.buffer_at(state.tail);
+        let last = state.tail.wrapping_sub(1);
+        let buffer = self.buffer_at(last);
+        // No piece is made meanwhile: that needs a request.
+        if !is_whole(buffer) {
+            return None;
+        }
+        state.tail = last;
+        self.store_tail(last);
         state.records[usize::from(buffer)].is_there = false;
         Some(buffer)
     }
@@ -348,10 +379,28 @@ mod tests {
             leased.extend(parts.iter().map(|part| part.0));
         }
         group.end();
-        free.extend(std::iter::from_fn(|| group.reclaim()));
+        free.extend(std::iter::from_fn(|| group.reclaim(|_| true)));
         free.append(&mut leased);
         free.sort_unstable();
         assert_eq!(free, (0..COUNT as u16).collect::<Vec<_>>());
+    }
+
+    /// [async-backends 156] Pieces of a buffer begin where the one before ended; the buffer counts until the kernel is done with it,
+    /// is taken out only whole, and begins anew when it comes again.
+    #[test]
+    fn pieces_follow_each_other() {
+        let slab = Slab::new(SIZE as usize, 2).unwrap();
+        let group = Group::new(0, 2).unwrap();
+        let mut next = [1, 0].into_iter();
+        group.feed(&slab, 2, || next.next());
+        assert_eq!(group.picked_piece(1, 10, true), Some((0, 10)));
+        assert_eq!(group.picked_piece(1, 0, true), Some((10, 0)));
+        assert_eq!((group.picked_piece(1, 54, false), group.count()), (Some((10, 54)), 1));
+        assert_eq!(group.picked_piece(0, 30, true), Some((0, 30)));
+        assert_eq!((group.reclaim(|_| false), group.count()), (None, 1));
+        assert_eq!((group.reclaim(|buffer| buffer == 0), group.count()), (Some(0), 0));
+        group.feed(&slab, 1, || Some(0));
+        assert_eq!(group.picked_piece(0, 64, false), Some((0, 64)));
     }
 
     /// An answer that names more bytes than there was room for gives what there is, and nothing twice; also where a buffer
@@ -363,9 +412,9 @@ mod tests {
         let group = Group::new(0, 4).unwrap();
         let mut next = 0..3_u16;
         group.feed(&slab, 4, || next.next());
-        assert_eq!(group.reclaim(), Some(2));
+        assert_eq!(group.reclaim(|_| true), Some(2));
         assert_eq!(told(&group, 0, 1000), [(0, SIZE), (1, SIZE)]);
-        assert_eq!((group.count(), group.reclaim()), (0, None));
+        assert_eq!((group.count(), group.reclaim(|_| true)), (0, None));
         assert_eq!(group.picked(1, 10), None);
     }
 }

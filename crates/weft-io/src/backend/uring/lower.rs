@@ -9,6 +9,7 @@
 
 use super::ring::{Answer, flag};
 use crate::frame::Spans;
+use crate::memory::Filled;
 use crate::ops::body::{Sending, ZeroCopy};
 use crate::ops::outcome::Outcome;
 use crate::ops::{Body, FileOpen, Kind, Pooled, Ready, Transfer};
@@ -222,10 +223,14 @@ pub(super) fn outcome_of_pooled(
     proactor: u32,
 ) -> Option<Result<i64, i32>> {
     let Body::RecvPool(mut pooled) = operation.body() else { return Some(Ok(i64::from(answer.result))) };
-    let buffer = (answer.flags & flag::BUFFER != 0).then_some((answer.flags >> 16) as u16);
-    let is_last = answer.flags & flag::MORE == 0;
     let bytes = u32::try_from(answer.result);
-    let is_native = pooled.picked(proactor, buffer, bytes.unwrap_or(0), is_last);
+    let filled = (answer.flags & flag::BUFFER != 0).then(|| Filled {
+        buffer: (answer.flags >> 16) as u16,
+        bytes: bytes.unwrap_or(0),
+        goes_on: answer.flags & flag::BUFFER_GOES_ON != 0,
+    });
+    let is_last = answer.flags & flag::MORE == 0;
+    let is_native = pooled.picked(proactor, filled, is_last);
     match bytes {
         Err(_) => Some(Err(answer.result.wrapping_neg())),
         Ok(bytes) if is_native => Some(Ok(i64::from(bytes))),

@@ -11,12 +11,13 @@
 //! 3. **A kernel without sparse tables** knows one table at a time, and so one slab to be read. A mask without
 //!    `MULTISHOT` stands for such a kernel. One from before 5.13 would wait for all requests, so it is told nothing.
 //! 4. **To be written**: a ring of buffers. Its number is free again when the kernel has let it go. Where the kernel does
-//!    not take it (a limit on locked memory), receives into pools wait for data, and then look for a buffer.
+//!    not take it (a limit on locked memory), receives into pools wait for data, and then look for a buffer. So they do
+//!    where buffers are to be used up piece by piece, and the kernel cannot.
 //! 5. **A ring that goes away** takes everything along; what is registered or let go after that is of no effect.
 
 use super::group::{ENTRIES_MAX, Group};
 use super::register;
-use crate::memory::{Access, Device, Slab, Slots};
+use crate::memory::{Access, Consumption, Device, RegionOptions, Slab, Slots};
 use crate::shared::{Errand, Shared, gone};
 use libc::iovec;
 use std::any::Any;
@@ -45,6 +46,8 @@ pub(super) struct Abilities {
     pub(super) is_sparse: bool,
     /// Rule 4.
     pub(super) has_groups: bool,
+    /// Also such as are used up piece by piece.
+    pub(super) has_incremental: bool,
 }
 
 /// See the header.
@@ -147,6 +150,7 @@ struct Wish {
     buffer_count: u32,
     wants_slots: bool,
     wants_group: bool,
+    consumption: Consumption,
     /// The memory stays mapped while the wish waits.
     _memory: Box<dyn Any + Send>,
 }
@@ -197,10 +201,15 @@ impl Memory {
         self: &Arc<Self>,
         shared: &Arc<Shared>,
         slab: &Slab,
-        access: Access,
+        options: RegionOptions,
     ) -> Result<Hold> {
+        let RegionOptions { access, consumption } = options;
         let (buffer_size, buffer_count) = (slab.buffer_size(), slab.buffer_count());
-        let wants_group = self.abilities.has_groups && access.contains(Access::WRITE);
+        let has_groups = match consumption {
+            Consumption::Whole => self.abilities.has_groups,
+            Consumption::Incremental => self.abilities.has_incremental,
+        };
+        let wants_group = has_groups && access.contains(Access::WRITE);
         if wants_group && (!buffer_count.is_power_of_two() || buffer_count > ENTRIES_MAX) {
             bail!(
                 InvalidArgument,
@@ -219,6 +228,7 @@ impl Memory {
             buffer_count,
             wants_slots: self.abilities.has_slots && access.contains(Access::READ),
             wants_group,
+            consumption,
             _memory: Box::new(slab.clone()),
         };
         self.register(shared, wish)
@@ -242,6 +252,7 @@ impl Memory {
                 && is_one_slot
                 && access.contains(Access::READ),
             wants_group: false,
+            consumption: Consumption::Whole,
             _memory: Box::new(memory.clone()),
         };
         self.register(shared, wish)
@@ -289,7 +300,7 @@ impl State {
             taken.slots = self.take_slots(ring, wish, abilities.is_sparse)?;
         }
         if wish.wants_group {
-            match self.take_group(ring, wish.buffer_count) {
+            match self.take_group(ring, wish) {
                 Ok(group) => taken.group = group,
                 Err(why) => {
                     self.let_go(taken);
@@ -335,12 +346,18 @@ impl State {
     }
 
     /// Rule 4. `None`: the kernel does not take it.
-    fn take_group(&mut self, ring: RawFd, entries: u32) -> Result<Option<Group>> {
+    fn take_group(&mut self, ring: RawFd, wish: &Wish) -> Result<Option<Group>> {
+        let entries = wish.buffer_count;
+        let flags = match wish.consumption {
+            Consumption::Whole => 0,
+            Consumption::Incremental => register::INCREMENTAL,
+        };
         let Some(id) = self.groups.acquire() else {
             bail!(ResourceExhausted, "all 65536 rings of buffers are in use")
         };
         let made = Group::new(id, entries);
-        let registered = made.as_ref().map(|group| register::buffer_ring(ring, group.address(), entries, id));
+        let register = |group: &Group| register::buffer_ring(ring, group.address(), entries, id, flags);
+        let registered = made.as_ref().map(register);
         if !matches!(registered, Ok(Ok(()))) {
             self.groups.free.push(id);
             return made.map(|_| None);

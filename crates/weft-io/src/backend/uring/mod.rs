@@ -118,6 +118,8 @@ pub(super) fn open(config: &Config) -> Result<Opened> {
         has_slots: has_registered && ring.params().is_feature_resource_tagging(),
         is_sparse: is_recent,
         has_groups: is_recent && allowed.contains(Capabilities::PROVIDED_BUFFERS),
+        has_incremental: is_recent
+            && allowed.contains(Capabilities::PROVIDED_BUFFERS | Capabilities::INCREMENTAL_BUFFERS),
     };
     let backend = Uring {
         memory: Knowing(Memory::new(ring.as_raw_fd(), abilities)),

@@ -71,6 +71,8 @@ const BUFFER_RING: u32 = 22;
 const UNREGISTER_BUFFER_RING: u32 = 23;
 /// The table is made empty.
 const SPARSE: u32 = 1;
+/// Buffers of a ring are used up piece by piece.
+pub(super) const INCREMENTAL: u16 = 2;
 
 fn register<T>(ring: RawFd, opcode: u32, argument: *const T, count: u32) -> Result<u32, Errno> {
     // SAFETY: rules 1 and 2; each caller passes the structure that its opcode reads.
@@ -115,10 +117,16 @@ pub(super) fn unregister_table(ring: RawFd) -> Result<(), Errno> {
     register(ring, UNREGISTER_BUFFERS, ptr::null::<u8>(), 0).map(drop)
 }
 
-/// A ring of buffers under this number (5.19).
-pub(super) fn buffer_ring(ring: RawFd, address: *mut u8, entries: u32, group: u16) -> Result<(), Errno> {
+/// A ring of buffers under this number (5.19); with [`INCREMENTAL`] (6.12) or no flags.
+pub(super) fn buffer_ring(
+    ring: RawFd,
+    address: *mut u8,
+    entries: u32,
+    group: u16,
+    flags: u16,
+) -> Result<(), Errno> {
     let address = address.expose_provenance() as u64;
-    let argument = BufferRing { address, entries, group, flags: 0, reserved: [0; 3] };
+    let argument = BufferRing { address, entries, group, flags, reserved: [0; 3] };
     register(ring, BUFFER_RING, &raw const argument, 1).map(drop)
 }
 

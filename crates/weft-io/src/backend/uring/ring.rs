@@ -50,6 +50,8 @@ pub(super) mod flag {
     pub const NOT_EMPTY: u32 = 1 << 2;
     /// The memory of a send is not needed any more.
     pub const NOTIFICATION: u32 = 1 << 3;
+    /// The buffer that was picked is not used up.
+    pub const BUFFER_GOES_ON: u32 = 1 << 4;
 }
 
 /// An operation that the kernel has.

@@ -9,6 +9,8 @@
 //!    **Several buffers of one answer** (`RECEIVE_BUNDLES`) are told one by one, in order, as if each had been answered by
 //!    itself. All of them are told, also if a callback cancels the receive in the midst: they have left the socket. Only a
 //!    receive of many out of a stream asks for that: messages have boundaries, and who wants one piece wants one buffer.
+//!    **A piece of a buffer** that is used up piece by piece is a lease like any; the pool counts them. Such buffers are for
+//!    streams alone.
 //! 3. **A pool without a buffer** ends the operation with `RESOURCE_EXHAUSTED`, and nothing is lost: what has come stays in
 //!    the socket, and the failure is not the socket's. A receive whose ring has run dry while the pool has buffers again
 //!    goes on.
@@ -16,7 +18,9 @@
 
 use super::{Held, after_receive};
 use crate::Capabilities;
-use crate::memory::{BufferPool, Lease, Run};
+#[cfg(target_os = "linux")]
+use crate::memory::Filled;
+use crate::memory::{BufferPool, Consumption, Lease, Run};
 use crate::operation::{Params, sealed::Lower};
 use crate::ops::outcome::{Answer, Direction, Lane, Onward, Outcome};
 use crate::ops::{Body, Kind};
@@ -69,15 +73,14 @@ impl Pooled<'_> {
         if self.is_picked_by(proactor) { self.pool.begin_receive() } else { None }
     }
 
-    /// An answer to such a request, with the first buffer that was picked, and the bytes. `false`: there was no ring, and so
-    /// no such request.
+    /// An answer to such a request, with what it says of buffers. `false`: there was no ring, and so no such request.
     #[cfg(target_os = "linux")]
-    pub(crate) fn picked(&mut self, proactor: u32, buffer: Option<u16>, bytes: u32, is_last: bool) -> bool {
+    pub(crate) fn picked(&mut self, proactor: u32, filled: Option<Filled>, is_last: bool) -> bool {
         if !self.is_picked_by(proactor) {
             return false;
         }
-        if let Some(buffer) = buffer {
-            *self.run = self.pool.received(buffer, bytes).unwrap_or_default();
+        if let Some(filled) = filled {
+            *self.run = self.pool.received(filled).unwrap_or_default();
         }
         // After the buffer: what is in the ring of a pool without receives can be leased to anybody.
         if is_last {
@@ -93,21 +96,20 @@ impl Pooled<'_> {
 
     /// Receives now, if there is something; `None`: there is not.
     pub(crate) fn attempt(&mut self) -> Option<Answer> {
-        let Ok(mut lease) = self.pool.acquire() else {
+        let Ok(mut lease) = self.pool.begin_attempt() else {
             return Some(Err(Errno::NOBUFS.raw_os_error()));
         };
-        loop {
-            return match rustix::net::recv(self.socket, &mut *lease, RecvFlags::DONTWAIT) {
-                Err(Errno::INTR) => continue,
-                Err(Errno::AGAIN) => None,
-                Err(errno) => Some(Err(errno.raw_os_error())),
-                Ok((stored, _)) => {
-                    if stored > 0 {
-                        *self.run = Run::of(lease, stored);
-                    }
-                    Some(Ok(stored as i64))
-                }
-            };
+        let outcome = loop {
+            match rustix::net::recv(self.socket, &mut *lease, RecvFlags::DONTWAIT) {
+                Err(Errno::INTR) => {}
+                outcome => break outcome.map(|(stored, _)| stored),
+            }
+        };
+        *self.run = self.pool.end_attempt(lease, outcome.unwrap_or(0));
+        match outcome {
+            Err(Errno::AGAIN) => None,
+            Err(errno) => Some(Err(errno.raw_os_error())),
+            Ok(stored) => Some(Ok(stored as i64)),
         }
     }
 }
@@ -129,10 +131,12 @@ impl Receiving {
     }
 
     fn prepare(&mut self, capabilities: Capabilities) -> Result<()> {
-        self.pool.check_receive()?;
-        self.is_native = capabilities.contains(Capabilities::MULTISHOT | Capabilities::PROVIDED_BUFFERS);
         let is_stream = self.socket.socket.kind().is_stream();
-        self.takes_bundles = is_stream && capabilities.contains(Capabilities::RECEIVE_BUNDLES);
+        self.pool.check_receive(is_stream)?;
+        self.is_native = capabilities.contains(Capabilities::MULTISHOT | Capabilities::PROVIDED_BUFFERS);
+        // Large buffers are what pieces come into: hardly ever is one answer about two of them.
+        let is_whole = self.pool.region().consumption() == Consumption::Whole;
+        self.takes_bundles = is_stream && is_whole && capabilities.contains(Capabilities::RECEIVE_BUNDLES);
         self.socket.enter()
     }
 
@@ -190,7 +194,8 @@ impl Receiving {
 /// there is something to put into one, so that a buffer may have come back until then.
 ///
 /// Refused with `FAILED_PRECONDITION` if operations may not write to the pool's region, and with `INVALID_ARGUMENT` if that
-/// is not of this proactor.
+/// is not of this proactor, or the socket's messages were to come into buffers that are used up piece by piece
+/// ([`Consumption`]).
 ///
 /// ```
 /// use weft_io::{Access, Address, BufferPool, Config, Operation, Slab, Socket, SocketKind, SocketOptions, open_any};
