@@ -5,16 +5,19 @@
 mod support;
 
 use std::alloc::{GlobalAlloc, Layout, System};
+use std::io::Write;
+use std::os::unix::net::UnixStream;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::sync_channel;
 use support::{Subject, every, real};
 use weft_io::ops::{
-    Connect, EventWait, FileRead, Message, Nop, NotificationWait, Recv, RecvFrom, SemaphoreSignal,
-    SemaphoreWait, Send, SendTo, Sequence, Step, Timer,
+    Connect, EventWait, FileRead, Message, Nop, NotificationWait, PooledRecv, Recv, RecvFrom, RecvPool,
+    RecvPoolMany, SemaphoreSignal, SemaphoreWait, Send, SendTo, Sequence, Step, Timer,
 };
 use weft_io::{
-    Address, Event, File, Notification, Operation, Params, Socket, SocketKind, SocketOptions, WAKE_ALL,
+    Access, Address, BufferPool, Consumption, Event, File, Notification, Operation, Params, RegionOptions,
+    Slab, Socket, SocketKind, SocketOptions, WAKE_ALL,
 };
 use weft_sync::{Deadline, Point, Semaphore};
 
@@ -149,6 +152,58 @@ fn sockets(subject: &mut Subject) {
     assert_eq!(allocations(subject, send, |_| (), || ()), 0, "send on {name}");
 }
 
+/// What comes into pools, in whole buffers, several of them at once, and in pieces.
+fn pools(subject: &mut Subject) {
+    for consumption in [Consumption::Whole, Consumption::Incremental] {
+        let name = format!("{consumption:?} on {}", subject.name);
+        let options = RegionOptions { access: Access::WRITE, consumption };
+        let region =
+            subject.poller.handle().register_slab_with(&Slab::new(64, 16).unwrap(), options).unwrap();
+        let pool = BufferPool::new(&region).unwrap();
+        let stream = || {
+            let (near, far) = UnixStream::pair().unwrap();
+            (near, Socket::import(far.into(), SocketKind::UnixStream, false).expect("it is a stream"))
+        };
+        let (mut near, socket) = stream();
+        let once = RecvPool::new(socket, pool.clone());
+        let count = allocations(subject, once, |_| (), || near.write_all(b"1234567890").unwrap());
+        assert_eq!(count, 0, "one piece, {name}");
+        let (mut near, socket) = stream();
+        assert_eq!(allocations_of_many(subject, socket, pool, &mut near), 0, "many pieces, {name}");
+    }
+}
+
+/// What 500 messages, each of several buffers, allocate in one receive that goes on; the least of several counts.
+fn allocations_of_many(
+    subject: &mut Subject,
+    socket: Socket,
+    pool: BufferPool,
+    near: &mut UnixStream,
+) -> u64 {
+    let came = Arc::new(AtomicUsize::new(0));
+    let counts = Arc::clone(&came);
+    let count = move |piece: PooledRecv| {
+        counts.fetch_add(piece.bytes, Ordering::Relaxed);
+    };
+    subject.poller.handle().submit(RecvPoolMany::new(socket, pool, count)).unwrap();
+    let (message, mut sent, mut least) = ([7; 330], 0, u64::MAX);
+    for _ in 0..10 {
+        let before = ALLOCATIONS.load(Ordering::Relaxed);
+        for _ in 0..500 {
+            near.write_all(&message).unwrap();
+            sent += message.len();
+            while came.load(Ordering::Relaxed) < sent {
+                subject.poller.poll(Deadline::NEVER).expect("it comes");
+            }
+        }
+        least = least.min(ALLOCATIONS.load(Ordering::Relaxed) - before);
+        if least == 0 {
+            break;
+        }
+    }
+    least
+}
+
 /// [async 244] [async-backends 28] One test: the count is of the whole process.
 #[test]
 fn submitting_and_ending_allocates_nothing() {
@@ -164,5 +219,6 @@ fn submitting_and_ending_allocates_nothing() {
         let pieces = FileRead::new(file, 0, [vec![0; 100], vec![0; 100]]);
         assert_eq!(allocations(&mut subject, pieces, |_| (), || ()), 0, "{}, pieces", subject.name);
         sockets(&mut subject);
+        pools(&mut subject);
     });
 }

@@ -20,8 +20,9 @@
 //! # Safety
 //!
 //! An entry is made of a buffer that the pool has given to the ring: nobody reads or writes it until the kernel has picked
-//! it, or it was reclaimed. A request that may pick one owns the pool, and so the slab. The mapping of the ring lives as
-//! long as the group; the kernel keeps its pages by itself if that is shorter than the registration.
+//! it, or it was reclaimed. Of one that is used up piece by piece that holds for what is left of it: the kernel writes behind
+//! the pieces that it has told of, never in them. A request that may pick one owns the pool, and so the slab. The mapping of
+//! the ring lives as long as the group; the kernel keeps its pages by itself if that is shorter than the registration.
 
 use crate::memory::Slab;
 use crate::memory::{Mapping, Pages};
