@@ -4,6 +4,7 @@
 
 use std::fs::OpenOptions;
 use std::io::{Read, Write};
+use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -28,6 +29,7 @@ use super::subject::{IoCaps, IoSubject, poll_dry, poll_until, rounds};
 
 crate::cases! { $ REGISTERED_FILE for_each_io_registered_file_case of IoSubject {
     registered_files_are_files: IoCaps::KERNEL;
+    a_registered_file_is_let_go: IoCaps::KERNEL;
     registered_sockets_are_sockets: IoCaps::KERNEL;
     registered_sockets_have_messages: IoCaps::KERNEL;
     the_end_of_a_registered_socket_is_seen: IoCaps::KERNEL;
@@ -46,15 +48,16 @@ fn has_table(handle: &Handle) -> bool {
     handle.capabilities().contains(Capabilities::FIXED_FILES)
 }
 
-/// A file with this in it, which goes with its last handle; and another handle of it.
+/// A file with this in it, which goes with its last handle; and the same, opened by itself.
 fn file_of(content: &[u8]) -> (File, std::fs::File) {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
     let path = std::env::temp_dir().join(format!("weft-cts-known-{}-{number}", std::process::id()));
     let other = OpenOptions::new().read(true).write(true).create_new(true).open(&path).unwrap();
+    let opened_again = OpenOptions::new().read(true).write(true).open(&path).unwrap();
     std::fs::remove_file(&path).unwrap();
     other.write_all_at(content, 0).unwrap();
-    (File::import(other.try_clone().unwrap()).unwrap(), other)
+    (File::import(opened_again).unwrap(), other)
 }
 
 fn read(poller: &mut Poller, file: &File, room: usize) -> Vec<u8> {
@@ -144,6 +147,36 @@ fn registered_files_are_files(subject: &IoSubject) {
     assert!(left == bytes[4096..8192]);
     drop(held);
     assert_eq!(poll_dry(poller), 0);
+}
+
+/// [async 164] [async 165] [async-backends 174] What an open file has of the system, here a lock, is free when it was closed
+/// by an operation, whoever else holds it, or the last of it was dropped, here or on another thread.
+fn a_registered_file_is_let_go(subject: &IoSubject) {
+    let mut poller = subject.open();
+    let handle = poller.handle().clone();
+    for round in 0..8 {
+        let (file, other) = file_of(b"locked");
+        // The lock is of what was opened, not of the handle.
+        std::fs::File::from(file.as_fd().try_clone_to_owned().unwrap()).lock().unwrap();
+        handle.register_file(&file).unwrap();
+        assert_eq!(read(&mut poller, &file, 10), b"locked");
+        assert!(other.try_lock().is_err());
+        let mut held = None;
+        match round % 4 {
+            0 => run(&mut poller, FileClose::new(file)).result.unwrap(),
+            1 => {
+                held = Some(file.clone());
+                run(&mut poller, FileClose::new(file)).result.unwrap();
+            }
+            2 => drop(file),
+            _ => {
+                std::thread::spawn(move || drop(file)).join().unwrap();
+                poll_dry(&mut poller);
+            }
+        }
+        other.try_lock().expect("nobody has it any more");
+        drop(held);
+    }
 }
 
 /// [async 205] [async 214] [async 215] [async-backends 129] Connections of registered sockets, to registered listeners, with
