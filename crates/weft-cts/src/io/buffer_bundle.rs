@@ -5,8 +5,10 @@ use std::io::Write;
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use weft_io::ops::{PooledRecv, RecvPoolMany};
 use weft_io::{BufferPool, Capabilities, Operation, Poller, Socket, SocketKind, Ticket};
@@ -54,8 +56,9 @@ pub(super) fn tcp() -> (TcpStream, Socket) {
     (near, import(listener.accept().unwrap().0, SocketKind::Tcp))
 }
 
-/// Keeps up to `held` pieces, gives them back in no order, and sees that each is what it was. Returns how many bytes came.
-fn keep(pieces: Receiver<PooledRecv>, held: usize) -> usize {
+/// Keeps up to `held` pieces, gives them back in no order, and sees that each is what it was. Returns how many bytes came, and
+/// says so as they come.
+fn keep(pieces: Receiver<PooledRecv>, held: usize, came: &AtomicUsize) -> usize {
     let is_whole = |piece: &PooledRecv, start: usize| {
         (start..).zip(piece.data()).all(|(index, &found)| found == byte(index))
     };
@@ -64,6 +67,7 @@ fn keep(pieces: Receiver<PooledRecv>, held: usize) -> usize {
         assert!(is_whole(&piece, count), "{piece:?} at {count}");
         let start = count;
         count += piece.bytes;
+        came.store(count, Ordering::Relaxed);
         kept.push((piece, start));
         while kept.len() > random.below(held + 1) {
             let (piece, start) = kept.swap_remove(random.below(kept.len()));
@@ -72,6 +76,16 @@ fn keep(pieces: Receiver<PooledRecv>, held: usize) -> usize {
     }
     assert!(kept.iter().all(|(piece, start)| is_whole(piece, *start)));
     count
+}
+
+/// Waits until so many bytes have come; not for ever, should they never.
+fn catch_up(came: &AtomicUsize, count: usize) {
+    for _ in 0..200 {
+        if came.load(Ordering::Relaxed) >= count {
+            return;
+        }
+        std::thread::sleep(Duration::from_micros(20));
+    }
 }
 
 /// Messages of a byte to several buffers go through a pool to another thread, which holds up to so many pieces.
@@ -83,6 +97,8 @@ pub(super) fn carry(
     held: usize,
 ) {
     let (total, length_max) = (rounds(600_000), 5 * pool.buffer_size().min(4000));
+    let came = Arc::new(AtomicUsize::new(0));
+    let caught_up = Arc::clone(&came);
     let writer = std::thread::spawn(move || {
         let (data, mut random) = (bytes(total), Random(0x9E37_79B9_7F4A_7C15));
         let mut rest = data.as_slice();
@@ -92,10 +108,14 @@ pub(super) fn carry(
             let (message, behind) = rest.split_at((1 + random.below(bound)).min(rest.len()));
             near.write_all(message).unwrap();
             rest = behind;
+            // Sometimes the next one comes when this one is there, sometimes on its heels.
+            if random.below(4) == 0 {
+                catch_up(&caught_up, total - rest.len());
+            }
         }
     });
     let (give, take) = channel();
-    let keeper = std::thread::spawn(move || keep(take, held));
+    let keeper = std::thread::spawn(move || keep(take, held, &came));
     loop {
         let (own, end) = (give.clone(), Ended::default());
         // Gone if the keeper has found something amiss, which it says itself.

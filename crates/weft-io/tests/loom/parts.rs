@@ -62,8 +62,8 @@ impl Pool {
     }
 }
 
-/// [async-backends 156] The poll thread fills a buffer piece by piece and gives each to another thread, the last along with its
-/// own part. Whoever takes the buffer again finds that all are done with it; and it is free once.
+/// [async-backends 156] The poll thread fills a buffer piece by piece and gives one to another thread; the other is its own,
+/// and has its part. Whoever takes the buffer again finds that all are done with it; and it is free once.
 #[test]
 fn a_buffer_is_free_after_its_last_piece() {
     model(|| {
@@ -71,18 +71,18 @@ fn a_buffer_is_free_after_its_last_piece() {
         assert!(pool.take());
         pool.bytes[0].set(1);
         pool.parts.add();
-        let first = {
+        let piece = {
             let pool = Arc::clone(&pool);
             thread::spawn(move || pool.use_up(0, 1))
         };
-        pool.bytes[1].set(2);
-        let second = {
+        let taker = {
             let pool = Arc::clone(&pool);
-            thread::spawn(move || pool.use_up(1, 2))
+            thread::spawn(move || pool.overwrite())
         };
-        let was_free = pool.overwrite();
-        first.join().expect("it ends");
-        second.join().expect("it ends");
+        pool.bytes[1].set(2);
+        pool.use_up(1, 2);
+        let was_free = taker.join().expect("it ends");
+        piece.join().expect("it ends");
         assert_eq!(pool.list().count(), 1);
         assert!(pool.overwrite() || was_free);
         assert_eq!(pool.list().count(), 1, "it is free once");
