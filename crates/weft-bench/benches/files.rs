@@ -26,7 +26,7 @@ mod linux {
     const BLOCK: usize = 4096;
     const BLOCKS: u64 = 1 << 16;
     /// Reads of one call.
-    const READS: usize = 2048;
+    const READS: usize = 8192;
     /// How long one subject reads before it is the next one's turn.
     const TURN: Duration = Duration::from_secs(1);
     /// Turns that count; one more warms up.
@@ -135,10 +135,22 @@ mod linux {
         Subject::new(name, run)
     }
 
+    /// `IORING_ENTER_GETEVENTS`.
+    const GET_EVENTS: u32 = 1;
+
     #[repr(C, align(4096))]
     struct Block([u8; BLOCK]);
 
-    fn floor<'a>(path: &Path, flags: i32, depth: usize) -> Subject<'a> {
+    /// How a bare ring is told of new reads.
+    #[derive(Clone, Copy, PartialEq, Eq)]
+    enum Entering {
+        /// All that there are, with the wait for the next.
+        Together,
+        /// One by one, as fio does it: the disk begins with the first while the next is made.
+        Singly,
+    }
+
+    fn floor<'a>(path: &Path, flags: i32, depth: usize, entering: Entering) -> Subject<'a> {
         let mut builder = IoUring::builder();
         builder.setup_submit_all().setup_single_issuer().setup_defer_taskrun();
         let mut ring = builder.build(256).expect("io_uring");
@@ -152,11 +164,18 @@ mod linux {
                 let entry = read.offset(place(&mut seed)).build().user_data(index as u64);
                 // SAFETY: each block is in one read at a time, and all have ended when the closure returns.
                 unsafe { ring.submission().push(&entry) }.expect("the ring has room");
+                if entering == Entering::Singly {
+                    // SAFETY: no argument is passed.
+                    let entered = unsafe { ring.submitter().enter::<u64>(1, 0, GET_EVENTS, None) };
+                    assert_eq!(entered.expect("the kernel takes entries"), 1);
+                }
             };
             (0..depth).for_each(|index| push(&mut ring, index));
             let (mut begun, mut ended) = (depth, 0);
             while ended < READS {
-                ring.submit_and_wait(1).expect("the kernel takes entries");
+                if entering == Entering::Together || ring.completion().is_empty() {
+                    ring.submit_and_wait(1).expect("the kernel takes entries");
+                }
                 let free: Vec<usize> = ring
                     .completion()
                     .map(|answer| {
@@ -173,7 +192,11 @@ mod linux {
                 }
             }
         };
-        Subject::new("floor: bare ring", run)
+        let name = match entering {
+            Entering::Together => "floor: bare ring",
+            Entering::Singly => "bare ring, each read told alone",
+        };
+        Subject::new(name, run)
     }
 
     fn pread<'a>(path: &Path, flags: i32) -> Subject<'a> {
@@ -213,12 +236,15 @@ mod linux {
     fn in_turns(mut subjects: Vec<Subject<'_>>, fio: impl Fn() -> Option<f64>) -> (Vec<Figure>, Option<f64>) {
         let mut times = vec![Vec::new(); subjects.len()];
         let mut peer = Vec::new();
+        let all = subjects.len() + 1;
         for turn in 0..=TURNS {
-            let own = subjects.iter_mut().map(Subject::turn).collect::<Vec<_>>();
-            let its = fio();
-            if turn > 0 {
-                times.iter_mut().zip(own).for_each(|(times, time)| times.push(time));
-                peer.extend(its);
+            // Nobody always follows the same one.
+            for place in 0..all {
+                let (time, times) = match (turn + place) % all {
+                    own if own < subjects.len() => (Some(subjects[own].turn()), &mut times[own]),
+                    _ => (fio(), &mut peer),
+                };
+                times.extend(time.filter(|_| turn > 0));
             }
         }
         let named = subjects.iter().zip(&times);
@@ -248,7 +274,8 @@ mod linux {
         for (how, flags) in [("direct", DIRECT), ("buffered", 0)] {
             for depth in [1, 32, 128] {
                 let subjects = vec![
-                    floor(&place.0, flags, depth),
+                    floor(&place.0, flags, depth, Entering::Together),
+                    floor(&place.0, flags, depth, Entering::Singly),
                     weft("weft", &place.0, flags, depth, Registered::Nothing),
                     weft("weft, registered memory", &place.0, flags, depth, Registered::Memory),
                     weft(
