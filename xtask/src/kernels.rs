@@ -32,6 +32,7 @@ $b mount -t sysfs sys /sys
 $b mount -t devtmpfs dev /dev 2>/dev/null
 $b mount -t tmpfs tmp /tmp
 $b mkdir -p /dev/shm && $b mount -t tmpfs shm /dev/shm
+$b mkdir -p /dev/pts && $b mount -t devpts pts /dev/pts
 $b ip link set lo up
 $b uname -r
 export HOME=/tmp TMPDIR=/tmp WEFT_CTS_FEWER_ROUNDS=@ROUNDS@
