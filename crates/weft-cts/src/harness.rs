@@ -106,6 +106,7 @@ macro_rules! every_io_family {
             poll: weft_cts::io::poll::POLL, for_each_io_poll_case;
             race: weft_cts::io::race::RACE, for_each_io_race_case;
             random: weft_cts::io::random::RANDOM, for_each_io_random_case;
+            registered_close: weft_cts::io::registered_close::REGISTERED_CLOSE, for_each_io_registered_close_case;
             registered_file: weft_cts::io::registered_file::REGISTERED_FILE, for_each_io_registered_file_case;
             relay: weft_cts::io::relay::RELAY, for_each_io_relay_case;
             semaphore: weft_cts::io::semaphore::SEMAPHORE, for_each_io_semaphore_case;

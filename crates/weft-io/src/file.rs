@@ -104,7 +104,7 @@ impl File {
 
     /// Whether this proactor's ring knows it, see [`Handle::register_file`]. What it does not know works as well.
     pub fn is_registered(&self, proactor: &Handle) -> bool {
-        self.0.known.place(proactor.0.id).is_some()
+        proactor.is_there().is_ok() && self.0.known.place(proactor.0.id).is_some()
     }
 
     /// For a backend.

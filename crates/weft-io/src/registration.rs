@@ -4,8 +4,9 @@
 //! [`Handle`] that register. What does not: the table of a ring (`backend/uring/files.rs`).
 //!
 //! 1. **A registration is one of the open handle with one proactor**, and ends with the first of: the close of the handle,
-//!    the drop of its last clone, the end of the proactor. Operations keep their handle, and a close waits for them, so no
-//!    request names a place that has been given to another file.
+//!    the drop of its last clone, the end of the proactor. Operations keep their handle, and a place is emptied when the last
+//!    one has ended, so no request names a place that has been given to another file: neither one that the kernel has yet to
+//!    be handed, nor one that it has and that waits in a chain, whose file it looks up when its turn comes.
 //! 2. **It is a wish.** Other proactors, backends without tables, a table that is full, a kernel that says no, a handle that
 //!    eight rings know already: all of that uses the number, and nothing else differs.
 //! 3. **Nobody waits.** Where the kernel listens to the poll thread alone, other threads leave an errand; until that has
@@ -39,6 +40,10 @@ impl Known {
 
     pub(crate) fn place(&self, _proactor: u32) -> Option<u32> {
         None
+    }
+
+    pub(crate) fn is_anywhere(&self) -> bool {
+        false
     }
 
     pub(crate) fn let_go(&self) -> LetGo {
@@ -144,9 +149,10 @@ impl Handle {
     /// The same for a socket. It gains where a socket is used again and again: a place is taken and emptied by a call to the
     /// kernel each.
     ///
-    /// A [`SocketClose`](crate::ops::SocketClose) on another proactor shuts both directions down, so that the peer sees the
-    /// end at once; the port is free when this proactor has polled. If the last clone is dropped on another thread, the peer
-    /// sees the end when this proactor has polled.
+    /// A [`SocketClose`](crate::ops::SocketClose) on another proactor, or with operations under way, shuts both directions down
+    /// or resets the connection, as the close would, so that the peer sees it at once (of a stream within this machine it is
+    /// always the end); the port is free when the operations have ended and this proactor has polled. If the last clone is
+    /// dropped on another thread, the peer sees the end when this proactor has polled.
     ///
     /// ```
     /// use weft_io::{Config, Socket, SocketKind, SocketOptions, open_any};
@@ -177,9 +183,16 @@ impl Handle {
             Registered::Done => Ok(()),
             Registered::Gone => Err(gone()),
             Registered::NotHere => {
+                // Once is enough, however often it is asked for.
+                if !open.named().known().wish(self.0.id) {
+                    return self.is_there();
+                }
                 let (open, handle) = (open.clone(), self.clone());
                 // Nobody is told what becomes of it: rules 2 and 3.
-                self.0.errand(Errand::new(move || drop(handle.register_open(&open))))
+                self.0.errand(Errand::new(move || {
+                    drop(handle.register_open(&open));
+                    open.named().known().wished(handle.0.id);
+                }))
             }
         }
     }
@@ -191,7 +204,7 @@ impl Handle {
     }
 
     /// `ABORTED` if not.
-    fn is_there(&self) -> Result<()> {
+    pub(crate) fn is_there(&self) -> Result<()> {
         lock(&self.0.commands).is_some().then_some(()).ok_or_else(gone)
     }
 }
@@ -212,10 +225,13 @@ mod places {
 
     /// * `words` – any thread, atomically: a proactor, and the place in the table of its ring; 0 is none.
     /// * `taken` – what keeps these places, at the same index.
+    /// * `wishes` – any thread.
     #[derive(Debug, Default)]
     struct Places {
         words: [AtomicU64; RINGS_MAX],
         taken: Mutex<[Option<Place>; RINGS_MAX]>,
+        /// Proactors that have been asked to know it, and have not come by.
+        wishes: Mutex<Vec<u32>>,
     }
 
     impl Known {
@@ -231,6 +247,31 @@ mod places {
             // Acquire pairs with the Release in `add`: the kernel knew the place before.
             let mut words = places.words.iter().map(|word| word.load(Ordering::Acquire));
             words.find(|word| (word >> 32) as u32 == proactor).map(|word| word as u32)
+        }
+
+        /// Whether any ring knows it.
+        pub(crate) fn is_anywhere(&self) -> bool {
+            // Acquire, as in `place`.
+            let is_word = |word: &AtomicU64| word.load(Ordering::Acquire) != 0;
+            self.0.get().is_some_and(|places| places.words.iter().any(is_word))
+        }
+
+        /// A proactor is to know it. `false`: it was asked before, and has not come by, or knows it already.
+        pub(crate) fn wish(&self, proactor: u32) -> bool {
+            let places = self.0.get_or_init(Box::default);
+            let mut wishes = lock(&places.wishes);
+            let is_new = !wishes.contains(&proactor) && self.place(proactor).is_none();
+            if is_new {
+                wishes.push(proactor);
+            }
+            is_new
+        }
+
+        /// It has come by.
+        pub(crate) fn wished(&self, proactor: u32) {
+            if let Some(places) = self.0.get() {
+                lock(&places.wishes).retain(|other| *other != proactor);
+            }
         }
 
         /// A ring knows it now. The place comes back if too many do. One call for a ring at a time.
@@ -252,7 +293,7 @@ mod places {
         pub(crate) fn let_go(&self) -> LetGo {
             let Some(places) = self.0.get() else { return LetGo::Now };
             let taken = std::mem::take(&mut *lock(&places.taken));
-            // Relaxed: nobody asks any more.
+            // Relaxed: no operation is on the file that would ask.
             places.words.iter().for_each(|word| word.store(0, Ordering::Relaxed));
             let mut outcome = LetGo::Now;
             for place in taken.into_iter().flatten() {

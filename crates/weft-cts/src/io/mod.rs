@@ -23,6 +23,7 @@ pub mod notification;
 pub mod poll;
 pub mod race;
 pub mod random;
+pub mod registered_close;
 pub mod registered_file;
 pub mod relay;
 pub mod semaphore;

@@ -144,8 +144,14 @@ impl Core {
                 #[cfg(not(loom))]
                 crate::directory::others(self.shared(), |other| other.tell_closed(socket.clone()));
             }
+            // What a ring has been handed may name the socket by its place, also when it comes to it later, so whoever is the
+            // last to leave empties that.
+            let is_named = own > 0 && socket.is_known();
+            if is_named {
+                socket.end_for_peer();
+            }
             // SeqCst: whoever left before the close had begun is not counted any more; whoever leaves later looks.
-            if !has_others || socket.pending() == 0 {
+            if !(has_others || is_named) || socket.pending() == 0 {
                 socket.close_now();
             }
         }

@@ -11,8 +11,10 @@
 //!    are taken over can be so, and what their listeners accept) would have whoever closes it wait until all was
 //!    delivered, although its handle does not block. So lingering is turned off before the close: what is unsent is sent
 //!    all the same, by the system. `SO_LINGER` with no time, which resets the connection, waits for nobody and stays.
-//! 4. **Rings that know the socket let it go first** (`registration.rs`), for they keep it open. A ring that listens to
-//!    another thread does so when that comes by; so both directions are shut down as in rule 2, and the port is free then.
+//! 4. **Rings that know the socket let it go first** (`registration.rs`), for they keep it open: not before the last operation
+//!    on it has left, which may name it by its place, and a ring that listens to another thread when that comes by. The
+//!    file, and with it the port, goes then; what the peer has to see, it sees at once: both directions are shut down, and a
+//!    connection that a close would reset is reset. A stream within this machine is shut down in either case.
 #![cfg(unix)]
 
 use super::{Inner, Socket, SocketState};
@@ -51,15 +53,25 @@ impl Socket {
         let _ = rustix::net::connect_unspec(self);
     }
 
+    /// Lets the peer see what it sees of a close (rule 4), where that comes later.
+    pub(crate) fn end_for_peer(&self) {
+        if self.0.kind.is_tcp() && self.would_reset() { self.break_off() } else { self.interrupt() }
+    }
+
+    /// Whether its close is a reset to its peer: it was asked to be, or there is something that nobody has received.
+    fn would_reset(&self) -> bool {
+        let is_asked = sockopt::socket_linger(self).is_ok_and(|time| time.is_some_and(|time| time.is_zero()));
+        is_asked || rustix::io::ioctl_fionread(self).is_ok_and(|unread| unread > 0)
+    }
+
     /// Closes it, whoever else holds it; once, and after that nothing happens. Requests that the kernel has begun keep the
-    /// file until they end.
+    /// file until they end; there is none that has yet to find it in the table of a ring (rule 4).
     pub(crate) fn close_now(&self) {
         let before = self.0.state.swap(SocketState::Closed as u32, Ordering::SeqCst);
         if before != SocketState::Closed as u32 {
             linger_no_more(&self.0);
             if self.0.known.let_go() == LetGo::Later {
-                // Rule 4.
-                self.interrupt();
+                self.end_for_peer();
             }
             if open_handle::bury(&self.0.fd) == Buried::WithLastClone {
                 // Rule 2.

@@ -253,7 +253,13 @@ impl Socket {
 
     /// Whether this proactor's ring knows it, see [`Handle::register_socket`]. What it does not know works as well.
     pub fn is_registered(&self, proactor: &Handle) -> bool {
-        self.0.known.place(proactor.0.id).is_some()
+        proactor.is_there().is_ok() && self.0.known.place(proactor.0.id).is_some()
+    }
+
+    /// Whether any ring knows it. What no ring knows when closing has begun, and when nobody is on it but operations, stays
+    /// unknown: registering enters as they do.
+    pub(crate) fn is_known(&self) -> bool {
+        self.0.known.is_anywhere()
     }
 
     /// For a backend.

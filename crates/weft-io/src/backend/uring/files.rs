@@ -19,7 +19,7 @@ use crate::registration::{LetGo, Named};
 use crate::shared::{Errand, Shared};
 use rustix::io::Errno;
 use std::os::fd::{AsRawFd, RawFd};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use weft_sync::atomic::{AtomicBool, Mutex, Ordering, lock};
 
 /// Places of a table: 8 bytes of the kernel's memory each.
@@ -70,7 +70,9 @@ pub(crate) enum Registered {
 #[derive(Debug)]
 pub(crate) struct Place {
     files: Arc<Files>,
-    shared: Arc<Shared>,
+    /// Not kept: a file may live longer than whoever knew it.
+    shared: Weak<Shared>,
+    proactor: u32,
     index: u32,
     is_taken: bool,
 }
@@ -115,8 +117,8 @@ impl Files {
             return Registered::Done;
         }
         if let Some(index) = state.put(ring, file.fd.as_raw_fd()) {
-            let (files, shared) = (Arc::clone(self), Arc::clone(shared));
-            let refused = file.known().add(Place { files, shared, index, is_taken: true });
+            let (files, proactor, shared) = (Arc::clone(self), shared.id, Arc::downgrade(shared));
+            let refused = file.known().add(Place { files, shared, proactor, index, is_taken: true });
             // Its drop takes the lock.
             drop(state);
             drop(refused);
@@ -128,7 +130,7 @@ impl Files {
 impl Place {
     /// Whose table it is in.
     pub(crate) fn proactor(&self) -> u32 {
-        self.shared.id
+        self.proactor
     }
 
     /// Which one it is.
@@ -150,16 +152,18 @@ impl Place {
         if !std::mem::take(&mut self.is_taken) {
             return LetGo::Now;
         }
+        // Without a proactor there is no ring either (rule 4).
+        let Some(shared) = self.shared.upgrade() else { return LetGo::Now };
         {
             let mut state = lock(&self.files.state);
-            if self.files.may_call(&state, &self.shared) {
+            if self.files.may_call(&state, &shared) {
                 state.empty(self.index);
                 return LetGo::Now;
             }
         }
         let (files, index) = (Arc::clone(&self.files), self.index);
         // Refused: the ring goes right now (rule 4).
-        drop(self.shared.errand(Errand::new(move || lock(&files.state).empty(index))));
+        drop(shared.errand(Errand::new(move || lock(&files.state).empty(index))));
         LetGo::Later
     }
 }
@@ -307,6 +311,40 @@ mod tests {
             assert!(poller.poll(Deadline::IMMEDIATE).is_err());
             assert_eq!(free(&handle), Some(64));
         }
+    }
+
+    /// However often another thread asks, the poll thread is told once, until it has come by.
+    #[test]
+    fn wishes_do_not_pile_up() {
+        let Some(mut poller) = poller(0) else { return };
+        assert!(poller.poll(Deadline::IMMEDIATE).is_err());
+        let handle = poller.handle().clone();
+        let told = || lock(&handle.0.commands).as_ref().map(Vec::len);
+        let files = [file(), file()];
+        for _ in 0..2 {
+            std::thread::scope(|scope| {
+                let ask = || (0..1000).for_each(|at| handle.register_file(&files[at % 2]).unwrap());
+                scope.spawn(ask).join().unwrap();
+                assert_eq!(told(), Some(2 - files.iter().filter(|file| file.is_registered(&handle)).count()));
+            });
+            assert!(poller.poll(Deadline::IMMEDIATE).is_err());
+            assert_eq!((told(), files[1].is_registered(&handle)), (Some(0), true));
+        }
+    }
+
+    /// A file that somebody knew who has gone keeps nothing of him, and he does not know it.
+    #[test]
+    fn who_has_gone_knows_nothing() {
+        let Some(poller) = poller(0) else { return };
+        let (handle, file) = (poller.handle().clone(), file());
+        handle.register_file(&file).unwrap();
+        assert!(file.is_registered(&handle));
+        let kept = Arc::downgrade(&handle.0);
+        drop(poller);
+        assert!(!file.is_registered(&handle));
+        drop(handle);
+        assert!(kept.upgrade().is_none());
+        drop(file);
     }
 
     /// What the kernel refuses to put into a table takes no place: a ring of its own kind, of all files.

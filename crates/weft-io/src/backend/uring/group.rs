@@ -267,7 +267,7 @@ impl Group {
 
     fn buffer_at(&self, position: u16) -> u16 {
         let entry = self.entry(position);
-        // SAFETY: within the mapping; written by `feed`, and the kernel only reads.
+        // SAFETY: within the mapping; written by `feed`, and what the kernel writes in an entry is never this field.
         unsafe { (*entry).buffer }
     }
 }

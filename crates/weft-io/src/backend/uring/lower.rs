@@ -17,7 +17,7 @@ use crate::record::{Erased, Side};
 use crate::registration::Named;
 use crate::span::Span;
 use io_uring::{opcode, squeue, types};
-use rustix::fs::FileType;
+use rustix::fs::{AtFlags, FileType, StatxFlags};
 use rustix::io::Errno;
 use std::os::fd::{AsRawFd, IntoRawFd};
 use weft_sync::atomic::AtomicU32;
@@ -130,8 +130,10 @@ const LONG_READ_BYTES_MIN: usize = 1 << 20;
 fn is_long_read(transfer: &Transfer<'_>) -> bool {
     // A stream may never have so much, and would keep the thread.
     let is_regular = || {
-        let found = rustix::fs::fstat(transfer.file.fd);
-        found.is_ok_and(|found| FileType::from_raw_mode(found.st_mode) == FileType::RegularFile)
+        // What is known here: no file system is asked to go and look.
+        let flags = AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC;
+        let found = rustix::fs::statx(transfer.file.fd, c"", flags, StatxFlags::TYPE);
+        found.is_ok_and(|found| FileType::from_raw_mode(found.stx_mode.into()) == FileType::RegularFile)
     };
     transfer.spans.length() >= LONG_READ_BYTES_MIN && is_regular()
 }
