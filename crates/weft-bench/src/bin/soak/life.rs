@@ -1,27 +1,26 @@
-//! What a connection does from its beginning to its end.
+//! What a connection does from its beginning to its end. How it receives is in `receive.rs`.
 //!
 //! 1. Either end sends messages with pauses in between, and always receives. The near end begins with a greeting, by which
 //!    the far end is known.
 //! 2. **In good order**: who has sent everything shuts its direction down, who has seen the end of the other and has shut
 //!    its own closes. Otherwise one end closes, or gives up, in the midst of a send, as its fate has it.
 //! 3. An end is over when it has no operation under way; the connection when both are. Then it is accounted for.
-//! 4. **Alone in its process**, a far end has no messages. It sends back what it receives, one piece at a time, until the
-//!    near end has shut its direction; then it shuts its own. It closes in the midst of that when it has received as much
-//!    as the greeting says.
+//! 4. **Alone in its process**, a far end has no messages. It sends back what it receives, in the order in which it comes,
+//!    until the near end has shut its direction and nothing is left; then it shuts its own. It closes in the midst of that
+//!    when it has received as much as the greeting says.
 
 use crate::connection::{Connection, Fate, GREETING, Greeting, Side};
+use crate::receive::{cancel_perhaps, receive};
 use crate::world::{Held, World};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use weft_bench::stream::{bytes, is_stream};
-use weft_io::ops::{Connect, PooledRecv, Recv, RecvPool, Send, Sent, SocketClose, Timer};
-use weft_io::{Done, Handle, Operation, Shutdown, Socket, Ticket};
+use weft_bench::stream::bytes;
+use weft_io::ops::{Connect, Send, Sent, SocketClose, Timer};
+use weft_io::{Done, Handle, Operation, Shutdown, Socket};
 use weft_sync::{Code, Deadline, Status};
 
 /// Bytes of most messages, at most.
 const MESSAGE_MAX: u64 = 4096;
-/// One operation in so many is asked to stop as soon as it is under way.
-const CANCELLED_ONCE_IN: u64 = 16;
 
 /// Names an end of a connection; of one that is gone it reaches nothing.
 #[derive(Clone)]
@@ -38,7 +37,7 @@ impl At {
     }
 
     /// Does something with the connection, and whatever that makes due. Under the lock: submitting calls nobody back.
-    fn with(&self, act: impl FnOnce(&mut Held, &Handle)) {
+    pub fn with(&self, act: impl FnOnce(&mut Held, &Handle)) {
         let mut held = self.world.lock();
         act(&mut held, &self.world.handle);
         held.settle(&self.world, self.place);
@@ -132,92 +131,16 @@ fn meet_near(world: &Arc<World>, socket: Socket, place: usize, number: u64) {
     });
 }
 
-/// Receives what comes next, in one of two ways.
-fn receive(held: &mut Held, handle: &Handle, at: &At) {
-    let is_pooled = held.random.once_in(3);
-    let room = 1 + held.random.below(8192) as usize;
-    let connection = &mut held.connections[at.place];
-    let is_alone = connection.is_alone();
-    let end = connection.end(at.side);
-    let Some(socket) = end.socket.clone() else { return };
-    if end.is_over || end.recv.is_some() || !end.owed.is_empty() {
-        return;
-    }
-    end.under_way += 1;
-    let here = at.clone();
-    let ticket = if is_pooled {
-        let recv = Operation::new(RecvPool::new(socket, at.world.pool.clone()));
-        let told = move |done: Done<RecvPool>| match done.result {
-            Ok(piece) => received(&here, Ok(PooledRecv::data(&piece))),
-            Err(why) => received(&here, Err(why)),
-        };
-        handle.submit(recv.on_done(told)).map_err(|refused| refused.why)
-    } else {
-        let recv = Operation::new(Recv::new(socket, vec![0; room]));
-        let told = move |done: Done<Recv<Vec<u8>>>| match done.result {
-            Ok(count) => received(&here, Ok(&done.operation.target[..count])),
-            Err(why) => received(&here, Err(why)),
-        };
-        handle.submit(recv.on_done(told)).map_err(|refused| refused.why)
-    };
-    let ticket = ticket.expect("there are slots for all");
-    end.recv = Some(ticket);
-    // Other receives are asked to stop when something is sent.
-    if is_alone {
-        cancel_perhaps(held, handle, ticket);
-    }
-}
-
-/// Asked while it is under way; it may be too late.
-fn cancel_perhaps(held: &mut Held, handle: &Handle, ticket: Ticket) {
-    if held.random.once_in(CANCELLED_ONCE_IN) {
-        held.totals.cancels += 1;
-        handle.cancel(ticket).expect("of this proactor");
-    }
-}
-
-fn received(at: &At, outcome: Result<&[u8], Status>) {
-    at.with(|held, handle| {
-        let connection = &mut held.connections[at.place];
-        let (seed, is_alone) = (connection.seed(at.side.other()), connection.is_alone());
-        let end = connection.end(at.side);
-        end.under_way -= 1;
-        end.recv = None;
-        match outcome {
-            Ok([]) => {
-                end.has_heard_end = true;
-                if is_alone { shut(held, handle, at) } else { finish(held, handle, at) }
-            }
-            Ok(bytes) => {
-                let offset = end.received;
-                end.received += bytes.len() as u64;
-                // It hears of the end when it has read all that was sent before, piece by piece.
-                connection.ending_since = connection.ending_since.map(|_| Instant::now());
-                held.totals.bytes += bytes.len() as u64;
-                if !is_stream(seed, offset, bytes) {
-                    held.totals.unexpected(format!("{at} got other bytes at {offset}"));
-                }
-                if is_alone {
-                    held.connections[at.place].end(at.side).owed = bytes.to_vec();
-                    return send_back(held, handle, at);
-                }
-                receive(held, handle, at);
-            }
-            Err(why) => failed(held, handle, at, &why, "receiving"),
-        }
-    });
-}
-
 /// Rule 4.
-fn send_back(held: &mut Held, handle: &Handle, at: &At) {
+pub fn send_back(held: &mut Held, handle: &Handle, at: &At) {
     let connection = &mut held.connections[at.place];
     let (fate, fate_bytes) = (connection.fate, connection.fate_bytes);
     let end = connection.end(at.side);
-    if end.is_over || end.send.is_some() {
+    if end.is_over || end.send.is_some() || end.pause.is_some() {
         return;
     }
     if end.owed.is_empty() {
-        return receive(held, handle, at);
+        return if end.has_heard_end { shut(held, handle, at) } else { receive(held, handle, at) };
     }
     let is_fated = fate == Fate::FarCloses && end.received >= fate_bytes;
     let owed = end.owed.clone();
@@ -228,7 +151,7 @@ fn send_back(held: &mut Held, handle: &Handle, at: &At) {
 }
 
 /// An operation has not ended well.
-fn failed(held: &mut Held, handle: &Handle, at: &At, why: &Status, what: &str) {
+pub fn failed(held: &mut Held, handle: &Handle, at: &At, why: &Status, what: &str) {
     held.totals.failed(why, what);
     let end = held.connections[at.place].end(at.side);
     if end.is_over {
@@ -366,7 +289,7 @@ fn shut(held: &mut Held, handle: &Handle, at: &At) {
 }
 
 /// Rule 2: whoever has said and heard everything closes.
-fn finish(held: &mut Held, handle: &Handle, at: &At) {
+pub fn finish(held: &mut Held, handle: &Handle, at: &At) {
     let connection = &mut held.connections[at.place];
     let end = connection.end(at.side);
     if end.is_over || !end.has_heard_end {

@@ -4,7 +4,8 @@
 //! 1. **Every byte is accounted for.** Each direction of a connection is a stream that both ends can make. What is received
 //!    is compared with it; and when both ends are over, what came is what was sent if the connection was closed in
 //!    good order, and no more than that if it was not. Operations that were cancelled say how far they came.
-//! 2. **Nothing grows**: as many handles in the end as in the beginning, and no more memory than after the first third.
+//! 2. **Nothing grows**: as many handles in the end as in the beginning, and hardly more memory than after the first third.
+//!    All buffers of the pools are back.
 //! 3. **Nobody hangs**: a connection with an end that is over, of which nothing is received any more and which is not over
 //!    within 30 s, is a failure; so is one that fails with a status that has no reason.
 //! 4. **They are open at once**: only seconds count at whose end as many connections are open as were asked for, which is to
@@ -13,7 +14,9 @@
 //! 5. **Both ends are in this process** as long as it may have that many handles. If it may not, every fourth connection
 //!    has its far end in a second process, which sends back what it receives; so have at least `outside` of them. To
 //!    these rules 1 to 3 apply in both processes, the stream being that of the near end both ways.
-//! 6. A seed decides what is done; the kernel decides when it ends. So a seed is no exact repetition.
+//! 6. **Chance mixes the ways**: what is received comes into memory of its own or into pools of either kind, once or again and
+//!    again.
+//! 7. A seed decides what is done; the kernel decides when it ends. So a seed is no exact repetition.
 //!
 //! | file            | what lives there                                                    |
 //! |-----------------|---------------------------------------------------------------------|
@@ -22,6 +25,7 @@
 //! | `world.rs`      | all connections of a process, strangers, listeners                  |
 //! | `connection.rs` | one connection, its ends and its greeting: what they are            |
 //! | `life.rs`       | one connection from its beginning to its end: what they do          |
+//! | `receive.rs`    | how an end receives, the pools, pieces that are kept                |
 //! | `totals.rs`     | what everything has come to                                         |
 //! | `process.rs`    | handles and memory of a process                                     |
 
@@ -35,6 +39,8 @@ mod life;
 mod outside;
 #[cfg(target_os = "linux")]
 mod process;
+#[cfg(target_os = "linux")]
+mod receive;
 #[cfg(target_os = "linux")]
 mod totals;
 #[cfg(target_os = "linux")]

@@ -48,6 +48,8 @@ pub struct Totals {
     pub late: u64,
     pub cancels: u64,
     pub bytes: u64,
+    /// How often something was received in which way.
+    pub ways: BTreeMap<&'static str, u64>,
     pub inside: Sums,
     pub outside: Sums,
     /// The most that were seen open.
@@ -104,10 +106,12 @@ impl Totals {
     pub fn told(&self) -> Vec<String> {
         let fates = self.fates.iter().map(|((is_outside, fate), count)| {
             let place = if *is_outside { "outside" } else { "inside" };
-            format!("{:<40} {count:>9}", format!("{place}, {fate}"))
+            format!("{:<64} {count:>9}", format!("{place}, {fate}"))
         });
-        let failures = self.failures.iter().map(|(failure, count)| format!("{failure:<40} {count:>9}"));
-        fates.chain(failures).collect()
+        let ways =
+            self.ways.iter().map(|(way, count)| format!("{:<64} {count:>9}", format!("received into {way}")));
+        let failures = self.failures.iter().map(|(failure, count)| format!("{failure:<64} {count:>9}"));
+        fates.chain(ways).chain(failures).collect()
     }
 
     /// What may not be, for people.

@@ -3,14 +3,14 @@
 use crate::connection::{Connection, Fate, GREETING, Side, count_open};
 use crate::life::{At, begin, meet};
 use crate::process::{handles, resident};
+use crate::receive::{Kept, Pools, give_back};
 use crate::totals::Totals;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 use weft_bench::stream::Random;
 use weft_io::ops::{AcceptMany, Recv};
 use weft_io::{
-    Access, Address, BufferPool, Config, Done, Handle, Operation, Params, Poller, Slab, Socket, SocketKind,
-    SocketOptions, Ticket, open,
+    Address, Config, Done, Handle, Operation, Params, Poller, Socket, SocketKind, SocketOptions, Ticket, open,
 };
 use weft_sync::{Deadline, Status};
 
@@ -38,6 +38,8 @@ pub struct Held {
     pub targets_outside: Vec<Target>,
     /// The longest pause between two messages.
     pub pause_ms: u64,
+    /// What was received and has not been given back.
+    pub kept: Vec<Kept>,
     /// Far ends that are not known yet.
     strangers: u64,
     /// Places whose connection is over and has none that follows.
@@ -47,7 +49,7 @@ pub struct Held {
 /// See the header.
 pub struct World {
     pub handle: Handle,
-    pub pool: BufferPool,
+    pub pools: Pools,
     /// All near ends are in another process.
     pub is_outside: bool,
     held: Mutex<Held>,
@@ -63,9 +65,7 @@ pub fn proactor(backend: &str, connections: usize) -> Result<Poller, Status> {
 impl World {
     /// Of so many connections with both ends in this process. Whoever makes it says what else differs.
     pub fn new(handle: Handle, seed: u64, inside: usize) -> Result<World, Status> {
-        let slab = Slab::new(2048, 4096)?;
-        let region = handle.register_slab(&slab, Access::READ | Access::WRITE)?;
-        let pool = BufferPool::new(&region)?;
+        let pools = Pools::new(&handle)?;
         let held = Held {
             connections: Vec::new(),
             random: Random::new(seed),
@@ -75,10 +75,11 @@ impl World {
             targets: Vec::new(),
             targets_outside: Vec::new(),
             pause_ms: PAUSE_MS,
+            kept: Vec::new(),
             strangers: 0,
             free: Vec::new(),
         };
-        Ok(World { handle, pool, is_outside: false, held: Mutex::new(held) })
+        Ok(World { handle, pools, is_outside: false, held: Mutex::new(held) })
     }
 
     pub fn lock(&self) -> MutexGuard<'_, Held> {
@@ -93,9 +94,8 @@ impl World {
     /// Buffers that did not come back, and whatever else may not be once all is over.
     pub fn close_the_books(&self) {
         let mut held = self.lock();
-        let (available, capacity) = (self.pool.available(), self.pool.capacity());
-        if available != capacity {
-            held.totals.unexpected(format!("{available} of {capacity} buffers are back"));
+        for missing in self.pools.missing() {
+            held.totals.unexpected(missing);
         }
         held.totals.close_the_books(self.is_outside);
     }
@@ -268,7 +268,10 @@ pub fn welcome(world: &Arc<World>, addresses: u8) -> Result<(Vec<Target>, Vec<Ti
 
 /// Everything comes to its end. How long that took.
 pub fn wind_up(world: &Arc<World>, poller: &mut Poller, accepts: &[Ticket]) -> Duration {
-    world.lock().is_closing = true;
+    let mut held = world.lock();
+    held.is_closing = true;
+    give_back(&mut held, 0);
+    drop(held);
     let start = Instant::now();
     let is_over = || world.lock().live() == 0 && world.lock().strangers == 0;
     let mut looks = 0_u32;
