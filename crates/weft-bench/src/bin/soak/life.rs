@@ -70,6 +70,7 @@ fn greet(held: &mut Held, handle: &Handle, at: &At) {
     let end = connection.end(at.side);
     let Some(socket) = end.socket.clone() else { return };
     end.under_way += 1;
+    held.register_perhaps(handle, &socket);
     let here = at.clone();
     let send = Operation::new(Send::new(socket, text)).on_done(move |done| {
         here.with(|held, handle| {
@@ -319,11 +320,12 @@ fn close(held: &mut Held, handle: &Handle, at: &At) {
     end.under_way += 1;
     let here = at.clone();
     let close = Operation::new(SocketClose::new(socket)).on_done(move |done| {
-        here.with(|held, _| {
+        here.with(|held, handle| {
             held.connections[here.place].end(here.side).under_way -= 1;
             if let Err(why) = done.result {
                 held.totals.unexpected(format!("{here} could not be closed: {why}"));
             }
+            held.register_another(handle);
         });
     });
     at.world.submit(close);

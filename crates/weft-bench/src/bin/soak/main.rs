@@ -15,7 +15,7 @@
 //!    has its far end in a second process, which sends back what it receives; so have at least `outside` of them. To
 //!    these rules 1 to 3 apply in both processes, the stream being that of the near end both ways.
 //! 6. **Chance mixes the ways**: what is received comes into memory of its own or into pools of either kind, once or again and
-//!    again.
+//!    again; a part of the sockets is known to the ring by a place in its table, which the next one gets at once.
 //! 7. A seed decides what is done; the kernel decides when it ends. So a seed is no exact repetition.
 //!
 //! | file            | what lives there                                                    |

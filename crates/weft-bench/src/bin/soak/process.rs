@@ -35,8 +35,8 @@ pub fn resident() -> u64 {
 /// a matter of chance, of a small one: each end has at most one receive of up to 8 KiB under way, so the sum over 20,000 of
 /// them strays by 0.4 MiB (its standard deviation), and few messages of 64 KiB are under way at one moment. The rest is what
 /// an allocator cannot use again where sizes are mixed, which grows with what is in use, less and less: 2 or 3 MiB were seen,
-/// with 1,000 connections and with 10,000. On the other hand 10,000 connections come and go 1500 times a second, so what a
-/// connection leaves behind for good is found within a minute if it is 200 bytes, and within an hour if it is 4.
+/// with 1,000 connections and with 10,000. On the other hand 10,000 connections come and go a thousand times a second, so what
+/// a connection leaves behind for good is found within a minute if it is 300 bytes, and within an hour if it is 5.
 pub fn has_grown(warm: u64, end: u64) -> bool {
     end > warm + warm / 20 + (8 << 20)
 }

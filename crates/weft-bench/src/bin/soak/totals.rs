@@ -48,6 +48,8 @@ pub struct Totals {
     pub late: u64,
     pub cancels: u64,
     pub bytes: u64,
+    /// Sockets that the ring knew by a place in its table.
+    pub registered: u64,
     /// How often something was received in which way.
     pub ways: BTreeMap<&'static str, u64>,
     pub inside: Sums,
@@ -111,7 +113,8 @@ impl Totals {
         let ways =
             self.ways.iter().map(|(way, count)| format!("{:<64} {count:>9}", format!("received into {way}")));
         let failures = self.failures.iter().map(|(failure, count)| format!("{failure:<64} {count:>9}"));
-        fates.chain(ways).chain(failures).collect()
+        let registered = format!("{:<64} {:>9}", "registered sockets", self.registered);
+        fates.chain(ways).chain(failures).chain([registered]).collect()
     }
 
     /// What may not be, for people.

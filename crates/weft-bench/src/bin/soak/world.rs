@@ -19,6 +19,8 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 /// The longest pause between two messages, and what it grows to where that is too much for the machine.
 const PAUSE_MS: u64 = 4000;
 const PAUSE_MS_MAX: u64 = 32_000;
+/// One socket in so many is known to the ring by a place in a table.
+const REGISTERED_ONCE_IN: u64 = 3;
 
 /// Where a near end connects to.
 pub type Target = (SocketKind, Address);
@@ -155,6 +157,32 @@ impl Held {
         }
     }
 
+    /// A socket that is new is made known to the ring, by chance.
+    pub fn register_perhaps(&mut self, handle: &Handle, socket: &Socket) {
+        if self.random.once_in(REGISTERED_ONCE_IN) {
+            self.register(handle, socket);
+        }
+    }
+
+    /// A socket has been closed: another one that is in use is made known to the ring, by chance. It gets the place of the
+    /// other in the table, whose last operations the kernel may not even have seen.
+    pub fn register_another(&mut self, handle: &Handle) {
+        let place = self.random.below(self.connections.len() as u64) as usize;
+        let end = &self.connections[place].ends[self.random.below(2) as usize];
+        if let Some(socket) = end.socket.clone() {
+            self.register_perhaps(handle, &socket);
+        }
+    }
+
+    /// Where there is no table, nothing happens.
+    fn register(&mut self, handle: &Handle, socket: &Socket) {
+        let was_registered = socket.is_registered(handle);
+        match handle.register_socket(socket) {
+            Ok(()) => self.totals.registered += u64::from(!was_registered && socket.is_registered(handle)),
+            Err(why) => self.totals.unexpected(format!("a socket could not be registered: {why}")),
+        }
+    }
+
     /// Accounts for the connection of this place if it is over, and begins the next there.
     pub fn settle(&mut self, world: &Arc<World>, place: usize) {
         let Some(connection) = self.connections.get(place) else { return };
@@ -253,7 +281,10 @@ pub fn welcome(world: &Arc<World>, addresses: u8) -> Result<(Vec<Target>, Vec<Ti
         targets.push((listener.kind(), listener.local_address()?));
         let here = Arc::clone(world);
         let accept = AcceptMany::new(listener, move |accepted| {
-            here.lock().strangers += 1;
+            let mut held = here.lock();
+            held.strangers += 1;
+            held.register_perhaps(&here.handle, &accepted.socket);
+            drop(held);
             listen_to(&here, accepted.socket, Vec::new());
         });
         let there = Arc::clone(world);
