@@ -171,6 +171,7 @@ vm.module @transfers {
     vm.call @await(%f1) : (!vm.ref<!hal.fence>) -> ()
     %commands = vm.call @hal.command_buffer.create(%device, %c0, %c1, %any, %c2) : (!vm.ref<!hal.device>, i32, i32, i64, i32) -> !vm.ref<!hal.command_buffer>
     vm.call @hal.command_buffer.fill_buffer(%commands, %null, %none, %o8, %c0, %pattern, %c1, %none) : (!vm.ref<!hal.command_buffer>, !vm.ref<!hal.buffer>, i64, i64, i32, i64, i32, i64) -> ()
+    vm.call @hal.command_buffer.execution_barrier(%commands, %c28, %c13, %none) : (!vm.ref<!hal.command_buffer>, i32, i32, i64) -> ()
     vm.call @hal.command_buffer.fill_buffer(%commands, %null, %o2, %o2, %c0, %none, %c1, %none) : (!vm.ref<!hal.command_buffer>, !vm.ref<!hal.buffer>, i64, i64, i32, i64, i32, i64) -> ()
     vm.call @hal.command_buffer.execution_barrier(%commands, %c28, %c13, %none) : (!vm.ref<!hal.command_buffer>, i32, i32, i64) -> ()
     vm.call @hal.command_buffer.copy_buffer(%commands, %c0, %c1, %null, %none, %null, %o4, %o4, %none) : (!vm.ref<!hal.command_buffer>, i32, i32, !vm.ref<!hal.buffer>, i64, !vm.ref<!hal.buffer>, i64, i64, i64) -> ()
