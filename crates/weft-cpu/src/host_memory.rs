@@ -9,8 +9,7 @@
 //!    all kept blocks (they are of sizes that are no longer asked for) are freed first. Blocks below 4 KiB are kept
 //!    without being counted: there are never more of them than were lent at once.
 //! 4. `trim` frees what is kept. Statistics count what is lent, not what is kept.
-//! 5. Blocks of 4 MiB and more start at 2 MiB boundaries and ask for huge pages. What kernels touch first gets them whatever
-//!    they cost, since it is used again and again; reads of files look at the cost (`weft-hal/src/file/first_touch.rs`).
+//! 5. Blocks of 4 MiB and more start at 2 MiB boundaries and ask for huge pages.
 
 #![allow(unsafe_code, reason = "allocates and frees raw memory; layouts are computed in one place")]
 

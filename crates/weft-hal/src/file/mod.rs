@@ -1,17 +1,15 @@
 //! Files as queue operands: host memory, anything that reads and writes at positions, or a file of a proactor.
 //!
-//! | file             | what lives there                                                        |
-//! |------------------|-------------------------------------------------------------------------|
-//! | `mod.rs`         | [`File`], its checks, and its transfers by threads that may block       |
-//! | `polled.rs`      | files that a proactor reads and writes                                  |
-//! | `transfer.rs`    | transfers by a proactor, cut, resumed, cancelled; unsafe                |
-//! | `first_touch.rs` | the pages that memory gets which a read fills; unsafe                   |
-//! | `faults.rs`      | transfers that go wrong on purpose, for tests                           |
+//! | file          | what lives there                                                        |
+//! |---------------|---------------------------------------------------------------------------|
+//! | `mod.rs`      | [`File`], its checks, and its transfers by threads that may block          |
+//! | `polled.rs`   | files that a proactor reads and writes                                     |
+//! | `transfer.rs` | transfers by a proactor, cut, resumed, cancelled; unsafe                   |
+//! | `faults.rs`   | transfers that go wrong on purpose, for tests                              |
 //!
 //! What does not live here: opening files by name, and who polls the proactor.
 
 pub(crate) mod faults;
-mod first_touch;
 #[cfg(unix)]
 mod polled;
 #[cfg(unix)]
@@ -204,14 +202,12 @@ impl File {
 
     fn read_all(&self, mut offset: u64, mut target: &mut [u8], cancel: Option<&CancelToken>) -> Result<()> {
         let file = self.positional()?;
+        let bytes_max = bytes_between_looks(cancel);
         while !target.is_empty() {
             cancel.map_or(Ok(()), CancelToken::check)?;
             let fault = self.next_fault();
-            let chunk = Fault::limit(fault, target.len().min(PIECE_BYTES_MAX));
-            let piece = &mut target[..chunk];
-            first_touch::prepare(piece.as_mut_ptr(), chunk);
-            let read = retry(|| file.read_at(offset, piece));
-            first_touch::settle(piece.as_mut_ptr(), chunk);
+            let chunk = Fault::limit(fault, target.len().min(bytes_max));
+            let read = retry(|| file.read_at(offset, &mut target[..chunk]));
             let moved = Fault::outcome(fault, read).map_err(|error| io_status(&error))?;
             if moved == 0 {
                 return Err(self.ended_early(Direction::Read, offset, target.len()));
@@ -224,7 +220,7 @@ impl File {
 
     fn write_rest(&self, mut offset: u64, mut source: &[u8], cancel: Option<&CancelToken>) -> Result<()> {
         let file = self.positional()?;
-        let bytes_max = if cancel.is_some() { PIECE_BYTES_MAX } else { TRANSFER_BYTES_MAX };
+        let bytes_max = bytes_between_looks(cancel);
         while !source.is_empty() {
             cancel.map_or(Ok(()), CancelToken::check)?;
             let fault = self.next_fault();
@@ -263,8 +259,12 @@ impl File {
 /// Most bytes that one transfer is asked to move: kernels count them in 31 bits, and stop a page before the end.
 const TRANSFER_BYTES_MAX: usize = 0x7FFF_F000;
 
-/// The same where somebody may wait for the end, and for what is read: its memory is prepared piece by piece.
-const PIECE_BYTES_MAX: usize = 8 << 20;
+/// The same where somebody may wait for the end.
+const CANCELLABLE_BYTES_MAX: usize = 8 << 20;
+
+fn bytes_between_looks(cancel: Option<&CancelToken>) -> usize {
+    if cancel.is_some() { CANCELLABLE_BYTES_MAX } else { TRANSFER_BYTES_MAX }
+}
 
 fn checked_end(offset: u64, length: u64) -> Result<u64> {
     match offset.checked_add(length) {
@@ -349,65 +349,5 @@ impl std::fmt::Debug for File {
             .field("access", &self.access)
             .field("length", &self.length)
             .finish_non_exhaustive()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A file that counts, and fails from some place on.
-    struct Counting {
-        length: u64,
-        fails_at: u64,
-    }
-
-    fn byte_at(offset: u64) -> u8 {
-        (offset % 251) as u8
-    }
-
-    impl PositionalFile for Counting {
-        fn read_at(&self, offset: u64, target: &mut [u8]) -> std::io::Result<usize> {
-            if offset >= self.fails_at {
-                return Err(std::io::Error::from_raw_os_error(5));
-            }
-            let moved = target.len().min(self.length.saturating_sub(offset) as usize);
-            for (at, byte) in (offset..).zip(&mut target[..moved]) {
-                *byte = byte_at(at);
-            }
-            Ok(moved)
-        }
-
-        fn write_at(&self, _offset: u64, _source: &[u8]) -> std::io::Result<usize> {
-            Err(std::io::ErrorKind::Unsupported.into())
-        }
-
-        fn length(&self) -> u64 {
-            self.length
-        }
-    }
-
-    /// Memory that nobody has touched gets the bytes of the file whatever pages it gets, and what fails in a later piece
-    /// is told as what fails in the first.
-    #[test]
-    fn long_reads_come_in_pieces_to_the_byte() {
-        const LENGTH: usize = 2 * PIECE_BYTES_MAX + 4097;
-        let read = |length: usize, fails_at: u64| {
-            let source = Counting { length: length as u64, fails_at };
-            let file = File::from_positional(MemoryAccess::READ, Box::new(source)).named("weights");
-            let mut bytes = vec![0; LENGTH];
-            file.read_exact(3, &mut bytes).map(|()| bytes)
-        };
-        let bytes = read(LENGTH + 3, u64::MAX).unwrap();
-        assert!((3..).zip(&bytes).all(|(at, byte)| *byte == byte_at(at)));
-
-        let early = read(LENGTH - 2, u64::MAX).unwrap_err();
-        let text = early.to_string();
-        assert_eq!(early.code(), Code::OutOfRange);
-        assert!(text.contains(&format!("the file ended at {}, 5 bytes early", LENGTH - 2)), "{text}");
-        let broken = read(LENGTH + 3, 3 + PIECE_BYTES_MAX as u64).unwrap_err();
-        let text = broken.to_string();
-        assert_eq!(broken.code(), Code::Unknown);
-        assert!(text.contains(&format!("reading {LENGTH} bytes at 3 of file `weights`")), "{text}");
     }
 }

@@ -11,8 +11,7 @@
 //! 3. Nothing is lost by a proactor that has no room: while a piece is under way, its end submits again. Otherwise, and
 //!    when the proactor is gone, a thread that may block does the rest.
 //! 4. Everything about a transfer is under its lock, submissions too: proactors call nobody back inside of them.
-//! 5. The memory of a piece is prepared by whoever submits it, and settled by its end (`first_touch.rs`).
-//! 6. Ends are told on the thread that polls. They must not block; [`is_ending`] says to whoever would wait for another
+//! 5. Ends are told on the thread that polls. They must not block; [`is_ending`] says to whoever would wait for another
 //!    end that he is on that thread.
 //!
 //! # Safety
@@ -32,8 +31,11 @@ use weft_sync::atomic::{Mutex, MutexGuard, lock};
 use weft_sync::{CancelToken, Code, Result, Status, Timepoint, WhileDoing};
 
 use super::faults::Fault;
-use super::{Direction, File, PIECE_BYTES_MAX, first_touch};
+use super::{Direction, File};
 use crate::buffer::{BufferRange, PinnedBuffer};
+
+/// Most bytes of a piece.
+const PIECE_BYTES_MAX: usize = 8 << 20;
 
 /// Pieces of one transfer that may be under way.
 const LANES: usize = 4;
@@ -190,10 +192,6 @@ impl<E: TransferEnd> Piece<E> {
 
     /// The proactor says what became of it.
     fn ended(self, result: Result<usize>) {
-        if self.of.direction == Direction::Read {
-            let Span { address, length, .. } = self.span_of();
-            first_touch::settle(address, length);
-        }
         let Piece { of, range, lane, fault } = self;
         let result = match fault {
             Some(Fault::Fails) => {
@@ -330,8 +328,6 @@ impl<E: TransferEnd> Transfer<E> {
         let (handle, file) = (&polled.handle, polled.file.clone());
         match self.direction {
             Direction::Read => {
-                let Span { address, length, .. } = piece.span_of();
-                first_touch::prepare(address, length);
                 let done = |done: Done<FileRead<Piece<E>>>| {
                     done.operation.into_params().target.ended(done.result);
                 };

@@ -4,8 +4,7 @@
 //!
 //! Files: the kernel opens, reads, writes, syncs and closes without waiting where it can, and on threads of its own where
 //! it cannot. Some files answer that they cannot now (`EAGAIN`) instead, and what waits on a thread can be interrupted
-//! (`EINTR`): both are asked again, on a thread from the start, see [`is_again`]. Long reads of regular files begin on such
-//! threads, see [`is_long_read`].
+//! (`EINTR`): both are asked again, on a thread from the start, see [`is_again`].
 
 use super::ring::{Answer, flag};
 use crate::frame::Spans;
@@ -17,7 +16,6 @@ use crate::record::{Erased, Side};
 use crate::registration::Named;
 use crate::span::Span;
 use io_uring::{opcode, squeue, types};
-use rustix::fs::{AtFlags, FileType, StatxFlags};
 use rustix::io::Errno;
 use std::os::fd::{AsRawFd, IntoRawFd};
 use weft_sync::atomic::AtomicU32;
@@ -105,7 +103,7 @@ fn own_slot(span: Span, proactor: u32) -> Option<u16> {
 
 fn read_file(transfer: &Transfer<'_>, fd: types::Fd, proactor: u32) -> squeue::Entry {
     let offset = transfer.offset;
-    let entry = match transfer.spans {
+    match transfer.spans {
         Spans::One(span) => {
             // Cut to less than 2³¹ by the operation.
             let length = span.length as u32;
@@ -118,24 +116,7 @@ fn read_file(transfer: &Transfer<'_>, fd: types::Fd, proactor: u32) -> squeue::E
             let (list, count) = frame.list();
             opcode::Readv::new(fd, list, count as u32).offset(offset).build()
         }
-    };
-    if is_long_read(transfer) { entry.flags(squeue::Flags::ASYNC) } else { entry }
-}
-
-/// From here on the copy out of the kernel's cache takes longer than a hand-over.
-const LONG_READ_BYTES_MIN: usize = 1 << 20;
-
-/// Whether a read goes to a thread of the kernel at once. What is in the cache is copied by whoever asks: several long
-/// reads, and the first touch of their memory, would come one after the other, and keep the thread that polls.
-fn is_long_read(transfer: &Transfer<'_>) -> bool {
-    // A stream may never have so much, and would keep the thread.
-    let is_regular = || {
-        // What is known here: no file system is asked to go and look.
-        let flags = AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC;
-        let found = rustix::fs::statx(transfer.file.fd, c"", flags, StatxFlags::TYPE);
-        found.is_ok_and(|found| FileType::from_raw_mode(found.stx_mode.into()) == FileType::RegularFile)
-    };
-    transfer.spans.length() >= LONG_READ_BYTES_MIN && is_regular()
+    }
 }
 
 fn write_file(transfer: &Transfer<'_>, fd: types::Fd, proactor: u32) -> squeue::Entry {
