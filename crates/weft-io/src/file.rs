@@ -19,6 +19,8 @@ use crate::open_handle;
 use crate::registration::{Known, Named};
 use crate::socket::RefusedImport;
 use rustix::fs::FileType;
+#[cfg(not(target_vendor = "apple"))]
+use rustix::fs::OFlags;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use weft_sync::atomic::{AtomicU32, Ordering};
@@ -38,10 +40,12 @@ use weft_sync::{Code, Result, Status, bail};
 pub struct File(Arc<Inner>);
 
 /// * `handle` – the number never changes; what is open behind it is replaced when the file is closed.
+/// * `is_direct` – whether it went past the system's cache when it was taken over. Who changes that loses time, nothing else.
 /// * `word` – any thread, atomically: how many operations have entered, [`CLOSED`], [`BURIED`].
 #[derive(Debug)]
 struct Inner {
     handle: OwnedFd,
+    is_direct: bool,
     word: AtomicU32,
     /// Where rings know it.
     known: Known,
@@ -77,7 +81,8 @@ impl File {
 
     /// What an operation has opened, or was handed for it.
     pub(crate) fn of(handle: OwnedFd) -> File {
-        File(Arc::new(Inner { handle, word: AtomicU32::new(0), known: Known::new() }))
+        let is_direct = is_direct(&handle);
+        File(Arc::new(Inner { handle, is_direct, word: AtomicU32::new(0), known: Known::new() }))
     }
 
     /// How many bytes it has, now. What a device has is not told: 0.
@@ -105,6 +110,11 @@ impl File {
     /// Whether this proactor's ring knows it, see [`Handle::register_file`]. What it does not know works as well.
     pub fn is_registered(&self, proactor: &Handle) -> bool {
         proactor.is_there().is_ok() && self.0.known.place(proactor.0.id).is_some()
+    }
+
+    /// Whether its transfers go to the device.
+    pub(crate) fn is_direct(&self) -> bool {
+        self.0.is_direct
     }
 
     /// For a backend.
@@ -178,6 +188,14 @@ impl TryFrom<std::fs::File> for File {
     /// As [`File::import`]; what cannot be taken over is closed.
     fn try_from(file: std::fs::File) -> Result<File> {
         Ok(File::import(file)?)
+    }
+}
+
+/// Whether transfers go to the device, past the system's cache.
+pub(crate) fn is_direct(handle: impl AsFd) -> bool {
+    cfg_select! {
+        target_vendor = "apple" => { let _ = handle; false }
+        _ => { rustix::fs::fcntl_getfl(handle).is_ok_and(|flags| flags.contains(OFlags::DIRECT)) }
     }
 }
 

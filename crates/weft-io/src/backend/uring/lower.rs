@@ -96,6 +96,13 @@ pub(super) fn entry(operation: &mut Erased, proactor: u32) -> squeue::Entry {
     made.flags(flags)
 }
 
+/// Whether it is a transfer between memory and a device.
+#[inline]
+pub(super) fn is_direct(operation: &mut Erased) -> bool {
+    operation.kind().is_file()
+        && matches!(operation.body(), Body::FileRead(transfer) | Body::FileWrite(transfer) if transfer.is_direct)
+}
+
 /// The slot in which the ring knows the pages of this memory.
 fn own_slot(span: Span, proactor: u32) -> Option<u16> {
     span.registered.filter(|registered| registered.proactor == proactor).map(|registered| registered.index)

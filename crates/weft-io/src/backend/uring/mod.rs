@@ -13,7 +13,8 @@
 //! | `group.rs` | a ring of buffers from which the kernel picks one; unsafe                   |
 //!
 //! 1. **Entries are made by the poll thread only**, from operations that it took off the pending list, and handed over in
-//!    batches with the wait. So no lock guards the queue, nothing is ever rolled back, and no other thread enters.
+//!    batches with the wait, but for rule 8. So no lock guards the queue, nothing is ever rolled back, and no other thread
+//!    enters.
 //! 2. **A full queue** is no failure: operations wait in the proactor, entries of this backend's own (cancels, watches)
 //!    in `own`, and both go on when the kernel has taken what is there.
 //! 3. **A wake** is one standing read of an eventfd: it ends the wait, and takes the signal.
@@ -27,6 +28,10 @@
 //!    the kernel, where it could be cancelled by a single answer with a second one behind it.
 //! 7. **"Not now" is no end** of what waits for a socket or an event, nor of an open: the kernel is asked again, see
 //!    `rest.rs`. What a send had got done by then it has told, and the rest of it is asked for.
+//! 8. **A transfer past the system's cache is handed over alone**, at once, the members of a chain together: the device
+//!    begins with it while the next one is made, and what it has done meanwhile is looked at. Reads of 4 KiB at random, 32
+//!    at once, take 7.3 instead of 9.4 µs each on a bare ring, 1 at once as long as before. Out of the cache it would cost a
+//!    quarter.
 
 mod detect;
 mod files;
@@ -172,10 +177,16 @@ impl Uring {
     #[inline]
     pub(crate) fn push(&mut self, key: Key, operation: Erased, is_linked: bool) {
         let (of, proactor) = (Use::from(key), self.proactor);
+        let mut is_direct = false;
         self.ring.push(of, operation, |operation| {
+            is_direct = lower::is_direct(operation);
             let entry = lower::entry(operation, proactor).user_data(Tag::Operation(of).pack());
             if is_linked { entry.flags(squeue::Flags::IO_LINK) } else { entry }
         });
+        if is_direct && !is_linked {
+            // Rule 8. What the kernel does not take now is handed over with the rest, which tells what is wrong.
+            let _ = self.ring.enter(None);
+        }
     }
 
     pub(crate) fn cancel(&mut self, key: Key) {

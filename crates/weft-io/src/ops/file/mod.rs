@@ -29,7 +29,6 @@ pub use transfer::{FileRead, FileWrite};
 
 use super::Body;
 use crate::file::{File, direct_alignment};
-use rustix::fs::OFlags;
 use rustix::io::Errno;
 use std::os::fd::BorrowedFd;
 use weft_sync::{Result, Status};
@@ -90,13 +89,9 @@ pub(crate) fn explain(why: Status, errno: Errno, body: &Body<'_>) -> Status {
 
 /// What direct transfers of this file must be multiples of, if it was opened for them.
 fn alignment_of(file: BorrowedFd<'_>) -> Option<String> {
-    #[cfg(not(target_vendor = "apple"))]
-    let is_direct = rustix::fs::fcntl_getfl(file).is_ok_and(|flags| flags.contains(OFlags::DIRECT));
-    #[cfg(target_vendor = "apple")]
-    let is_direct = false;
     let told = |rule: crate::DirectAlignment| {
         format!("where memory must be aligned to {} and place and length to {}", rule.memory, rule.offset)
     };
     let unknown = || "whose alignment the system does not tell".to_owned();
-    is_direct.then(|| direct_alignment(file).map_or_else(unknown, told))
+    crate::file::is_direct(file).then(|| direct_alignment(file).map_or_else(unknown, told))
 }

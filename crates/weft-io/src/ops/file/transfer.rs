@@ -18,6 +18,9 @@ pub struct Transfer<'a> {
     /// Below 2⁶³.
     pub(crate) offset: u64,
     pub(crate) spans: Spans<'a>,
+    /// It goes to the device, not to the system's cache.
+    #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "io_uring alone makes a difference"))]
+    pub(crate) is_direct: bool,
 }
 
 /// Reads from a place in a file into memory: up to 8 pieces, filled in order. Ends with how many bytes were read.
@@ -145,7 +148,9 @@ impl<T: Target> Lower for FileRead<T> {
 
     fn body(&mut self) -> Body<'_> {
         let spans = self.outline.range(0..most(self.offset));
-        Body::FileRead(Transfer { file: self.used.file.named(), offset: self.offset, spans })
+        let file = &self.used.file;
+        let (file, is_direct) = (file.named(), file.is_direct());
+        Body::FileRead(Transfer { file, offset: self.offset, spans, is_direct })
     }
 }
 
@@ -173,7 +178,9 @@ impl<S: Source> Lower for FileWrite<S> {
 
     fn body(&mut self) -> Body<'_> {
         let spans = self.outline.range(0..most(self.offset));
-        Body::FileWrite(Transfer { file: self.used.file.named(), offset: self.offset, spans })
+        let file = &self.used.file;
+        let (file, is_direct) = (file.named(), file.is_direct());
+        Body::FileWrite(Transfer { file, offset: self.offset, spans, is_direct })
     }
 }
 
