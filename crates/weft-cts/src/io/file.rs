@@ -37,6 +37,7 @@ crate::cases! { $ FILE for_each_io_file_case of IoSubject {
     what_is_no_file_stays_with_the_caller: IoCaps::NONE;
     cancelled_operations_on_files_end_once: IoCaps::KERNEL;
     a_step_hands_its_file_to_the_next: IoCaps::KERNEL;
+    direct_transfers_are_chained: IoCaps::KERNEL;
     direct_transfers_say_what_they_need: IoCaps::KERNEL;
 } }
 
@@ -478,4 +479,55 @@ fn direct_transfers_say_what_they_need(subject: &IoSubject) {
     assert_eq!(done.result.unwrap(), length);
     let memory = done.operation.into_params().target.into_inner();
     assert!(memory[start..start + length] == pattern(1 << 16)[..length]);
+}
+
+/// Transfers past the cache, which the kernel may be handed at once, are a chain like any: in order, among
+/// others, and nothing behind one that fails.
+fn direct_transfers_are_chained(subject: &IoSubject) {
+    const BLOCK: usize = 4096;
+    let (mut poller, folder) = (subject.open(), Folder::new());
+    let path = folder.with(&pattern(4 * BLOCK));
+    let flags = FileFlags::READ | FileFlags::WRITE | FileFlags::DIRECT;
+    let Ok(file) = run(&mut poller, FileOpen::new(&path, flags)) else { return };
+    if file.direct_alignment().is_none_or(|rule| rule.memory as usize > BLOCK || rule.offset as usize > BLOCK)
+    {
+        return;
+    }
+    let block = |byte: u8| {
+        let memory = vec![byte; 2 * BLOCK];
+        let start = memory.as_ptr().align_offset(BLOCK);
+        Part::new(memory, start..start + BLOCK).unwrap()
+    };
+    let handle = poller.handle().clone();
+    let (send, ended) = std::sync::mpsc::channel();
+    let told = |number: u32| {
+        let send = send.clone();
+        move |is_done: bool| send.send((number, is_done)).unwrap()
+    };
+    for place in [0, 1] {
+        // The last one is refused in the second round: its place is no multiple of anything.
+        let (first, second, third, last) = (told(0), told(1), told(2), told(3));
+        let mut batch = handle.batch();
+        let write = FileWrite::new(file.clone(), BLOCK as u64, block(7));
+        batch.add(Operation::new(write).on_done(move |done| first(done.result.is_ok()))).unwrap();
+        batch.then(Operation::new(Nop).on_done(move |done| second(done.result.is_ok()))).unwrap();
+        let read = FileRead::new(file.clone(), BLOCK as u64 + place, block(0));
+        let read = Operation::new(read).on_done(move |done| {
+            let is_done = done.result.is_ok();
+            let target = done.operation.into_params().target.into_inner();
+            let start = target.as_ptr().align_offset(BLOCK);
+            third(is_done && target[start..start + BLOCK].iter().all(|&byte| byte == 7));
+        });
+        batch.then(read).unwrap();
+        let again = FileWrite::new(file.clone(), 0, block(9));
+        batch.then(Operation::new(again).on_done(move |done| last(done.result.is_ok()))).unwrap();
+        batch.submit().unwrap();
+        let mut all = Vec::new();
+        while all.len() < 4 {
+            poller.poll(super::subject::soon()).unwrap();
+            all.extend(ended.try_iter());
+        }
+        let is_whole = place == 0;
+        assert_eq!(all, [(0, true), (1, true), (2, is_whole), (3, is_whole)]);
+    }
 }

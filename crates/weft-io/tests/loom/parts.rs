@@ -26,6 +26,19 @@ impl Pool {
         Arc::new(pool)
     }
 
+    /// The buffer is taken, its first half filled, and in use by a thread of its own.
+    fn begun() -> (Arc<Pool>, thread::JoinHandle<()>) {
+        let pool = Pool::new();
+        assert!(pool.take());
+        pool.bytes[0].set(1);
+        pool.parts.add();
+        let piece = {
+            let pool = Arc::clone(&pool);
+            thread::spawn(move || pool.use_up(0, 1))
+        };
+        (pool, piece)
+    }
+
     fn list(&self) -> FreeList<'_> {
         FreeList { state: &self.state, next: &self.next }
     }
@@ -67,14 +80,7 @@ impl Pool {
 #[test]
 fn a_buffer_is_free_after_its_last_piece() {
     model(|| {
-        let pool = Pool::new();
-        assert!(pool.take());
-        pool.bytes[0].set(1);
-        pool.parts.add();
-        let piece = {
-            let pool = Arc::clone(&pool);
-            thread::spawn(move || pool.use_up(0, 1))
-        };
+        let (pool, piece) = Pool::begun();
         let taker = {
             let pool = Arc::clone(&pool);
             thread::spawn(move || pool.overwrite())
@@ -94,14 +100,7 @@ fn a_buffer_is_free_after_its_last_piece() {
 #[test]
 fn a_buffer_with_a_piece_out_is_not_given_out() {
     model(|| {
-        let pool = Pool::new();
-        assert!(pool.take());
-        pool.bytes[0].set(1);
-        pool.parts.add();
-        let piece = {
-            let pool = Arc::clone(&pool);
-            thread::spawn(move || pool.use_up(0, 1))
-        };
+        let (pool, piece) = Pool::begun();
         if pool.parts.is_last() {
             pool.bytes.iter().for_each(|byte| byte.set(7));
         }

@@ -3,8 +3,7 @@
 //! What lives here: [`Files`], the table of a ring; [`Place`], one place in it. What does not: the calls (`register.rs`), who
 //! has places, and for how long (`registration.rs` beside this folder).
 //!
-//! 1. **Who may call** is as in `memory.rs`, rule 1: anybody before the ring is bound; then the poll thread, and others only
-//!    if the ring has no single owner. One lock covers the choice of a place, the call, and the question who may.
+//! 1. **Who may call** is said in `registrar.rs`. One lock covers the choice of a place, the call, and that question.
 //! 2. **The table is made with the first wish**, of [`PLACES`] places, or as many as the limit of handles allows. If the
 //!    kernel makes none, or puts nothing into it, everybody goes without.
 //! 3. **A place that is emptied lets the file go at once**, but for requests that have begun, which keep it by themselves.
@@ -14,6 +13,7 @@
 //!    thread, and whoever was at the other end of a socket would wait for that.
 
 use super::register;
+use super::registrar::Registrar;
 use crate::memory::Slots;
 use crate::registration::{LetGo, Named};
 use crate::shared::{Errand, Shared};
@@ -30,8 +30,6 @@ const PLACES_MIN: u32 = 16;
 /// See the header.
 #[derive(Debug)]
 pub(crate) struct Files {
-    /// One owner is listened to.
-    is_single: bool,
     /// Told without the lock, which whoever asks may not take: it has that of another ring.
     is_gone: AtomicBool,
     state: Mutex<State>,
@@ -39,9 +37,7 @@ pub(crate) struct Files {
 
 #[derive(Debug)]
 struct State {
-    /// `None` once it is gone.
-    ring: Option<RawFd>,
-    is_bound: bool,
+    registrar: Registrar,
     table: Table,
 }
 
@@ -79,21 +75,19 @@ pub(crate) struct Place {
 
 impl Files {
     pub(super) fn new(ring: RawFd, is_single: bool) -> Arc<Files> {
-        let state = State { ring: Some(ring), is_bound: false, table: Table::Unmade };
-        Arc::new(Files { is_single, is_gone: AtomicBool::new(false), state: Mutex::new(state) })
+        let state = State { registrar: Registrar::new(ring, is_single), table: Table::Unmade };
+        Arc::new(Files { is_gone: AtomicBool::new(false), state: Mutex::new(state) })
     }
 
     /// Rule 1. `bind` makes the calling thread the owner of the ring.
     pub(super) fn while_binding<T>(&self, bind: impl FnOnce() -> T) -> T {
-        let mut state = lock(&self.state);
-        state.is_bound = true;
-        bind()
+        lock(&self.state).registrar.while_binding(bind)
     }
 
     /// Rule 4. The ring is there, for the last time.
     pub(super) fn close(&self) {
         let mut state = lock(&self.state);
-        if let (Some(ring), Table::Made(_)) = (state.ring.take(), &state.table) {
+        if let (Some(ring), Table::Made(_)) = (state.registrar.close(), &state.table) {
             // Refused on a thread that is not the owner: then the kernel does it, later.
             let _ = register::unregister_files(ring);
         }
@@ -101,16 +95,11 @@ impl Files {
         self.is_gone.store(true, Ordering::Relaxed);
     }
 
-    /// Rule 1. A ring that is gone takes calls from anybody: they do nothing.
-    fn may_call(&self, state: &State, shared: &Shared) -> bool {
-        !self.is_single || !state.is_bound || state.ring.is_none() || shared.home.is_here()
-    }
-
     /// Makes the ring know a file that nobody closes meanwhile.
     pub(crate) fn register(self: &Arc<Self>, shared: &Arc<Shared>, file: Named<'_>) -> Registered {
         let mut state = lock(&self.state);
-        let Some(ring) = state.ring else { return Registered::Gone };
-        if !self.may_call(&state, shared) {
+        let Some(ring) = state.registrar.ring() else { return Registered::Gone };
+        if !state.registrar.may_call(shared) {
             return Registered::NotHere;
         }
         if file.place(shared.id).is_some() {
@@ -156,7 +145,7 @@ impl Place {
         let Some(shared) = self.shared.upgrade() else { return LetGo::Now };
         {
             let mut state = lock(&self.files.state);
-            if self.files.may_call(&state, &shared) {
+            if state.registrar.may_call(&shared) {
                 state.empty(self.index);
                 return LetGo::Now;
             }
@@ -193,7 +182,7 @@ impl State {
 
     /// Must not fail: a place that the kernel does not empty is not used again.
     fn empty(&mut self, index: u32) {
-        let (Some(ring), Table::Made(slots)) = (self.ring, &mut self.table) else { return };
+        let (Some(ring), Table::Made(slots)) = (self.registrar.ring(), &mut self.table) else { return };
         if register::put_file(ring, index, None).is_ok() {
             slots.release(index..index + 1);
         }
@@ -301,8 +290,7 @@ mod tests {
         for rung in [0, 2, 3, 5] {
             let Some(mut poller) = poller(rung) else { return };
             let handle = poller.handle().clone();
-            let is_single = handle.0.files.as_ref().unwrap().is_single;
-            assert_eq!(is_single, rung < 3);
+            let is_single = rung < 3;
             let file = file();
             handle.register_file(&file).unwrap();
             assert_eq!(free(&handle), Some(63));
@@ -353,7 +341,7 @@ mod tests {
         let Some(poller) = poller(0) else { return };
         let handle = poller.handle().clone();
         let files = handle.0.files.as_ref().unwrap();
-        let ring = lock(&files.state).ring.unwrap();
+        let ring = lock(&files.state).registrar.ring().unwrap();
         let known = crate::registration::Known::new();
         let index = lock(&files.state).put(ring, ring);
         assert_eq!((index, free(&handle)), (None, Some(64)));

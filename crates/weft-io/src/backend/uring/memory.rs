@@ -2,9 +2,8 @@
 //!
 //! What lives here: [`Memory`], [`Hold`]. What does not: the calls (`register.rs`), the rings of buffers (`group.rs`).
 //!
-//! 1. **Who may call.** Before a ring is bound, any thread; after it, the poll thread, and others only if the ring has no
-//!    single owner. Whoever may not leaves an errand with the poll thread. One lock covers the choice of a place, the call,
-//!    and the question who may: binding takes it, too.
+//! 1. **Who may call** is said in `registrar.rs`. One lock covers the choice of a place, the call, and that question. Whoever
+//!    may not leaves an errand with the poll thread.
 //! 2. **To be read**: one slot of a sparse table for each gigabyte, for a slot takes no more; a span's slot is that of its
 //!    buffer. What the kernel does not take, wholly or at all (a limit on locked memory, a full table, a buffer of more than
 //!    a gigabyte), is given back, and the region works without.
@@ -17,6 +16,7 @@
 
 use super::group::{ENTRIES_MAX, Group};
 use super::register;
+use super::registrar::Registrar;
 use crate::memory::{Access, Consumption, Device, RegionOptions, Slab, Slots};
 use crate::shared::{Errand, Shared, gone};
 use libc::iovec;
@@ -59,9 +59,7 @@ pub(crate) struct Memory {
 
 #[derive(Debug)]
 struct State {
-    /// `None` once it is gone.
-    ring: Option<RawFd>,
-    is_bound: bool,
+    registrar: Registrar,
     table: Table,
     groups: Groups,
 }
@@ -131,7 +129,7 @@ impl Drop for Hold {
         }
         {
             let mut state = lock(&self.memory.state);
-            if self.memory.may_call(&state, &self.shared) {
+            if state.registrar.may_call(&self.shared) {
                 return state.let_go(taken);
             }
         }
@@ -174,26 +172,22 @@ impl Wish {
 
 impl Memory {
     pub(super) fn new(ring: RawFd, abilities: Abilities) -> Arc<Memory> {
-        let state =
-            State { ring: Some(ring), is_bound: false, table: Table::Unmade, groups: Groups::default() };
+        let state = State {
+            registrar: Registrar::new(ring, abilities.is_single),
+            table: Table::Unmade,
+            groups: Groups::default(),
+        };
         Arc::new(Memory { abilities, state: Mutex::new(state) })
     }
 
     /// Rule 1. `bind` makes the calling thread the owner of the ring.
     pub(super) fn while_binding<T>(&self, bind: impl FnOnce() -> T) -> T {
-        let mut state = lock(&self.state);
-        state.is_bound = true;
-        bind()
+        lock(&self.state).registrar.while_binding(bind)
     }
 
     /// Rule 5.
     pub(super) fn close(&self) {
-        lock(&self.state).ring = None;
-    }
-
-    /// Rule 1. A ring that is gone takes calls from anybody: they do nothing.
-    fn may_call(&self, state: &State, shared: &Shared) -> bool {
-        !self.abilities.is_single || !state.is_bound || state.ring.is_none() || shared.home.is_here()
+        lock(&self.state).registrar.close();
     }
 
     /// Makes the ring know a slab.
@@ -261,7 +255,7 @@ impl Memory {
     fn register(self: &Arc<Self>, shared: &Arc<Shared>, wish: Wish) -> Result<Hold> {
         {
             let mut state = lock(&self.state);
-            if self.may_call(&state, shared) {
+            if state.registrar.may_call(shared) {
                 let taken = state.take(&wish, self.abilities)?;
                 drop(state);
                 return Ok(self.hold(shared, taken, &wish));
@@ -294,7 +288,7 @@ impl Memory {
 
 impl State {
     fn take(&mut self, wish: &Wish, abilities: Abilities) -> Result<Taken> {
-        let Some(ring) = self.ring else { return Err(gone()) };
+        let Some(ring) = self.registrar.ring() else { return Err(gone()) };
         let mut taken = Taken::default();
         if wish.wants_slots {
             taken.slots = self.take_slots(ring, wish, abilities.is_sparse)?;
@@ -367,7 +361,7 @@ impl State {
 
     /// Must not fail: what the kernel does not give back is not used again.
     fn let_go(&mut self, taken: Taken) {
-        let Some(ring) = self.ring else { return };
+        let Some(ring) = self.registrar.ring() else { return };
         if let Some(group) = &taken.group
             && register::unregister_buffer_ring(ring, group.id()).is_ok()
         {

@@ -39,6 +39,7 @@ mod group;
 mod lower;
 mod memory;
 mod register;
+mod registrar;
 mod rest;
 mod ring;
 mod setup;
