@@ -7,20 +7,23 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
-use weft_io::ops::{Connect, EventWait, Nop, Recv, Send, SocketClose};
-use weft_io::{Address, Event, Handle, Operation, Poller, Socket, SocketKind, SocketOptions};
+use weft_io::ops::{Connect, EventWait, Nop, Recv, RecvFrom, RecvMany, Send, SocketClose};
+use weft_io::{Address, Done, Event, Handle, Operation, Params, Poller, Socket, SocketKind, SocketOptions};
+use weft_sync::Code;
 
-use super::connection::{begin, end, run};
-use super::subject::{IoCaps, IoSubject, poll_dry, rounds};
+use super::connection::{begin, end, pair, peers, run};
+use super::subject::{IoCaps, IoSubject, poll_dry, poll_until, rounds};
 
 crate::cases! { $ REGISTERED_CLOSE for_each_io_registered_close_case of IoSubject {
     what_was_queued_reaches_nobody_else: IoCaps::KERNEL;
     what_waits_in_a_chain_reaches_nobody_else: IoCaps::KERNEL;
     sockets_come_and_go_amid_traffic: IoCaps::KERNEL;
     a_reset_is_a_reset_where_the_socket_is_known_elsewhere: IoCaps::KERNEL;
+    a_reset_is_a_reset_where_others_are_on_the_socket: IoCaps::KERNEL;
+    a_receive_that_a_close_ends_is_cancelled: IoCaps::KERNEL;
 } }
 
 /// A socket, and its other end, which never waits.
@@ -252,5 +255,99 @@ fn a_reset_is_a_reset_where_the_socket_is_known_elsewhere(subject: &IoSubject) {
             let expected = if how == 0 { Ok(0) } else { Err(ErrorKind::ConnectionReset) };
             assert_eq!(seen, expected, "known: {is_known}, way {how}");
         });
+    }
+}
+
+/// [async 228] [async-backends 124] A socket is closed on which another proactor has a receive, or a chain has a send that has
+/// not begun: what a close resets is reset, at once.
+fn a_reset_is_a_reset_where_others_are_on_the_socket(subject: &IoSubject) {
+    // Where no connection can be broken off, it is shut down until the last of them has left.
+    if !cfg!(target_os = "linux") {
+        return;
+    }
+    for round in 0..4 {
+        let (is_known, is_elsewhere) = (round % 2 == 1, round / 2 == 1);
+        let (mut poller, mut elsewhere) = (subject.open(), subject.open());
+        let (near, mut far) = connection(&mut poller, SocketOptions::LINGER_ZERO);
+        let handle = poller.handle().clone();
+        if is_known {
+            handle.register_socket(&near).unwrap();
+        }
+        drop(begin(&handle, Recv::new(near.clone(), vec![0; 100])));
+        let event = Event::new().unwrap();
+        if is_elsewhere {
+            drop(begin(elsewhere.handle(), Recv::new(near.clone(), vec![0; 100])));
+            poll_dry(&mut elsewhere);
+        } else {
+            let mut batch = handle.batch();
+            batch.add(Operation::new(EventWait { event })).unwrap();
+            batch.then(Operation::new(Send::new(near.clone(), b"late".as_slice()))).unwrap();
+            batch.submit().unwrap();
+        }
+        poll_dry(&mut poller);
+        run(&mut poller, SocketClose::new(near)).result.unwrap();
+        let seen = far.read(&mut [0]).map_err(|why| why.kind());
+        assert_eq!(seen, Err(ErrorKind::ConnectionReset), "known: {is_known}, elsewhere: {is_elsewhere}");
+    }
+}
+
+/// Submits an operation of which only the end is told.
+fn wait<P: Params>(handle: &Handle, operation: P, told: Sender<Option<Code>>) {
+    let on_done = move |done: Done<P>| _ = told.send(done.result.err().map(|why| why.code()));
+    handle.submit(Operation::new(operation).on_done(on_done)).unwrap();
+}
+
+/// Submits a receive of a way, and tells what it has received, as well, and with what it ended.
+fn receive(handle: &Handle, near: Socket, way: usize) -> Receiver<Option<Code>> {
+    let (told, ended) = channel();
+    let (piece, memory) = (told.clone(), vec![0; 100]);
+    match way {
+        0 => wait(handle, Recv::new(near, memory), told),
+        1 => wait(handle, RecvMany::new(near, memory, move |_| _ = piece.send(None)), told),
+        _ => wait(handle, RecvFrom::new(near, memory), told),
+    }
+    ended
+}
+
+/// [async 228] Nobody has sent anything, and no peer has ended: whoever receives hears of neither when the socket is closed,
+/// known or not, by this proactor or by another, before the kernel has the receive or after.
+fn a_receive_that_a_close_ends_is_cancelled(subject: &IoSubject) {
+    let (mut poller, mut elsewhere) = (subject.open(), subject.open());
+    let handle = poller.handle().clone();
+    for kind in [SocketKind::Tcp, SocketKind::UnixStream, SocketKind::Udp, SocketKind::UnixDatagram] {
+        let ways = if kind.is_stream() { 2 } else { 3 };
+        for round in 0..8 * ways {
+            let (way, round) = (round / 8, round % 8);
+            let (known, has_begun) = (round / 2, round % 2 == 1);
+            let (near, far) = match kind.is_stream() {
+                true => pair(&mut poller, kind),
+                false => peers(&mut poller, kind),
+            };
+            match known {
+                1 => handle.register_socket(&near).unwrap(),
+                2 => elsewhere.handle().register_socket(&near).unwrap(),
+                _ => {}
+            }
+            let ended = receive(&handle, near.clone(), way);
+            if has_begun {
+                poll_dry(&mut poller);
+            }
+            // The last round: another one closes it, and it has begun.
+            if known == 3 && has_begun {
+                run(&mut elsewhere, SocketClose::new(near)).result.unwrap();
+            } else {
+                drop(begin(&handle, SocketClose::new(near)));
+            }
+            // A kernel may try for a while.
+            let mut found = Vec::new();
+            poll_until(&mut poller, || {
+                found.extend(ended.try_iter());
+                !found.is_empty()
+            });
+            poll_dry(&mut poller);
+            found.extend(ended.try_iter());
+            assert_eq!(found, [Some(Code::Cancelled)], "{kind:?}, way {way}, round {round}");
+            drop(far);
+        }
     }
 }

@@ -12,9 +12,9 @@
 //!    it (`resume`). To whoever asked there is no difference.
 //! 5. **A close ends what is in the lanes of its socket**, by cancelling it; what has not begun by then finds the socket
 //!    closed. If other proactors have operations on it, each is told to do the same. Until they poll both directions are
-//!    shut down, so that the peer sees the end; that alone ends most of what waits, but not all: a listener of this machine
-//!    that is shut down says no more than that there is nobody. The file stays until the last of them has left, who
-//!    closes it.
+//!    shut down, or the connection is reset where the close would do that, so that the peer sees it; that alone ends most
+//!    of what waits, but not all: a listener of this machine that is shut down says no more than that there is nobody. The
+//!    file stays until the last of them has left, who closes it.
 //! 6. A callback for one of several results that panics ends its operation, with `CANCELLED`.
 //! 7. **Whoever closes a socket, or drops the poller, does not wait for the other side**: a send without a copy keeps its
 //!    memory until the peer has it, which may be never, and no cancel changes that. So its connection is broken off. What
@@ -139,16 +139,15 @@ impl Core {
             let own = self.cancel_lanes(&socket);
             // Others than these may also be own ones that have not begun; it does them no harm.
             let has_others = socket.pending() > own;
-            if has_others {
-                socket.interrupt();
-                #[cfg(not(loom))]
-                crate::directory::others(self.shared(), |other| other.tell_closed(socket.clone()));
-            }
             // What a ring has been handed may name the socket by its place, also when it comes to it later, so whoever is the
             // last to leave empties that.
             let is_named = own > 0 && socket.is_known();
-            if is_named {
+            if has_others || is_named {
                 socket.end_for_peer();
+            }
+            if has_others {
+                #[cfg(not(loom))]
+                crate::directory::others(self.shared(), |other| other.tell_closed(socket.clone()));
             }
             // SeqCst: whoever left before the close had begun is not counted any more; whoever leaves later looks.
             if !(has_others || is_named) || socket.pending() == 0 {

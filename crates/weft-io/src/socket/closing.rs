@@ -55,7 +55,11 @@ impl Socket {
 
     /// Lets the peer see what it sees of a close (rule 4), where that comes later.
     pub(crate) fn end_for_peer(&self) {
-        if self.0.kind.is_tcp() && self.would_reset() { self.break_off() } else { self.interrupt() }
+        if self.0.kind.is_tcp() && self.would_reset() {
+            self.break_off();
+        }
+        // Also then: where no connection can be broken off, this is what ends the waits of others.
+        self.interrupt();
     }
 
     /// Whether its close is a reset to its peer: it was asked to be, or there is something that nobody has received.

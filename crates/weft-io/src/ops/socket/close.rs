@@ -11,7 +11,8 @@ use weft_sync::{Result, bail};
 /// `CANCELLED` as a rule, before this one or after it. Of a socket that was closed before it ends well, too.
 ///
 /// It begins when its turn comes, so one that is linked behind a send lets that end first. What another proactor has under
-/// way on the socket ends too, when that polls; until then both directions are shut down.
+/// way on the socket ends too, when that polls; until then both directions are shut down, or the connection is reset where
+/// its close would do that.
 ///
 /// ```
 /// use weft_io::{Config, Operation, Socket, SocketKind, SocketOptions, SocketState, open_any, ops::SocketClose};

@@ -250,6 +250,7 @@ impl<T: Target> Lower for RecvFrom<T> {
     }
 
     fn settle(&mut self, answer: &mut Answer, _is_cancelled: bool) -> Onward {
+        self.socket.cancel_end(answer);
         match self.socket.failure(answer) {
             Some(errno) if is_of_the_socket(errno) => self.socket.socket.fail_with(errno),
             _ => {}

@@ -136,6 +136,14 @@ impl Held {
         let errno = Errno::from_raw_os_error(*number);
         (errno != Errno::CANCELED).then_some(errno)
     }
+
+    /// The same of a receive that got nothing: a close may shut the socket down before it lets the file go, and that end is
+    /// none of the peer's, nor an empty message of anybody.
+    fn cancel_end(&self, answer: &mut Answer) {
+        if *answer == Ok(0) && self.socket.is_closed() {
+            *answer = Err(Errno::CANCELED.raw_os_error());
+        }
+    }
 }
 
 impl Held {
@@ -150,13 +158,14 @@ impl Held {
 
 /// What the answer to a receive means to its socket. `Some`: it has come to the end of one that had failed before.
 fn after_receive(held: &Held, answer: &mut Answer, is_end: bool) -> Option<Onward> {
+    held.cancel_end(answer);
     if let Some(errno) = held.failure(answer) {
         held.socket.fail_with(errno);
     } else if let Ok(value) = *answer {
         held.socket.note_rest(!Outcome::from_value(value).is_drained());
     }
     // First what was there, then the failure.
-    let failure = if is_end { held.socket.failure() } else { None };
+    let failure = if is_end && answer.is_ok() { held.socket.failure() } else { None };
     failure.map(Onward::Fail)
 }
 
