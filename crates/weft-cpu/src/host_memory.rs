@@ -9,7 +9,7 @@
 //!    all kept blocks (they are of sizes that are no longer asked for) are freed first. Blocks below 4 KiB are kept
 //!    without being counted: there are never more of them than were lent at once.
 //! 4. `trim` frees what is kept. Statistics count what is lent, not what is kept.
-//! 5. Blocks of 4 MiB and more start at 2 MiB boundaries and ask for huge pages.
+//! 5. Blocks of 4 MiB and more start at 2 MiB boundaries and ask for huge pages (`presence.rs`).
 
 #![allow(unsafe_code, reason = "allocates and frees raw memory; layouts are computed in one place")]
 
@@ -24,15 +24,14 @@ use weft_hal::{
 use weft_sync::atomic::{AtomicU64, Mutex, Ordering, lock};
 use weft_sync::{Result, Status, status};
 
+use crate::presence::{self, HUGE_BYTES_MIN, HUGE_PAGE, Presence};
+
 /// Classes up to 2^40 bytes; what is larger is not kept.
 const CLASS_COUNT: usize = 4 + 4 * 32;
 /// Kept bytes that are fine whatever the process needed so far.
 const KEPT_BYTES_FLOOR: u64 = 256 << 20;
 /// The first class whose kept blocks are counted: 4 KiB.
 const CLASS_COUNTED_FIRST: usize = 19;
-/// From this size on blocks are aligned to huge pages.
-const HUGE_BYTES_MIN: usize = 4 << 20;
-const HUGE_PAGE: usize = 2 << 20;
 /// Alignments beyond this are refused: the padding would not fit a token.
 const ALIGNMENT_MAX: u64 = 1 << 32;
 /// The heap is asked for this; what more is needed is padded.
@@ -48,6 +47,7 @@ struct Pool {
     classes: [Mutex<Vec<Kept>>; CLASS_COUNT],
     kept_bytes: AtomicU64,
     counters: StatisticsCounters,
+    presence: Presence,
 }
 
 /// A block that waits for its next use.
@@ -82,6 +82,7 @@ impl HostMemory {
             classes: [const { Mutex::new(Vec::new()) }; CLASS_COUNT],
             kept_bytes: AtomicU64::new(0),
             counters: StatisticsCounters::default(),
+            presence: Presence::default(),
         };
         HostMemory { pool: Arc::new(pool) }
     }
@@ -103,6 +104,7 @@ impl HostMemory {
     }
 
     fn take(&self, size: usize, alignment: usize, side: Option<Side>) -> Result<HostBlock> {
+        let mut is_untouched = false;
         let (token, base) = match class_of(size) {
             Some(class) if alignment <= class_alignment(class_bytes(class)) => {
                 // A statement of its own: in the head of the `match` the lock would be held in its arms as well, and
@@ -115,7 +117,10 @@ impl HostMemory {
                         }
                         span
                     }
-                    None => self.fresh(class_bytes(class), class_alignment(class_bytes(class)))?,
+                    None => {
+                        is_untouched = true;
+                        self.fresh(class_bytes(class), class_alignment(class_bytes(class)))?
+                    }
                 };
                 (
                     Token { class: Some(class as u8), side, alignment_log2: 0, padding: span.padding },
@@ -123,6 +128,7 @@ impl HostMemory {
                 )
             }
             _ => {
+                is_untouched = true;
                 let span = self.fresh(size.max(1), alignment)?;
                 let alignment_log2 = alignment.trailing_zeros() as u8;
                 (Token { class: None, side, alignment_log2, padding: span.padding }, span.base)
@@ -134,7 +140,8 @@ impl HostMemory {
         let raw = RawBlock { base, length: size, token: token.pack() };
         // SAFETY: the span has at least `size` bytes, initialised by `fresh` at its first use; it left the pool above,
         // so nobody else has it, and `reclaim` is the only place where it goes back.
-        Ok(unsafe { HostBlock::new(raw, Arc::clone(&self.pool) as Arc<dyn BlockHome>) })
+        let block = unsafe { HostBlock::new(raw, Arc::clone(&self.pool) as Arc<dyn BlockHome>) };
+        Ok(if is_untouched { block.untouched() } else { block })
     }
 
     /// Zeroed memory from the heap; kept blocks are given up first if there is none.
@@ -148,7 +155,7 @@ impl HostMemory {
                 allocate(layout, alignment).ok_or_else(|| exhausted(size))?
             }
         };
-        advise_huge_pages(span.base, size);
+        presence::want_huge_pages(span.base, size);
         Ok(span)
     }
 }
@@ -172,6 +179,10 @@ impl AllocatorBackend for HostMemory {
         let alignment = (params.alignment_min as usize).max(HOST_ALIGNMENT);
         let bytes = usize::try_from(size).map_err(|_| exhausted(usize::MAX))?;
         self.take(bytes, alignment, Some(Side::of(params.memory_type)))
+    }
+
+    fn prepare(&self, block: &mut HostBlock, from: usize) -> usize {
+        self.pool.presence.prepare(block, from)
     }
 
     fn statistics(&self) -> Statistics {
@@ -319,22 +330,6 @@ unsafe fn free(span: Span, size: usize, alignment: usize) {
     unsafe { std::alloc::dealloc(start.as_ptr(), layout) }
 }
 
-/// A hint: a large block is touched in 2 MiB steps instead of 4 KiB ones.
-#[cfg(target_os = "linux")]
-fn advise_huge_pages(base: NonNull<u8>, size: usize) {
-    if size < HUGE_BYTES_MIN {
-        return;
-    }
-    let whole_pages = size / HUGE_PAGE * HUGE_PAGE;
-    // SAFETY: the range lies within a block that was just allocated and starts at a page; the advice does not change
-    // contents. A failure only means small pages.
-    let _ =
-        unsafe { rustix::mm::madvise(base.as_ptr().cast(), whole_pages, rustix::mm::Advice::LinuxHugepage) };
-}
-
-#[cfg(not(target_os = "linux"))]
-fn advise_huge_pages(_base: NonNull<u8>, _size: usize) {}
-
 #[cold]
 fn exhausted(size: usize) -> Status {
     status!(ResourceExhausted, "the host has no {size} bytes left")
@@ -410,6 +405,48 @@ mod tests {
         }
         let refused = memory.allocate_block(&device_local(1 << 40), 1).unwrap_err();
         assert_eq!(refused.code(), Code::ResourceExhausted);
+    }
+
+    /// Whether this process has the page at an address.
+    #[cfg(target_os = "linux")]
+    fn is_present(address: usize) -> bool {
+        use std::os::unix::fs::FileExt;
+        let mut entry = [0; 8];
+        let map = std::fs::File::open("/proc/self/pagemap").unwrap();
+        map.read_exact_at(&mut entry, address as u64 / 4096 * 8).unwrap();
+        u64::from_le_bytes(entry) >> 63 == 1
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn fresh_blocks_are_made_present_step_by_step() {
+        const BYTES: usize = (31 << 20) + 5;
+        let memory = HostMemory::new();
+        let mut block = memory.allocate_block(&device_local(0), BYTES as u64).unwrap();
+        let base = block.base().addr().get();
+        let first = memory.prepare(&mut block, 0);
+        if first == BYTES {
+            return; // not on this system
+        }
+        assert!(is_present(base + first - 1));
+        assert!(!is_present(base + (30 << 20) - 1), "{first} bytes were enough");
+        let mut next = first;
+        while next < BYTES {
+            let after = memory.prepare(&mut block, next);
+            assert!(after > next);
+            next = after;
+        }
+        assert!((0..30 << 20).step_by(4096).all(|at| is_present(base + at)));
+        assert!(!is_present(base + BYTES - 1), "no more than whole pages of the block");
+        // Kept memory may hold bytes of others, and was touched.
+        drop(block);
+        let mut again = memory.allocate_block(&device_local(0), BYTES as u64).unwrap();
+        assert_eq!(again.base().addr().get(), base);
+        assert_eq!(memory.prepare(&mut again, 0), BYTES);
+        for size in [0, 100, (4 << 20) - 1] {
+            let mut small = memory.allocate_block(&device_local(0), size).unwrap();
+            assert_eq!(memory.prepare(&mut small, 0), size as usize);
+        }
     }
 
     #[test]

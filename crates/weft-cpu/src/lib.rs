@@ -14,6 +14,7 @@ pub mod loader;
 pub mod native;
 mod numbering;
 mod panics;
+mod presence;
 mod profiled;
 mod queue_ops;
 mod replay;

@@ -23,7 +23,7 @@ use crate::command_buffer::{InlineRecorder, Program};
 use crate::host_memory::HostMemory;
 use crate::loader::{LoaderOptions, Loaders};
 use crate::task_queue::{
-    Caller, Job, OwnedRange, PoolRequest, PoolsOfBuffers, Queue, QueueOptions, Record, job,
+    Caller, Job, OwnedRange, PoolRequest, PoolsOfBuffers, Queue, QueueOptions, Record, is_prepared, job,
 };
 
 /// What programs know the device as.
@@ -215,6 +215,11 @@ impl DeviceBackend for TaskDevice {
         if let Some(pool) = alloca.pool {
             let request = PoolRequest::new(&buffer, pool, alloca);
             queue.submit_pool_request(submission, record, request)?;
+            return Ok(buffer);
+        }
+        if is_prepared(alloca) {
+            let request = job::Request::new(&buffer, allocator, alloca);
+            queue.submit_job(submission, record, Job::Alloca(request))?;
             return Ok(buffer);
         }
         queue.submit_short(

@@ -21,7 +21,7 @@ use crate::group::{DevicePlace, Membership};
 use crate::memory::{BufferParams, MemoryAccess, PlacementFlags, QueueAffinity, WHOLE_BUFFER};
 use crate::pool::Pool;
 use crate::profile::{ProfileOptions, Profiler};
-use crate::queue::{Alloca, AllocaFlags, DeallocaFlags, ExecuteFlags, HostCall, Submission};
+use crate::queue::{Alloca, AllocaFlags, DeallocaFlags, ExecuteFlags, FirstUse, HostCall, Submission};
 use crate::validate::{self, Pattern};
 
 /// What a device provides. Arguments were validated; affinities have exactly one bit of an existing queue.
@@ -335,6 +335,18 @@ impl Device {
         self.queue_alloca_from(submission, None, params, size, flags)
     }
 
+    /// The same for a buffer that is filled next, by a transfer of a file or by the host: its memory is made present on
+    /// the way, which is quicker than by whoever touches it first.
+    pub fn queue_alloca_to_fill(
+        &self,
+        submission: &Submission<'_>,
+        params: &BufferParams,
+        size: u64,
+        flags: AllocaFlags,
+    ) -> Result<Arc<Buffer>> {
+        self.alloca(submission, None, params, size, (flags, FirstUse::Filled))
+    }
+
     /// The same with memory of `pool`. INVALID_ARGUMENT if that has no memory of such parameters, OUT_OF_RANGE if it has
     /// not so much in one piece.
     pub fn queue_alloca_from(
@@ -344,6 +356,17 @@ impl Device {
         params: &BufferParams,
         size: u64,
         flags: AllocaFlags,
+    ) -> Result<Arc<Buffer>> {
+        self.alloca(submission, pool, params, size, (flags, FirstUse::Unknown))
+    }
+
+    fn alloca(
+        &self,
+        submission: &Submission<'_>,
+        pool: Option<&Arc<Pool>>,
+        params: &BufferParams,
+        size: u64,
+        (flags, first_use): (AllocaFlags, FirstUse),
     ) -> Result<Arc<Buffer>> {
         let known = AllocaFlags::INDETERMINATE_LIFETIME | AllocaFlags::ALLOW_POOL_WAIT_FRONTIER;
         if !known.contains(flags) {
@@ -359,7 +382,8 @@ impl Device {
         if flags.contains(AllocaFlags::INDETERMINATE_LIFETIME) {
             metadata.placement.flags |= PlacementFlags::INDETERMINATE_LIFETIME;
         }
-        self.backend.alloca(&submission, &self.allocator, &Alloca { pool, flags, params, metadata, size })
+        let alloca = Alloca { pool, flags, params, metadata, size, first_use };
+        self.backend.alloca(&submission, &self.allocator, &alloca)
     }
 
     /// Takes the memory of a queue-allocated buffer away. Any other buffer makes this a barrier; a second deallocation

@@ -54,6 +54,7 @@ pub struct HostBlock {
     /// `None` only while it is being dropped.
     home: Option<Arc<dyn BlockHome>>,
     is_writable: bool,
+    is_untouched: bool,
 }
 
 // SAFETY: the block is an address range without thread affinity, and its home is Send + Sync.
@@ -68,7 +69,7 @@ impl HostBlock {
     /// `raw.base` is valid for reads and writes of `raw.length` initialised bytes from now until `home.reclaim(raw)` is
     /// called.
     pub unsafe fn new(raw: RawBlock, home: Arc<dyn BlockHome>) -> HostBlock {
-        HostBlock { raw, home: Some(home), is_writable: true }
+        HostBlock { raw, home: Some(home), is_writable: true, is_untouched: false }
     }
 
     /// As [`HostBlock::new`], over memory that may be read-only.
@@ -77,7 +78,14 @@ impl HostBlock {
     /// `raw.base` is valid for reads of `raw.length` initialised bytes from now until `home.reclaim(raw)` is called. No
     /// buffer that grants WRITE is made of it.
     pub unsafe fn read_only(raw: RawBlock, home: Arc<dyn BlockHome>) -> HostBlock {
-        HostBlock { raw, home: Some(home), is_writable: false }
+        HostBlock { raw, home: Some(home), is_writable: false, is_untouched: false }
+    }
+
+    /// The same over memory that nobody has touched since the system gave it: pages are not there before they are used.
+    #[must_use]
+    pub fn untouched(mut self) -> HostBlock {
+        self.is_untouched = true;
+        self
     }
 
     /// First byte.
@@ -90,6 +98,13 @@ impl HostBlock {
     #[inline]
     pub fn length(&self) -> usize {
         self.raw.length
+    }
+
+    /// Nobody has touched it since the system gave it: pages are not there before they are used. An allocator says so, of
+    /// blocks that it has just made; it is over when a block is filled, or was lent.
+    #[inline]
+    pub fn is_untouched(&self) -> bool {
+        self.is_untouched
     }
 
     /// Says what has to be complete before the bytes may be used again, once the block is dropped; `None` if all use of
@@ -126,6 +141,7 @@ impl HostBlock {
     /// Panics on a block over memory that may be read-only.
     pub fn touch_pages(&mut self) {
         assert!(self.is_writable, "a block that may be read-only cannot be touched");
+        self.is_untouched = false;
         for offset in (0..self.raw.length).step_by(PAGE_BYTES_MIN) {
             // SAFETY: the offset is less than the length, so the address lies in the block.
             let byte = unsafe { self.raw.base.add(offset) };
@@ -141,6 +157,7 @@ impl HostBlock {
     /// Panics on a block over memory that may be read-only.
     pub fn fill(&mut self, byte: u8) {
         assert!(self.is_writable, "a block that may be read-only cannot be filled");
+        self.is_untouched = false;
         // SAFETY: the contract of `new` makes the whole range writable, and `&mut self` is the only owner.
         unsafe { self.raw.base.write_bytes(byte, self.raw.length) }
     }
@@ -186,14 +203,17 @@ pub trait BlockKeeper: Send + Sync {
 
 impl HostBlock {
     /// A block over the same bytes that returns this one to `keeper` when it is dropped.
-    pub fn lend(self, keeper: Arc<dyn BlockKeeper>) -> HostBlock {
+    pub fn lend(mut self, keeper: Arc<dyn BlockKeeper>) -> HostBlock {
         let raw = RawBlock { token: 0, ..self.raw };
         let is_writable = self.is_writable;
+        // When it comes back, it has been used.
+        let is_untouched = std::mem::take(&mut self.is_untouched);
         let home = Lent { block: Mutex::new(Some(self)), keeper };
         // SAFETY: `home` owns the block over these bytes until `reclaim`, and gives out no other. Whether they are
         // writable goes with them.
         let mut lent = unsafe { HostBlock::new(raw, Arc::new(home)) };
         lent.is_writable = is_writable;
+        lent.is_untouched = is_untouched;
         lent
     }
 }

@@ -75,6 +75,16 @@ mask! {
     }
 }
 
+/// What a buffer that a queue allocates is used for first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FirstUse {
+    /// Nobody says.
+    #[default]
+    Unknown,
+    /// All of it is written, and not by the device: its memory is worth being made present before.
+    Filled,
+}
+
 /// The buffer that a queue allocation makes.
 #[derive(Clone, Copy, Debug)]
 pub struct Alloca<'a> {
@@ -88,14 +98,23 @@ pub struct Alloca<'a> {
     pub metadata: BufferMetadata,
     /// Bytes.
     pub size: u64,
+    /// What comes first.
+    pub first_use: FirstUse,
 }
 
 impl Alloca<'_> {
-    /// The memory, on a thread that may wait until some comes back to the pool, or the token is cancelled.
+    /// The memory, on a thread that may wait until some comes back to the pool or is made present, or the token is
+    /// cancelled.
     pub fn allocate(&self, allocator: &Allocator, cancel: Option<&CancelToken>) -> Result<HostBlock> {
         let allocate = || {
             let Some(pool) = self.pool else {
-                return allocator.allocate_block(&self.params, self.size);
+                let mut block = allocator.allocate_block(&self.params, self.size)?;
+                let mut next = if self.first_use == FirstUse::Filled { 0 } else { block.length() };
+                while next < block.length() {
+                    cancel.map_or(Ok(()), CancelToken::check)?;
+                    next = allocator.prepare(&mut block, next);
+                }
+                return Ok(block);
             };
             let (size, alignment) = (self.size.max(1), self.params.alignment_min);
             let block = pool.allocate_unless(size, alignment, cancel, Deadline::NEVER)?;

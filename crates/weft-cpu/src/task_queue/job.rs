@@ -14,7 +14,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use weft_hal::{
-    Alloca, Allocator, BindingEntry, Buffer, BufferParams, BufferRange, Direction, File, HostCall,
+    Alloca, Allocator, BindingEntry, Buffer, BufferParams, BufferRange, Direction, File, HostBlock, HostCall,
     HostCallContext, HostCallEnd, HostCallFlags, Pattern, Pinned, fill_bytes,
 };
 use weft_sync::atomic::{Mutex, lock};
@@ -22,6 +22,7 @@ use weft_sync::{CancelToken, Result, WhileDoing, bail};
 use weft_task::{Drained, Process, ProcessOptions, Work, WorkerContext};
 
 use super::pooled::PoolRequest;
+use super::prepared::is_prepared;
 use super::room::{Room, emptied, emptied_table};
 use super::{Caller, Queue, Record, Ticket, TicketRef};
 use crate::block::Blocks;
@@ -61,16 +62,23 @@ impl OwnedEntry {
 
 /// An allocation that is done later.
 pub(crate) struct Request {
-    buffer: Arc<Buffer>,
-    allocator: Arc<Allocator>,
+    pub(super) buffer: Arc<Buffer>,
+    pub(super) allocator: Arc<Allocator>,
     params: BufferParams,
     size: u64,
+    /// Only if it is worth a process of its own.
+    is_prepared: bool,
 }
 
 impl Request {
     pub(crate) fn new(buffer: &Arc<Buffer>, allocator: &Arc<Allocator>, alloca: &Alloca<'_>) -> Request {
         let (buffer, allocator) = (Arc::clone(buffer), Arc::clone(allocator));
-        Request { buffer, allocator, params: alloca.params, size: alloca.size }
+        let is_prepared = is_prepared(alloca);
+        Request { buffer, allocator, params: alloca.params, size: alloca.size, is_prepared }
+    }
+
+    pub(super) fn allocate(&self) -> Result<HostBlock> {
+        self.allocator.allocate_block(&self.params, self.size).while_doing(|| "allocating on a queue")
     }
 }
 
@@ -110,7 +118,8 @@ impl Job {
     /// It takes no longer than handing it to another thread: moves few bytes, or only starts something.
     pub(super) fn is_short(&self) -> bool {
         match self {
-            Job::Barrier | Job::Alloca(_) | Job::Dealloca(_) | Job::Recording(..) => true,
+            Job::Alloca(request) => !request.is_prepared,
+            Job::Barrier | Job::Dealloca(_) | Job::Recording(..) => true,
             Job::Fill(range, _) | Job::Update(_, range) | Job::Copy(range, _) => {
                 range.length <= SHORT_BYTES_MAX
             }
@@ -135,9 +144,12 @@ impl Job {
         }
         let outcome = match self {
             Job::Barrier => Ok(()),
-            Job::Alloca(Request { buffer, allocator, params, size }) => {
-                queue.commit(&buffer, &allocator, &params, size, ticket.record.as_deref())
+            Job::Alloca(request) if request.is_prepared => {
+                return queue.start_preparing(request, ticket.take());
             }
+            Job::Alloca(request) => request
+                .allocate()
+                .and_then(|block| queue.give(&request.buffer, block, ticket.record.as_deref())),
             Job::Dealloca(buffer) => return queue.deallocate(&buffer, ticket.take_ref()),
             Job::Fill(target, pattern) => fill(&target.borrow(), pattern),
             Job::Update(mut bytes, target) => {
@@ -230,7 +242,7 @@ impl Work for Long {
 }
 
 /// A panic of the host's function is a failure of its operation.
-fn contained<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
+pub(super) fn contained<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
     catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|panic| {
         let text = crate::panics::text(panic);
         bail!(Internal, "a host function panicked: {text}")
@@ -248,6 +260,10 @@ impl Queue {
         record: Option<&Record>,
     ) -> Result<()> {
         let block = allocator.allocate_block(params, size).while_doing(|| "allocating on a queue")?;
+        self.give(buffer, block, record)
+    }
+
+    pub(super) fn give(&self, buffer: &Buffer, block: HostBlock, record: Option<&Record>) -> Result<()> {
         buffer.commit(block)?;
         if let Some(record) = record {
             self.tell_allocated(record, buffer);

@@ -2,15 +2,18 @@
 
 #![allow(unsafe_code, reason = "looks at bytes that outlive their deallocation")]
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use weft_hal::{
     AllocaFlags, Buffer, BufferParams, DeallocaFlags, Fence, MappingMode, MemoryAccess, PlacementFlags,
     QueueAffinity, Region, Submission, WHOLE_BUFFER,
 };
-use weft_sync::{Code, Point};
+use weft_sync::{CancelToken, Code, Point, Result};
 
 use crate::case::Caps;
 use crate::subject::{
-    NOW, Subject, bytes_of, eventually, failed, fails_with, point, region, semaphore, whole,
+    NOW, Subject, bytes_of, eventually, failed, fails_with, point, region, semaphore, soon, whole,
 };
 
 crate::cases! { $ TRANSIENT for_each_transient_case {
@@ -26,6 +29,9 @@ crate::cases! { $ TRANSIENT for_each_transient_case {
     dropped_transients_return_their_memory: Caps::NONE;
     transients_without_access_bits_work: Caps::WORK;
     short_memory_fails_the_allocation_only: Caps::WRAPPERS;
+    memory_to_fill_is_like_any: Caps::WORK;
+    memory_to_fill_comes_in_order: Caps::WORK;
+    cancelled_memory_to_fill_goes_back: Caps::NONE;
 } }
 
 /// [hal 46] [hal-module 31]
@@ -230,5 +236,83 @@ fn short_memory_fails_the_allocation_only(subject: &Subject) {
             subject.run(|at| device.queue_dealloca(at, buffer, DeallocaFlags::empty())).unwrap();
         }
         eventually("all blocks came back", || live() == 0);
+    }
+}
+
+/// More than a device makes present at once.
+const TO_FILL: u64 = (40 << 20) + 12_344;
+
+fn alloca_to_fill(subject: &Subject, at: &Submission<'_>, size: u64) -> Result<Arc<Buffer>> {
+    subject.device.queue_alloca_to_fill(at, &BufferParams::device_local(), size, AllocaFlags::empty())
+}
+
+/// [hal 46] [hal-module 31] Of any size, fresh or used before.
+fn memory_to_fill_is_like_any(subject: &Subject) {
+    for size in [0, 100, 5 << 20, TO_FILL, TO_FILL] {
+        let buffer = subject.run(|at| alloca_to_fill(subject, at, size)).unwrap();
+        assert!(buffer.is_committed());
+        assert_eq!((buffer.byte_length(), buffer.metadata().usage.bits()), (size, 0x0B00_0C03));
+        subject.run(|at| subject.device.queue_fill(at, &Region::whole(&buffer), 0xA5, 1)).unwrap();
+        assert!(bytes_of(&buffer).iter().all(|&byte| byte == 0xA5));
+        subject.run(|at| subject.dealloca(at, &buffer)).unwrap();
+        assert!(!buffer.is_committed());
+    }
+    subject.comes_to_live_bytes(0);
+}
+
+/// [hal 48] What comes after it needs no wait of the host, and short work beside it goes on.
+fn memory_to_fill_comes_in_order(subject: &Subject) {
+    let timeline = semaphore(0);
+    let points: Vec<[Point; 1]> = (0..=12).map(|value| [point(&timeline, value)]).collect();
+    let step = |index: usize| Submission { wait: &points[index], signal: &points[index + 1], ..NOW };
+    let beside = subject.buffer(8);
+    for round in 0..4 {
+        let buffer = alloca_to_fill(subject, &step(3 * round), TO_FILL).unwrap();
+        let last = region(&buffer, TO_FILL - 4, 4);
+        subject.device.queue_fill(&step(3 * round + 1), &last, round as u64 + 1, 4).unwrap();
+        subject.run(|at| subject.device.queue_fill(at, &Region::whole(&beside), 7, 1)).unwrap();
+        if round == 3 {
+            subject.reaches(&points[11]);
+            assert_eq!(buffer.read_to_vec(TO_FILL - 4, 4).unwrap(), [4, 0, 0, 0]);
+        }
+        subject.dealloca(&step(3 * round + 2), &buffer).unwrap();
+    }
+    subject.reaches(&points[12]);
+    subject.comes_to_live_bytes(8);
+}
+
+/// [hal 46] Cancelled before, while it waits, or at any time after that: the signal says so, or the buffer has its memory.
+fn cancelled_memory_to_fill_goes_back(subject: &Subject) {
+    for delay in [None, Some(0), Some(50), Some(500), Some(3000)] {
+        let (token, signal) = (CancelToken::new(), [point(&semaphore(0), 1)]);
+        let at = Submission { signal: &signal, ..NOW }.cancelled_by(Some(&token));
+        let canceller = token.clone();
+        std::thread::scope(|scope| {
+            match delay {
+                None => token.cancel(),
+                Some(delay) => {
+                    scope.spawn(move || {
+                        std::thread::sleep(Duration::from_micros(delay));
+                        canceller.cancel();
+                    });
+                }
+            }
+            let made = alloca_to_fill(subject, &at, TO_FILL);
+            match signal[0].semaphore.wait(1, soon()) {
+                Ok(()) => {
+                    assert!(delay.is_some(), "it was cancelled before");
+                    assert!(made.is_ok_and(|buffer| buffer.is_committed()));
+                }
+                Err(status) => {
+                    assert_eq!(status.code(), Code::Cancelled, "{status}");
+                    match made {
+                        Ok(buffer) => assert!(!buffer.is_committed()),
+                        Err(made) => assert_eq!(made.code(), Code::Cancelled, "{made}"),
+                    }
+                }
+            }
+        });
+        token.wait_idle(soon()).unwrap();
+        subject.comes_to_live_bytes(0);
     }
 }

@@ -101,6 +101,10 @@ impl AllocatorBackend for Caching {
         Ok(kept.block.lend(Arc::new(borrower)))
     }
 
+    fn prepare(&self, block: &mut HostBlock, from: usize) -> usize {
+        self.wrapped.prepare(block, from)
+    }
+
     fn statistics(&self) -> Statistics {
         self.wrapped.statistics()
     }

@@ -30,6 +30,10 @@ impl AllocatorBackend for Countdown {
         self.wrapped.allocate_block(params, size)
     }
 
+    fn prepare(&self, block: &mut HostBlock, from: usize) -> usize {
+        self.wrapped.prepare(block, from)
+    }
+
     fn statistics(&self) -> Statistics {
         self.wrapped.statistics()
     }

@@ -23,6 +23,10 @@ impl AllocatorBackend for Debug {
         Ok(block)
     }
 
+    fn prepare(&self, block: &mut HostBlock, from: usize) -> usize {
+        self.wrapped.prepare(block, from)
+    }
+
     fn statistics(&self) -> Statistics {
         self.wrapped.statistics()
     }

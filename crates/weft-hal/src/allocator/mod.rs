@@ -57,6 +57,14 @@ pub trait AllocatorBackend: Send + Sync {
     /// `params` are completed and adjusted. RESOURCE_EXHAUSTED if there is none.
     fn allocate_block(&self, params: &BufferParams, size: u64) -> Result<HostBlock>;
 
+    /// Makes a part of a block present, which is about to be written whole, from byte `from` on; where the next part
+    /// begins, or the block's length if nothing more can be done. Bytes do not change. A call takes some milliseconds at
+    /// most, on whichever thread has the time.
+    fn prepare(&self, block: &mut HostBlock, from: usize) -> usize {
+        let _ = from;
+        block.length()
+    }
+
     /// Bytes lent out and returned so far.
     fn statistics(&self) -> Statistics;
 
@@ -150,6 +158,12 @@ impl Allocator {
     pub fn allocate_block(&self, params: &BufferParams, size: u64) -> Result<HostBlock> {
         checked_size(size)?;
         self.backend.allocate_block(params, size)
+    }
+
+    /// A step of making a block present that is about to be written whole: see [`AllocatorBackend::prepare`].
+    #[inline]
+    pub fn prepare(&self, block: &mut HostBlock, from: usize) -> usize {
+        self.backend.prepare(block, from)
     }
 
     /// Bytes lent out and returned so far.

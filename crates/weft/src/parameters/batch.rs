@@ -4,8 +4,10 @@
 //!    of a timeline waits for the caller's wait fence, later ones for the point before. So at most that many transfers
 //!    are under way at a time, and they may end in any order.
 //! 2. Long transfers are cut into pieces, which spread over the timelines like transfers of their own.
-//! 3. Splats of a batch are one command buffer.
-//! 4. At the end one barrier waits for all timelines and signals the caller's fence. Between a timeline and the barrier
+//! 3. Allocations have a timeline of their own, which waits for no transfer: memory is made present while that before it is
+//!    being filled.
+//! 4. Splats of a batch are one command buffer.
+//! 5. At the end one barrier waits for all timelines and signals the caller's fence. Between a timeline and the barrier
 //!    stands a relay, which gives a failure the name of the parameter that it happened to.
 //!
 //! What lives here: [`Batch`]. What does not: tables of programs (see `module.rs`), who counts the bytes (see
@@ -69,6 +71,8 @@ pub(super) struct Batch<'a> {
     cancel: Option<&'a CancelToken>,
     verb: &'static str,
     timelines: Vec<Timeline>,
+    /// Rule 3.
+    allocations: Timeline,
     splats: Vec<SplatFill>,
     /// What the commands of splats wait for, and the first of them.
     splats_after: Vec<Point>,
@@ -93,6 +97,7 @@ impl<'a> Batch<'a> {
             cancel: None,
             verb,
             timelines: Vec::new(),
+            allocations: Timeline::default(),
             splats: Vec::new(),
             splats_after: Vec::new(),
             splats_first: None,
@@ -122,11 +127,14 @@ impl<'a> Batch<'a> {
     }
 
     fn load_copy(&mut self, transfer: &Transfer, params: &BufferParams) -> Result<Arc<Buffer>> {
-        let device = self.device;
-        let (buffer, allocated) = self.submit(0, None, &transfer.entry, |submission| {
-            device.queue_alloca(submission, params, transfer.length, AllocaFlags::empty())
-        })?;
-        self.read(transfer, &buffer, 0, Some(&allocated))?;
+        let (device, affinity, cancel) = (self.device, self.affinity, self.cancel);
+        self.check_cancelled()?;
+        let (waits, end) = self.allocations.step(self.wait, None, &transfer.entry);
+        let submission = Submission { affinity, wait: &waits, signal: std::slice::from_ref(&end), cancel };
+        let flags = AllocaFlags::empty();
+        let buffer = device.queue_alloca_to_fill(&submission, params, transfer.length, flags)?;
+        self.allocations.submitted(0);
+        self.read(transfer, &buffer, 0, Some(&end))?;
         Ok(buffer)
     }
 
@@ -207,34 +215,30 @@ impl<'a> Batch<'a> {
         Ok(())
     }
 
-    /// Puts an operation on a timeline; also the point that it signals.
-    fn submit<T>(
+    /// Puts an operation on a timeline of transfers.
+    fn submit(
         &mut self,
         bytes: u64,
         after: Option<&Point>,
         entry: &Arc<ParameterEntry>,
-        operation: impl FnOnce(&Submission<'_>) -> Result<T>,
-    ) -> Result<(T, Point)> {
+        operation: impl FnOnce(&Submission<'_>) -> Result<()>,
+    ) -> Result<()> {
         let (affinity, cancel) = (self.affinity, self.cancel);
-        // Nothing more is enqueued for a call that is over, however many transfers it asked for.
-        cancel.map_or(Ok(()), CancelToken::check)?;
+        self.check_cancelled()?;
         let wait = self.wait;
         let timeline = self.timeline();
-        let before = Point { semaphore: Arc::clone(&timeline.semaphore), value: timeline.value };
-        let mut waits = if timeline.value == 0 { wait.to_vec() } else { vec![before] };
-        // What comes before on this timeline is waited for anyway.
-        waits.extend(after.filter(|point| !Arc::ptr_eq(&point.semaphore, &timeline.semaphore)).cloned());
-        let end = Point { semaphore: Arc::clone(&timeline.semaphore), value: timeline.value + 1 };
-        // Noted first: an operation that fails at once has failed the timeline by the time it returns.
-        timeline.steps.push(Arc::clone(entry));
-        let submission = Submission { affinity, wait: &waits, signal: std::slice::from_ref(&end), cancel };
-        let done = operation(&submission)?;
-        timeline.value += 1;
-        timeline.bytes = timeline.bytes.saturating_add(bytes);
+        let (waits, end) = timeline.step(wait, after, entry);
+        operation(&Submission { affinity, wait: &waits, signal: std::slice::from_ref(&end), cancel })?;
+        timeline.submitted(bytes);
         if let Some(count) = &mut self.count {
             count.submitted(bytes, &end);
         }
-        Ok((done, end))
+        Ok(())
+    }
+
+    /// Nothing more is enqueued for a call that is over, however many transfers it asked for.
+    fn check_cancelled(&self) -> Result<()> {
+        self.cancel.map_or(Ok(()), CancelToken::check)
     }
 
     /// The timeline with the fewest bytes; a new one rather than one in use, while there may be more.
@@ -243,8 +247,7 @@ impl<'a> Batch<'a> {
         let index = match least {
             Some(index) if self.timelines[index].bytes == 0 || self.timelines.len() == TIMELINES_MAX => index,
             _ => {
-                let semaphore = Arc::new(Semaphore::new(0));
-                self.timelines.push(Timeline { semaphore, value: 0, bytes: 0, steps: Vec::new() });
+                self.timelines.push(Timeline::default());
                 self.timelines.len() - 1
             }
         };
@@ -263,12 +266,11 @@ impl<'a> Batch<'a> {
                 device.queue_execute(submission, Some(&commands), None, ExecuteFlags::empty())
             })?;
         }
-        let relays: Vec<Point> = self
-            .timelines
-            .iter()
-            .filter(|timeline| timeline.value > 0)
-            .map(|timeline| timeline.relay(self.verb))
-            .collect();
+        let allocations = Arc::new(std::mem::take(&mut self.allocations));
+        let of_allocations = (allocations.value > 0).then(|| allocations.relay(self.verb, None));
+        let of_transfers = self.timelines.iter().filter(|timeline| timeline.value > 0);
+        let of_transfers = of_transfers.map(|timeline| timeline.relay(self.verb, Some(&allocations)));
+        let relays: Vec<Point> = of_allocations.into_iter().chain(of_transfers).collect();
         let wait = if relays.is_empty() { self.wait } else { &relays };
         self.barrier(wait, signal)
     }
@@ -298,18 +300,60 @@ impl<'a> Batch<'a> {
     }
 }
 
+impl Default for Timeline {
+    fn default() -> Timeline {
+        Timeline { semaphore: Arc::new(Semaphore::new(0)), value: 0, bytes: 0, steps: Vec::new() }
+    }
+}
+
 impl Timeline {
-    /// A point that is reached with the last of this timeline, and fails with it, saying what failed.
-    fn relay(&self, verb: &'static str) -> Point {
+    /// What the next operation waits for, and the point that it signals. The first of a timeline comes after `wait`.
+    fn step(
+        &mut self,
+        wait: &[Point],
+        after: Option<&Point>,
+        entry: &Arc<ParameterEntry>,
+    ) -> (Vec<Point>, Point) {
+        let point = |value| Point { semaphore: Arc::clone(&self.semaphore), value };
+        let mut waits = if self.value == 0 { wait.to_vec() } else { vec![point(self.value)] };
+        // What comes before on this timeline is waited for anyway.
+        waits.extend(after.filter(|point| !Arc::ptr_eq(&point.semaphore, &self.semaphore)).cloned());
+        let end = point(self.value + 1);
+        // Noted first: an operation that fails at once has failed the timeline by the time it returns.
+        self.steps.push(Arc::clone(entry));
+        (waits, end)
+    }
+
+    #[cold]
+    fn has_failed_with(&self, status: &Status) -> bool {
+        self.semaphore.failure().is_some_and(|failure| failure.to_string() == status.to_string())
+    }
+
+    /// The operation was taken.
+    fn submitted(&mut self, bytes: u64) {
+        self.value += 1;
+        self.bytes = self.bytes.saturating_add(bytes);
+    }
+
+    /// A point that is reached with the last of this timeline, and fails with it, saying what failed: one of its own steps,
+    /// or the allocation that one waited for.
+    fn relay(&self, verb: &'static str, allocations: Option<&Arc<Timeline>>) -> Point {
         let relay = Point { semaphore: Arc::new(Semaphore::new(0)), value: 1 };
         let target = Arc::clone(&relay.semaphore);
         let (steps, source) = (self.steps.clone(), Arc::downgrade(&self.semaphore));
+        let allocations = allocations.cloned();
         self.semaphore.on_reached(self.value, move |outcome| {
             let answered = match outcome {
                 Ok(()) => target.signal(1),
                 Err(status) => {
-                    let reached = source.upgrade().map_or(0, |semaphore| semaphore.last_value());
-                    target.fail(named(status, &steps, reached, verb));
+                    let cause = allocations.filter(|allocations| allocations.has_failed_with(&status));
+                    target.fail(match cause {
+                        Some(cause) => named(status, &cause.steps, cause.semaphore.last_value(), verb),
+                        None => {
+                            let reached = source.upgrade().map_or(0, |semaphore| semaphore.last_value());
+                            named(status, &steps, reached, verb)
+                        }
+                    });
                     Ok(())
                 }
             };
@@ -365,7 +409,8 @@ mod tests {
         let large = load(0, length);
         let small: Vec<_> = (0..99).map(|index| load(index, 1000)).collect();
         assert_eq!(batch.timelines.len(), TIMELINES_MAX);
-        assert_eq!(batch.timelines.iter().map(|timeline| timeline.steps.len()).sum::<usize>(), 100 + 3 + 99);
+        assert_eq!(batch.timelines.iter().map(|timeline| timeline.steps.len()).sum::<usize>(), 3 + 99);
+        assert_eq!(batch.allocations.steps.len(), 100);
         for timeline in &batch.timelines {
             assert_eq!(timeline.value, timeline.steps.len() as u64, "each step has a value of its own");
             assert!(timeline.bytes <= PIECE_BYTES_MAX + 1000, "no timeline has more than one long piece");
