@@ -219,7 +219,7 @@ impl DeviceBackend for TaskDevice {
         }
         if is_prepared(alloca) {
             let request = job::Request::new(&buffer, allocator, alloca);
-            queue.submit_job(submission, record, Job::Alloca(request))?;
+            queue.submit_prepared(submission, record, request)?;
             return Ok(buffer);
         }
         queue.submit_short(

@@ -68,13 +68,15 @@ pub(crate) struct Request {
     size: u64,
     /// Only if it is worth a process of its own.
     is_prepared: bool,
+    /// It has the memory already.
+    pub(super) block: Option<HostBlock>,
 }
 
 impl Request {
     pub(crate) fn new(buffer: &Arc<Buffer>, allocator: &Arc<Allocator>, alloca: &Alloca<'_>) -> Request {
         let (buffer, allocator) = (Arc::clone(buffer), Arc::clone(allocator));
         let is_prepared = is_prepared(alloca);
-        Request { buffer, allocator, params: alloca.params, size: alloca.size, is_prepared }
+        Request { buffer, allocator, params: alloca.params, size: alloca.size, is_prepared, block: None }
     }
 
     pub(super) fn allocate(&self) -> Result<HostBlock> {

@@ -5,13 +5,14 @@
 
 use std::sync::Arc;
 
-use weft_hal::{Alloca, FirstUse, HostBlock};
+use weft_hal::{Alloca, FirstUse, Submission};
 use weft_sync::Result;
 use weft_sync::atomic::{Mutex, lock};
 use weft_task::{Drained, Process, ProcessOptions, Work, WorkerContext};
 
-use super::job::{Request, contained};
-use super::{Queue, Ticket};
+use super::job::{Job, Request, contained};
+use super::past::Past;
+use super::{Look, Queue, Record, Ticket, TicketRef};
 use crate::presence::HUGE_BYTES_MIN;
 
 /// Whether this one is, rather than to be done by whoever comes by.
@@ -20,9 +21,29 @@ pub(crate) fn is_prepared(alloca: &Alloca<'_>) -> bool {
 }
 
 impl Queue {
+    /// Submits one. If nothing is waited for, memory that cannot be had is refused at once, as in `submit_short`.
+    pub(crate) fn submit_prepared(
+        &self,
+        submission: &Submission<'_>,
+        record: Option<Box<Record>>,
+        mut request: Request,
+    ) -> Result<()> {
+        if let Look::Reached = self.look(submission) {
+            match request.allocate() {
+                Ok(block) => request.block = Some(block),
+                Err(status) => {
+                    let past = Past::of(submission);
+                    self.end(TicketRef::of(submission, &past, record), Some(status.clone()));
+                    return Err(status);
+                }
+            }
+        }
+        self.submit_job(submission, record, Job::Alloca(request))
+    }
+
     pub(super) fn start_preparing(&self, request: Request, ticket: Ticket) {
         self.scope.begin();
-        let preparing = Preparing { request, block: None, next: 0, ticket, queue: self.retain() };
+        let preparing = Preparing { request, next: 0, ticket, queue: self.retain() };
         let work = PreparingWork(Mutex::new(Some(preparing)));
         self.executor.schedule(&Process::new(work, ProcessOptions::default()));
     }
@@ -30,7 +51,6 @@ impl Queue {
 
 struct Preparing {
     request: Request,
-    block: Option<HostBlock>,
     /// Where the next step begins.
     next: usize,
     ticket: Ticket,
@@ -40,20 +60,20 @@ struct Preparing {
 impl Preparing {
     /// `Ok(true)`: the buffer has its memory.
     fn step(&mut self) -> Result<bool> {
-        let Preparing { request, block, next, ticket, queue } = self;
+        let Preparing { request, next, ticket, queue } = self;
         if queue.is_closing() || ticket.is_cancelled() {
             return Err(queue.stopped());
         }
-        let Some(taken) = block else {
-            *block = Some(request.allocate()?);
-            return Ok(false);
+        let mut block = match request.block.take() {
+            Some(block) => block,
+            None => request.allocate()?,
         };
-        *next = request.allocator.prepare(taken, *next);
-        if *next < taken.length() {
+        *next = request.allocator.prepare(&mut block, *next);
+        if *next < block.length() {
+            request.block = Some(block);
             return Ok(false);
         }
-        let Some(taken) = block.take() else { return Ok(true) };
-        queue.give(&request.buffer, taken, ticket.record.as_deref()).map(|()| true)
+        queue.give(&request.buffer, block, ticket.record.as_deref()).map(|()| true)
     }
 }
 
@@ -69,9 +89,9 @@ impl Work for PreparingWork {
                 Drained::Worked
             }
             outcome => {
-                let Preparing { request, block, mut ticket, queue, .. } = preparing;
-                // Before anybody hears of the end.
-                drop((request, block));
+                let Preparing { request, mut ticket, queue, .. } = preparing;
+                // Its memory, if it still has it, goes back before anybody hears of the end.
+                drop(request);
                 queue.end(ticket.take_ref(), outcome.err());
                 queue.scope.end();
                 // Last, with the ticket: the work of its token.
