@@ -438,6 +438,10 @@ mod tests {
         }
         assert!((0..30 << 20).step_by(4096).all(|at| is_present(base + at)));
         assert!(!is_present(base + BYTES - 1), "no more than whole pages of the block");
+        let mut other = memory.allocate_block(&device_local(0), BYTES as u64).unwrap();
+        assert_eq!(memory.prepare(&mut other, (24 << 20) + 4096), BYTES);
+        assert!(is_present(other.base().addr().get() + (24 << 20) + 4096), "wherever a step begins");
+        assert!(!is_present(other.base().addr().get() + (30 << 20)), "nor beyond them");
         // Kept memory may hold bytes of others, and was touched.
         drop(block);
         let mut again = memory.allocate_block(&device_local(0), BYTES as u64).unwrap();

@@ -55,8 +55,8 @@ pub(crate) fn want_huge_pages(base: NonNull<u8>, size: usize) {
 }
 
 impl Presence {
-    /// A step by rules 1 and 2; where the next begins, the block's length after the last. The tail of a block that is no
-    /// whole huge page is left to whoever touches it.
+    /// A step by rules 1 and 2, from the huge page on in which `from` lies; where the next begins, the block's length after
+    /// the last. The tail of a block that is no whole huge page is left to whoever touches it.
     pub(crate) fn prepare(&self, block: &mut HostBlock, from: usize) -> usize {
         let length = block.length();
         let is_aligned = block.base().addr().get().is_multiple_of(HUGE_PAGE);
@@ -64,6 +64,8 @@ impl Presence {
             return length;
         }
         let whole = Pages { base: block.base(), bytes: length / HUGE_PAGE * HUGE_PAGE };
+        // Nothing but whole pages of the block: what lies behind them belongs to others.
+        let from = from / HUGE_PAGE * HUGE_PAGE;
         let end = whole.bytes.min(from.saturating_add(STEP_BYTES));
         let is_there = self.make_present(&whole, from, end);
         if is_there && end < whole.bytes { end } else { length }

@@ -78,6 +78,14 @@ struct TaskDevice {
 /// Makes a local-task device. INVALID_ARGUMENT without executors or with more than 16, ALREADY_EXISTS if another one was
 /// opened for the same place.
 pub fn open_task_device(options: &TaskDeviceOptions) -> Result<Arc<Device>> {
+    let (backend, memory) = assemble(options)?;
+    Ok(Device::new(LOCAL_TASK, Allocator::new(DeviceId::unique(), memory), backend))
+}
+
+/// The backend of a device, and its memory.
+pub(crate) fn assemble(
+    options: &TaskDeviceOptions,
+) -> Result<(Box<dyn DeviceBackend>, Arc<dyn AllocatorBackend>)> {
     let count = options.executors.len();
     if count == 0 || count > TASK_QUEUES_MAX {
         bail!(InvalidArgument, "a device has 1 to {TASK_QUEUES_MAX} queues, not {count}");
@@ -115,8 +123,7 @@ pub fn open_task_device(options: &TaskDeviceOptions) -> Result<Arc<Device>> {
         loaders: Arc::clone(&options.loaders),
         profiler,
     };
-    let allocator = Allocator::new(DeviceId::unique(), allocator);
-    Ok(Device::new(LOCAL_TASK, allocator, Box::new(backend)))
+    Ok((Box::new(backend), allocator))
 }
 
 impl TaskDevice {

@@ -239,7 +239,11 @@ impl Queue {
         job: Job,
     ) -> Result<()> {
         match self.look(submission) {
-            Look::Failed(status) => self.refuse(submission, record, status),
+            Look::Failed(status) => {
+                // It may have memory, which goes back before anybody hears of the end.
+                drop(job);
+                self.refuse(submission, record, status)
+            }
             Look::Reached if submission.cancel.is_none() => {
                 let operation = Operation::begin(self, submission, record, |_| Ok(job))?;
                 self.scope.begin();
