@@ -4,8 +4,8 @@
 //!    of a timeline waits for the caller's wait fence, later ones for the point before. So at most that many transfers
 //!    are under way at a time, and they may end in any order.
 //! 2. Long transfers are cut into pieces, which spread over the timelines like transfers of their own.
-//! 3. Allocations have a timeline of their own, which waits for no transfer: memory is made present while that before it is
-//!    being filled.
+//! 3. Allocations have a timeline of their own, which waits for no transfer: memory that files are read into is made present
+//!    while that before it is being filled.
 //! 4. Splats of a batch are one command buffer.
 //! 5. At the end one barrier waits for all timelines and signals the caller's fence. Between a timeline and the barrier
 //!    stands a relay, which gives a failure the name of the parameter that it happened to.
@@ -13,7 +13,6 @@
 //! What lives here: [`Batch`]. What does not: tables of programs (see `module.rs`), who counts the bytes (see
 //! `transfer_count.rs`), files as devices see them (see `open_files.rs`), the transfers themselves (`weft-hal`).
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use weft_hal::{
@@ -74,8 +73,8 @@ pub(super) struct Batch<'a> {
     /// Rule 3.
     allocations: Timeline,
     splats: Vec<SplatFill>,
-    /// What the commands of splats wait for, and the first of them.
-    splats_after: Vec<Point>,
+    /// What the commands of splats wait for, if there is anything: the last allocation. And the first of them.
+    splats_after: Option<Point>,
     splats_first: Option<Arc<ParameterEntry>>,
 }
 
@@ -99,7 +98,7 @@ impl<'a> Batch<'a> {
             timelines: Vec::new(),
             allocations: Timeline::default(),
             splats: Vec::new(),
-            splats_after: Vec::new(),
+            splats_after: None,
             splats_first: None,
         }
     }
@@ -132,7 +131,13 @@ impl<'a> Batch<'a> {
         let (waits, end) = self.allocations.step(self.wait, None, &transfer.entry);
         let submission = Submission { affinity, wait: &waits, signal: std::slice::from_ref(&end), cancel };
         let flags = AllocaFlags::empty();
-        let buffer = device.queue_alloca_to_fill(&submission, params, transfer.length, flags)?;
+        let buffer = match transfer.entry.kind {
+            ParameterKind::File { .. } => {
+                device.queue_alloca_to_fill(&submission, params, transfer.length, flags)
+            }
+            // All workers touch it when the device fills it, which is quicker than one of them before.
+            ParameterKind::Splat(_) => device.queue_alloca(&submission, params, transfer.length, flags),
+        }?;
         self.allocations.submitted(0);
         self.read(transfer, &buffer, 0, Some(&end))?;
         Ok(buffer)
@@ -183,7 +188,7 @@ impl<'a> Batch<'a> {
                         length: transfer.length,
                         pattern: pattern.from_offset(transfer.offset),
                     });
-                    self.splats_after.extend(after.cloned());
+                    self.splats_after = after.cloned();
                     self.splats_first.get_or_insert_with(|| Arc::clone(&transfer.entry));
                 }
                 return Ok(());
@@ -259,10 +264,8 @@ impl<'a> Batch<'a> {
         if let Some(first) = self.splats_first.take() {
             let (device, fills) = (self.device, std::mem::take(&mut self.splats));
             let commands = splats::record(device, self.affinity, &fills)?;
-            let after = std::mem::take(&mut self.splats_after);
-            // Their memory is allocated on several timelines; one join makes it one point to wait for.
-            let joined = self.join(&after)?;
-            self.submit(0, joined.as_ref(), &first, |submission| {
+            let after = self.splats_after.take();
+            self.submit(0, after.as_ref(), &first, |submission| {
                 device.queue_execute(submission, Some(&commands), None, ExecuteFlags::empty())
             })?;
         }
@@ -273,25 +276,6 @@ impl<'a> Batch<'a> {
         let relays: Vec<Point> = of_allocations.into_iter().chain(of_transfers).collect();
         let wait = if relays.is_empty() { self.wait } else { &relays };
         self.barrier(wait, signal)
-    }
-
-    /// One point after several.
-    fn join(&self, points: &[Point]) -> Result<Option<Point>> {
-        let mut last: HashMap<*const Semaphore, &Point> = HashMap::new();
-        for point in points {
-            let kept = last.entry(Arc::as_ptr(&point.semaphore)).or_insert(point);
-            if kept.value < point.value {
-                *kept = point;
-            }
-        }
-        let points: Vec<Point> = last.into_values().cloned().collect();
-        if points.len() < 2 {
-            return Ok(points.into_iter().next());
-        }
-        let joined = Point { semaphore: Arc::new(Semaphore::new(0)), value: 1 };
-        let signal = std::slice::from_ref(&joined);
-        self.barrier(&points, signal)?;
-        Ok(Some(joined))
     }
 
     fn barrier(&self, wait: &[Point], signal: &[Point]) -> Result<()> {
@@ -385,7 +369,7 @@ fn named(status: Status, steps: &[Arc<ParameterEntry>], reached: u64, verb: &str
 mod tests {
     use super::*;
     use crate::file_poller::FilePoller;
-    use crate::parameters::ParameterFile;
+    use crate::parameters::{ParameterFile, SplatPattern};
     use weft_sync::Deadline;
 
     /// A hundred transfers wait on eight timelines, one behind the other on each, and long ones spread over all of them.
@@ -424,5 +408,27 @@ mod tests {
         for (index, buffer) in small.iter().enumerate() {
             assert_eq!(buffer.read_to_vec(0, 1000).unwrap(), bytes[index..index + 1000]);
         }
+    }
+
+    /// Patterns are written by the device: nobody makes their memory present before. [hal-module 54]
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn memory_of_splats_is_left_to_the_device() {
+        use std::os::unix::fs::FileExt;
+        const LENGTH: u64 = 40 << 20;
+        let device = crate::open_device("local-sync").unwrap();
+        let kind = ParameterKind::Splat(SplatPattern::new(&[1]).unwrap());
+        let entry = Arc::new(ParameterEntry::new(*b"s", LENGTH, kind));
+        let files = OpenFiles::new(FilePoller::default());
+        let mut batch = Batch::new(&device, QueueAffinity::ANY, &[], &files, "loading");
+        let transfer = Transfer { entry, offset: 0, length: LENGTH };
+        // Fills are submitted at the end, which does not come.
+        let buffer = batch.load(&transfer, &BufferParams::device_local()).unwrap();
+        let address = buffer.pin().unwrap().base().addr() as u64;
+        let mut entries = vec![0; (LENGTH / 4096) as usize * 8];
+        let map = std::fs::File::open("/proc/self/pagemap").unwrap();
+        map.read_exact_at(&mut entries, address / 4096 * 8).unwrap();
+        let present = entries.chunks_exact(8).filter(|entry| entry[7] & 0x80 != 0).count();
+        assert_eq!(present, 0, "pages");
     }
 }
