@@ -5,8 +5,9 @@
 //! more: 4 ms, or 2 s a GiB, beside 0.1 ms. No setting and no count tells the two apart; only the clock does. And whoever
 //! reads a file into memory that is not there does the work of both, one after the other.
 //!
-//! 1. Only memory that was just taken from the system, and that its owner is about to fill, is made present
-//!    ([`Presence::prepare`]): nothing else would be used, and of pages that are there the clock says nothing.
+//! 1. Only memory that was just taken from the heap, and that its owner is about to fill, is made present
+//!    ([`Presence::prepare`]): nothing else would be used, and of pages that are there the clock says nothing. Some are all
+//!    the same: a heap may keep blocks of some megabytes, and clears them. That costs a system call a page.
 //! 2. It asks for huge pages one at a time. One that takes longer than [`SLOW`] makes the next [`SMALL_BYTES`] small ones, of
 //!    whatever block; then it tries again. The clock that counts is that on the wall: a machine that waits for its host
 //!    uses no processor. A thread that was kept from running takes a page for slow that was not, and loses little.

@@ -81,7 +81,7 @@ impl HostBlock {
         HostBlock { raw, home: Some(home), is_writable: false, is_untouched: false }
     }
 
-    /// The same over memory that nobody has touched since the system gave it: pages are not there before they are used.
+    /// The same over memory that nobody has touched since it was made: see [`HostBlock::is_untouched`].
     #[must_use]
     pub fn untouched(mut self) -> HostBlock {
         self.is_untouched = true;
@@ -100,8 +100,8 @@ impl HostBlock {
         self.raw.length
     }
 
-    /// Nobody has touched it since the system gave it: pages are not there before they are used. An allocator says so, of
-    /// blocks that it has just made; it is over when a block is filled, or was lent.
+    /// Nobody has touched it since it was made, so its pages need not be there yet. An allocator says so, of blocks that it
+    /// has just taken from the heap; it is over when a block is filled, or was lent.
     #[inline]
     pub fn is_untouched(&self) -> bool {
         self.is_untouched

@@ -228,7 +228,7 @@ impl Work for Long {
                 job.abandon(&queue, ticket.record.as_deref(), true);
                 Err(CancelToken::status())
             } else {
-                contained(|| job.run_long(&mut ticket, &queue))
+                contained("a host function", || job.run_long(&mut ticket, &queue))
             };
             let to = ticket.take_ref();
             match outcome {
@@ -243,11 +243,11 @@ impl Work for Long {
     }
 }
 
-/// A panic of the host's function is a failure of its operation.
-pub(super) fn contained<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
+/// A panic of what others have written (`whose`) is a failure of its operation.
+pub(super) fn contained<T>(whose: &str, body: impl FnOnce() -> Result<T>) -> Result<T> {
     catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|panic| {
         let text = crate::panics::text(panic);
-        bail!(Internal, "a host function panicked: {text}")
+        bail!(Internal, "{whose} panicked: {text}")
     })
 }
 

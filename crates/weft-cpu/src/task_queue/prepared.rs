@@ -69,6 +69,11 @@ impl Preparing {
         if queue.is_closing() || ticket.is_cancelled() {
             return Err(queue.stopped());
         }
+        if *next == 0
+            && let Some(record) = &mut ticket.record
+        {
+            record.begin(queue.worker());
+        }
         let mut block = match request.block.take() {
             Some(block) => block,
             None => request.allocate()?,
@@ -88,7 +93,7 @@ struct Step(Mutex<Option<Preparing>>);
 impl Work for Step {
     fn drain(&self, _worker: &WorkerContext<'_>) -> Drained {
         let Some(mut preparing) = lock(&self.0).take() else { return Drained::Finished };
-        match contained(|| preparing.step()) {
+        match contained("an allocator", || preparing.step()) {
             Ok(false) => preparing.schedule(),
             outcome => {
                 let Preparing { request, mut ticket, queue, .. } = preparing;

@@ -188,7 +188,7 @@ impl<'a> Batch<'a> {
                         length: transfer.length,
                         pattern: pattern.from_offset(transfer.offset),
                     });
-                    self.splats_after = after.cloned();
+                    self.splats_after = after.cloned().or(self.splats_after.take());
                     self.splats_first.get_or_insert_with(|| Arc::clone(&transfer.entry));
                 }
                 return Ok(());
