@@ -6,7 +6,7 @@
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use weft_sync::{Result, WhileDoing, bail};
+use weft_sync::{CancelToken, Result, WhileDoing, bail};
 
 use crate::direct_call::DirectCall;
 use crate::function::{Function, Target};
@@ -44,22 +44,37 @@ impl Context {
     /// A context of exactly these modules, in this order. Each is linked to those before it and its `__init` run, to the
     /// end, even if it suspends. If one fails, those before it are undone in reverse.
     pub fn new(instance: &Arc<Instance>, modules: Vec<Module>) -> Result<Arc<Context>> {
-        Context::create(instance, &modules, false)
+        Context::create(instance, &modules, false, None)
+    }
+
+    /// The same unless the token is cancelled meanwhile, which reaches an `__init` as it reaches a call: then CANCELLED, and
+    /// those before it are undone as after any failure.
+    pub fn new_unless(
+        instance: &Arc<Instance>,
+        modules: Vec<Module>,
+        cancel: Option<&CancelToken>,
+    ) -> Result<Arc<Context>> {
+        Context::create(instance, &modules, false, cancel)
     }
 
     /// A context that modules can be added to.
     pub fn dynamic(instance: &Arc<Instance>, modules: Vec<Module>) -> Result<Arc<Context>> {
-        Context::create(instance, &modules, true)
+        Context::create(instance, &modules, true, None)
     }
 
-    fn create(instance: &Arc<Instance>, modules: &[Module], dynamic: bool) -> Result<Arc<Context>> {
+    fn create(
+        instance: &Arc<Instance>,
+        modules: &[Module],
+        dynamic: bool,
+        cancel: Option<&CancelToken>,
+    ) -> Result<Arc<Context>> {
         let context = Context {
             instance: instance.clone(),
             modules: RwLock::default(),
             gate: Gate::default(),
             dynamic,
         };
-        context.add(modules)?;
+        context.add(modules, cancel)?;
         Ok(Arc::new(context))
     }
 
@@ -68,17 +83,17 @@ impl Context {
         if !self.dynamic {
             bail!(FailedPrecondition, "module `{}`: the context was made with a fixed list", module.name());
         }
-        self.add(&[module])
+        self.add(&[module], None)
     }
 
     /// Links and initialises modules one after the other; takes back all of them if one fails.
-    fn add(&self, modules: &[Module]) -> Result<()> {
+    fn add(&self, modules: &[Module], cancel: Option<&CancelToken>) -> Result<()> {
         // The newcomers' functions can only be reached through the list, which changes last; what exists is shared.
         let _inside = self.gate.enter(true, None)?;
         let mut list = Vec::clone(&self.modules());
         let before = list.len();
         for module in modules {
-            let added = self.add_one(&mut list, module);
+            let added = self.add_one(&mut list, module, cancel);
             if let Err(status) = added.while_doing(|| format!("registering module `{}`", module.name())) {
                 self.undo(&mut list, before);
                 return Err(status);
@@ -89,9 +104,15 @@ impl Context {
     }
 
     /// After a failure the module is in the list only if its `__init` did not fail: that one gets no `__deinit`.
-    fn add_one(&self, list: &mut Vec<Arc<Linked>>, module: &Module) -> Result<()> {
+    fn add_one(
+        &self,
+        list: &mut Vec<Arc<Linked>>,
+        module: &Module,
+        cancel: Option<&CancelToken>,
+    ) -> Result<()> {
+        cancel.map_or(Ok(()), CancelToken::check)?;
         list.push(Arc::new(link(&self.instance, list, module)?));
-        let initialised = run_export(&self.instance, list, list.len() - 1, "__init", "()", &[]);
+        let initialised = run_export(&self.instance, list, list.len() - 1, "__init", "()", &[], cancel);
         if initialised.is_err() {
             list.pop();
         }
@@ -101,7 +122,7 @@ impl Context {
     /// `__deinit` in reverse order, errors ignored, then the states in reverse order.
     fn undo(&self, list: &mut Vec<Arc<Linked>>, keep: usize) {
         for index in (keep..list.len()).rev() {
-            let _ignored = run_export(&self.instance, list, index, "__deinit", "()", &[]);
+            let _ignored = run_export(&self.instance, list, index, "__deinit", "()", &[], None);
         }
         while list.len() > keep {
             list.pop();
@@ -259,7 +280,7 @@ impl Context {
             ModuleState::Native(native) => native.module.notify(&*native.state, signal),
             ModuleState::Bytecode(_) => {
                 let number = [Value::I32(signal as i32)];
-                run_export(&self.instance, &modules, index, "__notify", "(i32)", &number)
+                run_export(&self.instance, &modules, index, "__notify", "(i32)", &number, None)
             }
         };
         if forward {

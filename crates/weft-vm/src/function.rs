@@ -262,7 +262,7 @@ fn wrong_kind(index: usize, expected: Kind, found: &Value) -> Status {
 }
 
 /// Waits for whatever the suspended machine waits for, and gives what the waiter gets.
-fn block(machine: &Machine, cancel: Option<&CancelToken>) -> Result<()> {
+pub(crate) fn block(machine: &Machine, cancel: Option<&CancelToken>) -> Result<()> {
     let wait = machine.suspension.as_ref().and_then(|suspension| suspension.wait.as_ref());
     let Some(wait) = wait else {
         std::thread::yield_now();

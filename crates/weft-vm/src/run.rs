@@ -1,12 +1,13 @@
 //! Running the exports that the runtime itself calls: `__init`, `__deinit`, `__notify`.
 //!
 //! They run to completion on the calling thread, which is alone in the context (it is being made, changed or
-//! destroyed, or the caller holds the gate exclusively). Waits block.
+//! destroyed, or the caller holds the gate exclusively). Waits block, unless a token ends them.
 
 use std::sync::Arc;
 
-use weft_sync::{Deadline, Result, bail};
+use weft_sync::{CancelToken, Result, bail};
 
+use crate::function::block;
 use crate::interpret::Exit;
 use crate::isa::Kind;
 use crate::machine::{Environment, Machine};
@@ -23,6 +24,7 @@ pub(crate) fn run_export(
     name: &str,
     expected: &str,
     arguments: &[Value],
+    cancel: Option<&CancelToken>,
 ) -> Result<()> {
     let ModuleState::Bytecode(state) = &modules[index].state else { return Ok(()) };
     let archive = state.module.archive();
@@ -36,7 +38,7 @@ pub(crate) fn run_export(
     if !fits || !signature.results().is_empty() {
         bail!(InvalidArgument, "`{name}` must be `{expected} -> ()`, it is `{}`", signature.text());
     }
-    let environment = Environment { instance, modules, exclusive: true, cancel: None };
+    let environment = Environment { instance, modules, exclusive: true, cancel };
     let mut machine = Machine::acquire();
     let begun = machine.begin_bytecode(instance, state, index as u32, export.function, arguments);
     let outcome = begun.and_then(|()| run_to_end(&mut machine, &environment));
@@ -47,8 +49,7 @@ pub(crate) fn run_export(
 fn run_to_end(machine: &mut Machine, environment: &Environment<'_>) -> Result<()> {
     let mut exit = machine.run(environment)?;
     while exit == Exit::Suspended {
-        let wait = machine.suspension.as_ref().and_then(|suspension| suspension.wait.as_ref());
-        let outcome = wait.and_then(|wait| wait.block(Deadline::NEVER)).unwrap_or(Ok(()));
+        let outcome = block(machine, environment.cancel);
         exit = machine.resume(environment, outcome)?;
     }
     Ok(())

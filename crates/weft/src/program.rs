@@ -13,7 +13,7 @@ use crate::value::{FromResults, IntoArguments};
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
-use weft_sync::{Result, Status, WhileDoing, bail, status};
+use weft_sync::{CancelToken, Deadline, Result, Status, WhileDoing, bail, status};
 use weft_vm::native::Signal;
 use weft_vm::{BytecodeModule, Context, Module, ModuleBytes};
 
@@ -94,7 +94,7 @@ impl Program {
 
     /// The same modules linked again: initialisers run again, nothing of the state is shared.
     pub fn fresh(&self) -> Result<Program> {
-        Program::link(self.0.session.clone(), self.0.modules.clone())
+        Program::link(self.0.session.clone(), self.0.modules.clone(), None)
     }
 
     /// Tells the program about a pause or short memory; devices give back what they can.
@@ -102,8 +102,8 @@ impl Program {
         self.0.context.signal(signal)
     }
 
-    fn link(session: Session, modules: Vec<Module>) -> Result<Program> {
-        let context = Context::new(session.instance(), modules.clone())?;
+    fn link(session: Session, modules: Vec<Module>, cancel: Option<&CancelToken>) -> Result<Program> {
+        let context = Context::new_unless(session.instance(), modules.clone(), cancel)?;
         Ok(Program(Arc::new(Inner { session, modules, context })))
     }
 }
@@ -119,11 +119,12 @@ pub struct ProgramBuilder {
     session: Session,
     modules: Vec<Module>,
     given: usize,
+    cancel: Option<CancelToken>,
 }
 
 impl ProgramBuilder {
     pub(crate) fn new(session: Session) -> ProgramBuilder {
-        ProgramBuilder { session, modules: Vec::new(), given: 0 }
+        ProgramBuilder { session, modules: Vec::new(), given: 0, cancel: None }
     }
 
     /// Adds a compiled module from a file, which is read into aligned memory.
@@ -180,12 +181,26 @@ impl ProgramBuilder {
         self.modules.iter().any(|module| module.name() == name)
     }
 
+    /// Lets this token cancel the initialisers and all that they submit, which is where programs read their weights, from
+    /// any thread.
+    pub fn cancelled_by(mut self, token: &CancelToken) -> ProgramBuilder {
+        self.cancel = Some(token.clone());
+        self
+    }
+
     /// Links the modules and runs their initialisers.
+    ///
+    /// Once cancelled it returns CANCELLED, as soon as nothing carries the token any more: files and memory can be used
+    /// again at once.
     pub fn load(self) -> Result<Program> {
         if self.given == 0 {
             bail!(InvalidArgument, "no user module specified; a program needs at least one");
         }
-        Program::link(self.session, self.modules)
+        let loaded = Program::link(self.session, self.modules, self.cancel.as_ref());
+        if let (Err(_), Some(cancel)) = (&loaded, self.cancel.filter(CancelToken::is_cancelled)) {
+            cancel.wait_idle(Deadline::NEVER)?;
+        }
+        loaded
     }
 }
 

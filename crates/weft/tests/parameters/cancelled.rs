@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use weft::hal::Buffer;
 use weft::parameters::{ParameterFile, ParameterScopes, TransferObserver};
-use weft::{CancelToken, Code, Deadline, Fence, Value};
+use weft::{CancelToken, Code, Deadline, Fence, Tensor, Value};
 
 use crate::build::{Entry, irpa};
 use crate::harness::{DEFAULT, DEVICES, NULL, TemporaryFile, World, tables};
@@ -115,6 +115,48 @@ fn buffers_of_cancelled_loads_are_freed() {
         world.device.wait_idle(Deadline::NEVER).unwrap();
         assert_eq!(world.device.allocator().statistics().device.live(), 0, "{uri}");
         assert_eq!(world.load(NULL, DEFAULT, &[("a", 0, 0, 1 << 20)]).unwrap(), [&data[..]]);
+    }
+}
+
+/// A program that reads its weights when it is loaded: before it begins, and as soon as it says that it reads.
+#[test]
+fn loading_a_program_is_cancelled() {
+    let programs = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/programs");
+    for uri in DEVICES {
+        let (slot, reports) = (Arc::<Mutex<Option<CancelToken>>>::default(), Arc::<Mutex<u32>>::default());
+        let (seen, told) = (Arc::clone(&slot), Arc::clone(&reports));
+        let observer: TransferObserver = Arc::new(move |_, _| {
+            *told.lock().unwrap() += 1;
+            if let Some(token) = &*seen.lock().unwrap() {
+                token.cancel();
+            }
+        });
+        let mut scopes = ParameterScopes::new();
+        for (scope, name) in [("model", "weights.irpa"), ("", "state.irpa")] {
+            scopes.add(scope, name, &ParameterFile::open(programs.join("data").join(name)).unwrap()).unwrap();
+        }
+        let world = World::observed(uri, scopes, Some(observer));
+        let load = |token: &CancelToken| {
+            let program = world.session.program().file(programs.join("parameters.vmfb")).unwrap();
+            program.cancelled_by(token).load()
+        };
+        for is_cancelled_before in [true, false] {
+            let token = CancelToken::new();
+            if is_cancelled_before {
+                token.cancel();
+            } else {
+                *slot.lock().unwrap() = Some(token.clone());
+            }
+            let status = load(&token).unwrap_err();
+            assert_eq!(status.code(), Code::Cancelled, "{uri}: {status}");
+            assert_eq!(token.work_count(), 0);
+            assert_eq!(*reports.lock().unwrap() == 0, is_cancelled_before, "{uri}");
+            world.device.wait_idle(Deadline::NEVER).unwrap();
+            assert_eq!(world.device.allocator().statistics().device.live(), 0, "{uri}");
+        }
+        *slot.lock().unwrap() = None;
+        let program = load(&CancelToken::new()).unwrap();
+        assert_eq!(program.call::<Tensor>("get_bias", ()).unwrap().to_vec::<f32>().unwrap().len(), 2);
     }
 }
 
