@@ -196,6 +196,7 @@ def main():
     parser.add_argument("out", type=pathlib.Path, help="a folder for the results")
     parser.add_argument("--tiny", action="store_true", help="small random weights instead")
     parser.add_argument("--tokens", type=int, nargs="+", help="numbers of tokens; 16 32 64 128 unless told, 8 for --tiny")
+    parser.add_argument("--packed", action="store_true", help="weights are rearranged when the program is loaded: quicker calls, a slower load, more memory")
     parser.add_argument("--cpu", help="the processor to compile for; host unless told, generic for --tiny")
     arguments = parser.parse_args()
     if arguments.tiny == (arguments.wheel is not None):
@@ -213,6 +214,7 @@ def main():
         (out / name).write_bytes(data)
     processor = arguments.cpu or ("generic" if arguments.tiny else "host")
     command = ["--iree-hal-target-device=local", "--iree-hal-local-target-device-backends=llvm-cpu", "--iree-llvmcpu-debug-symbols=false"]
+    command += ["--iree-opt-data-tiling"] if arguments.packed else []
     command += [f"--iree-llvmcpu-target-cpu={processor}", "encoder.mlir", "-o", "encoder.vmfb"]
     subprocess.run([TOOLS / "iree-compile", *command], cwd=out, check=True)
     size = 32 if 32 in sizes else sizes[0]
