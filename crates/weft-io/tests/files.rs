@@ -220,6 +220,7 @@ fn registered_memory_is_memory() {
 /// [async-backends 172] Where nothing can be written, no write ends with 0: whoever goes on until all is done would not end.
 #[test]
 fn the_last_place_takes_nothing() {
+    let _alone = alone();
     let place = Place::new("end", b"text");
     with_files(|Subject { name, mut poller, .. }| {
         let handle = poller.handle().clone();
