@@ -1,8 +1,8 @@
 //! Pages of large blocks: huge ones where they are quick to have, and present before they are needed.
 //!
-//! Why: a huge page that the system has at hand costs a sixth of the 512 small ones in its place. One that it has to put
-//! together, or that the host of a virtual machine took away and has to bring again, costs three times as much as those, and
-//! more: 4 ms, or 2 s a GiB, beside 0.1 ms. No setting and no count tells the two apart; only the clock does. And whoever
+//! Why: a huge page that the system has at hand costs half of the 512 small ones in its place, or less: 0.15 ms. One that
+//! it has to put together, or that the host of a virtual machine took away and has to bring again, costs several times as
+//! much as those: 4 ms, or 2 s a GiB. No setting and no count tells the two apart; only the clock does. And whoever
 //! reads a file into memory that is not there does the work of both, one after the other.
 //!
 //! 1. Only memory that was just taken from the heap, and that its owner is about to fill, is made present

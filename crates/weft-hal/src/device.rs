@@ -335,18 +335,6 @@ impl Device {
         self.queue_alloca_from(submission, None, params, size, flags)
     }
 
-    /// The same for a buffer that is filled next, by a transfer of a file or by the host: its memory is made present on
-    /// the way, which is quicker than by whoever touches it first.
-    pub fn queue_alloca_to_fill(
-        &self,
-        submission: &Submission<'_>,
-        params: &BufferParams,
-        size: u64,
-        flags: AllocaFlags,
-    ) -> Result<Arc<Buffer>> {
-        self.alloca(submission, None, params, size, (flags, FirstUse::Filled))
-    }
-
     /// The same with memory of `pool`. INVALID_ARGUMENT if that has no memory of such parameters, OUT_OF_RANGE if it has
     /// not so much in one piece.
     pub fn queue_alloca_from(
@@ -358,6 +346,18 @@ impl Device {
         flags: AllocaFlags,
     ) -> Result<Arc<Buffer>> {
         self.alloca(submission, pool, params, size, (flags, FirstUse::Unknown))
+    }
+
+    /// [`Device::queue_alloca`] for a buffer that is filled next, by a transfer of a file or by the host: its memory is made
+    /// present on the way, which is quicker than by whoever touches it first.
+    pub fn queue_alloca_to_fill(
+        &self,
+        submission: &Submission<'_>,
+        params: &BufferParams,
+        size: u64,
+        flags: AllocaFlags,
+    ) -> Result<Arc<Buffer>> {
+        self.alloca(submission, None, params, size, (flags, FirstUse::Filled))
     }
 
     fn alloca(
