@@ -20,6 +20,7 @@ use weft_hal::{
 };
 use weft_sync::{CancelToken, Point, Result, Semaphore, Status, WhileDoing, bail};
 
+use super::file::ParameterFile;
 use super::index::{ParameterEntry, ParameterKind};
 use super::lend::lend;
 use super::open_files::OpenFiles;
@@ -41,6 +42,17 @@ pub(super) struct Transfer {
 }
 
 impl Transfer {
+    /// Where the range lies: the file, by name and by identity, and the offset in it. Splats come before all files.
+    pub(super) fn place(&self) -> Option<(&str, *const ParameterFile, u64)> {
+        match &self.entry.kind {
+            ParameterKind::Splat(_) => None,
+            // The range was checked: it lies within the entry, and that within the file.
+            ParameterKind::File { file, offset } => {
+                Some((file.name(), Arc::as_ptr(file), offset.saturating_add(self.offset)))
+            }
+        }
+    }
+
     /// The pieces of the range: where each begins in it, and its length.
     fn pieces(&self) -> impl Iterator<Item = (u64, u64)> + use<> {
         let length = self.length;

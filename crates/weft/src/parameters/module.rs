@@ -3,6 +3,8 @@
 //! 1. A batch that cannot be carried out returns the error and fails the signal fence with it. What was enqueued before
 //!    may finish; nobody waits for it.
 //! 2. Everything that can be checked is checked for all entries before the first is enqueued.
+//! 3. Entries are enqueued in the order in which they lie in their files, whatever the program's: the system reads ahead of
+//!    whoever goes forwards, and compilers like to list layers backwards.
 //!
 //! What lives here: the exports and the tables that programs hand over. What does not: transfers (see `batch.rs`).
 
@@ -93,14 +95,14 @@ fn load(
         alignment_min: 0,
     };
     state.run(queue, scope, tables, Kind::LOAD, |batch, requests| {
-        let mut buffers = Vec::with_capacity(requests.len());
+        let mut buffers = vec![Value::Ref(None); requests.len()];
         for request in requests {
             if request.buffer_offset != 0 {
                 let (name, offset) = (request.transfer.entry.name(), request.buffer_offset);
                 bail!(OutOfRange, "parameter `{name}` is loaded into a buffer of its own, not at {offset}");
             }
             let buffer = batch.load(&request.transfer, &params)?;
-            buffers.push(Value::Ref(Some(Ref::new(buffer))));
+            buffers[request.index] = Value::Ref(Some(Ref::new(buffer)));
         }
         Ok(Arc::new(List::from_values(buffers)))
     })
@@ -143,6 +145,8 @@ impl Kind {
 
 /// One entry of a batch.
 struct Request {
+    /// Which one it is for the program.
+    index: usize,
     transfer: Transfer,
     buffer_offset: u64,
 }
@@ -175,7 +179,7 @@ impl State {
         outcome.inspect_err(|status| weft_hal::fail_all(signal, status.clone()))
     }
 
-    /// The entries of a batch, found and checked.
+    /// The entries of a batch, found and checked, by rule 3.
     fn requests(&self, scope: Option<&Bytes>, tables: Tables<'_>, kind: Kind) -> Result<Vec<Request>> {
         let scope = scope.map(Bytes::bytes).unwrap_or_default();
         let Some(provider) = self.providers.iter().find(|provider| provider.handles(&scope)) else {
@@ -194,13 +198,15 @@ impl State {
             bail!(InvalidArgument, "key table of {} bytes for {count} entries", keys.len());
         }
         let mut requests = Vec::with_capacity(count);
-        for (key, span) in keys.chunks_exact(KEY_ENTRY_BYTES).zip(spans.chunks_exact(SPAN_BYTES)) {
+        let entries = keys.chunks_exact(KEY_ENTRY_BYTES).zip(spans.chunks_exact(SPAN_BYTES));
+        for (index, (key, span)) in entries.enumerate() {
             let entry = provider.find(&scope, key_of(key, &key_data)?)?;
             let [offset, buffer_offset, length] = [0, 8, 16].map(|at| u64_at(span, at));
             entry.check_range(offset, length)?;
             entry.check_access(kind.needs)?;
-            requests.push(Request { transfer: Transfer { entry, offset, length }, buffer_offset });
+            requests.push(Request { index, transfer: Transfer { entry, offset, length }, buffer_offset });
         }
+        requests.sort_by(|one, other| one.transfer.place().cmp(&other.transfer.place()));
         Ok(requests)
     }
 }
