@@ -2,7 +2,8 @@
 //!
 //! Why: a fresh 64 MiB block costs 20 ms of page faults at first touch, a kept one nothing.
 //!
-//! 1. Sizes are rounded up to classes, four to a doubling, so at most a quarter is wasted (and never touched).
+//! 1. Sizes are rounded up to classes, four to a doubling, so at most a quarter is wasted (and never touched: huge pages are
+//!    asked for as far as they are filled).
 //! 2. Fresh memory is zeroed; kept memory holds old bytes. Nobody is ever given memory that was not initialised.
 //! 3. A freed block is kept as long as all kept blocks together stay below the larger of 256 MiB and 5/4 of the most
 //!    that was ever lent at once: the process never grows beyond about twice its own need. When a block does not fit,
@@ -14,11 +15,12 @@
 #![allow(unsafe_code, reason = "allocates and frees raw memory; layouts are computed in one place")]
 
 use std::alloc::Layout;
+use std::ops::Range;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
 use weft_hal::{
-    AllocatorBackend, BlockHome, BufferParams, HOST_ALIGNMENT, HostBlock, RawBlock, Side, Statistics,
+    AllocatorBackend, BlockHome, BufferParams, HOST_ALIGNMENT, HostBlock, Pinned, RawBlock, Side, Statistics,
     StatisticsCounters,
 };
 use weft_sync::atomic::{AtomicU64, Mutex, Ordering, lock};
@@ -138,6 +140,9 @@ impl HostMemory {
             self.pool.counters.allocated(side, size as u64);
         }
         let raw = RawBlock { base, length: size, token: token.pack() };
+        if is_untouched {
+            presence::want_huge_pages(base, size);
+        }
         // SAFETY: the span has at least `size` bytes, initialised by `fresh` at its first use; it left the pool above,
         // so nobody else has it, and `reclaim` is the only place where it goes back.
         let block = unsafe { HostBlock::new(raw, Arc::clone(&self.pool) as Arc<dyn BlockHome>) };
@@ -155,7 +160,6 @@ impl HostMemory {
                 allocate(layout, alignment).ok_or_else(|| exhausted(size))?
             }
         };
-        presence::want_huge_pages(span.base, size);
         Ok(span)
     }
 }
@@ -181,8 +185,8 @@ impl AllocatorBackend for HostMemory {
         self.take(bytes, alignment, Some(Side::of(params.memory_type)))
     }
 
-    fn prepare(&self, block: &mut HostBlock, from: usize) -> usize {
-        self.pool.presence.prepare(block, from)
+    fn prefault(&self, memory: &Pinned<'_>, range: Range<usize>) -> usize {
+        self.pool.presence.prefault(memory, range)
     }
 
     fn statistics(&self) -> Statistics {
@@ -338,6 +342,7 @@ fn exhausted(size: usize) -> Status {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use weft_hal::{Buffer, BufferMetadata, DeviceId};
     use weft_sync::Code;
 
     fn device_local(alignment_min: u64) -> BufferParams {
@@ -422,9 +427,16 @@ mod tests {
     fn fresh_blocks_are_made_present_step_by_step() {
         const BYTES: usize = (31 << 20) + 5;
         let memory = HostMemory::new();
-        let mut block = memory.allocate_block(&device_local(0), BYTES as u64).unwrap();
-        let base = block.base().addr().get();
-        let first = memory.prepare(&mut block, 0);
+        let fresh = |size: usize| {
+            let block = memory.allocate_block(&device_local(0), size as u64).unwrap();
+            let metadata = BufferMetadata::new(&BufferParams::device_local(), DeviceId::unique());
+            Buffer::resident(metadata, size as u64, block)
+        };
+        let block = fresh(BYTES);
+        assert!(block.is_untouched());
+        let pinned = block.pin().unwrap();
+        let base = pinned.base().addr();
+        let first = memory.prefault(&pinned, 0..BYTES);
         if first == BYTES {
             return; // not on this system
         }
@@ -432,24 +444,30 @@ mod tests {
         assert!(!is_present(base + (30 << 20) - 1), "{first} bytes were enough");
         let mut next = first;
         while next < BYTES {
-            let after = memory.prepare(&mut block, next);
+            let after = memory.prefault(&pinned, next..BYTES);
             assert!(after > next);
             next = after;
         }
         assert!((0..30 << 20).step_by(4096).all(|at| is_present(base + at)));
         assert!(!is_present(base + BYTES - 1), "no more than whole pages of the block");
-        let mut other = memory.allocate_block(&device_local(0), BYTES as u64).unwrap();
-        assert_eq!(memory.prepare(&mut other, (24 << 20) + 4096), BYTES);
-        assert!(is_present(other.base().addr().get() + (24 << 20) + 4096), "wherever a step begins");
-        assert!(!is_present(other.base().addr().get() + (30 << 20)), "nor beyond them");
+        let other = fresh(BYTES);
+        let parts = other.pin().unwrap();
+        let at = |offset: usize| is_present(parts.base().addr() + offset);
+        let (page, end) = ((24 << 20) + 4096, (24 << 20) + 5000);
+        assert_eq!(memory.prefault(&parts, page..end), end);
+        assert!(at(24 << 20) && at((26 << 20) - 1), "wherever a range begins and ends, whole pages");
+        assert!(!at((24 << 20) - 1) && !at(26 << 20), "and no others");
+        assert_eq!(memory.prefault(&parts, BYTES - 1..BYTES), BYTES);
+        assert!(!at(30 << 20), "nor beyond the block's own");
         // Kept memory may hold bytes of others, and was touched.
+        drop(pinned);
         drop(block);
-        let mut again = memory.allocate_block(&device_local(0), BYTES as u64).unwrap();
-        assert_eq!(again.base().addr().get(), base);
-        assert_eq!(memory.prepare(&mut again, 0), BYTES);
+        let again = fresh(BYTES);
+        assert_eq!(again.pin().unwrap().base().addr(), base);
+        assert!(!again.is_untouched());
         for size in [0, 100, (4 << 20) - 1] {
-            let mut small = memory.allocate_block(&device_local(0), size).unwrap();
-            assert_eq!(memory.prepare(&mut small, 0), size as usize);
+            let small = fresh(size);
+            assert_eq!(memory.prefault(&small.pin().unwrap(), 0..size), size);
         }
     }
 

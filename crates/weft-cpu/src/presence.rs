@@ -6,8 +6,9 @@
 //! reads a file into memory that is not there does the work of both, one after the other.
 //!
 //! 1. Only memory that was just taken from the heap, and that its owner is about to fill, is made present
-//!    ([`Presence::prepare`]): nothing else would be used, and of pages that are there the clock says nothing. Some are all
-//!    the same: a heap may keep blocks of some megabytes, and clears them. That costs a system call a page.
+//!    ([`Presence::prefault`]): nothing else would be used, and of pages that are there the clock says nothing. Some are all
+//!    the same: a heap may keep blocks of some megabytes, and clears them; and ranges of a block may share a huge page. That
+//!    costs a system call a page.
 //! 2. It asks for huge pages one at a time. One that takes longer than [`SLOW`] makes the next [`SMALL_BYTES`] small ones, of
 //!    whatever block; then it tries again. The clock that counts is that on the wall: a machine that waits for its host
 //!    uses no processor. A thread that was kept from running takes a page for slow that was not, and loses little.
@@ -17,13 +18,14 @@
 
 #![allow(unsafe_code, reason = "advises the system of memory")]
 
+use std::ops::Range;
 use std::ptr::NonNull;
 #[cfg(target_os = "linux")]
 use std::time::{Duration, Instant};
 
 #[cfg(target_os = "linux")]
 use rustix::mm::{Advice, madvise};
-use weft_hal::HostBlock;
+use weft_hal::Pinned;
 use weft_sync::atomic::{AtomicU64, Ordering};
 
 pub(crate) const HUGE_PAGE: usize = 2 << 20;
@@ -56,20 +58,21 @@ pub(crate) fn want_huge_pages(base: NonNull<u8>, size: usize) {
 }
 
 impl Presence {
-    /// A step by rules 1 and 2, from the huge page on in which `from` lies; where the next begins, the block's length after
-    /// the last. The tail of a block that is no whole huge page is left to whoever touches it.
-    pub(crate) fn prepare(&self, block: &mut HostBlock, from: usize) -> usize {
-        let length = block.length();
-        let is_aligned = block.base().addr().get().is_multiple_of(HUGE_PAGE);
-        if !block.is_untouched() || length < HUGE_BYTES_MIN || !is_aligned {
-            return length;
+    /// A step by rules 1 and 2, from the huge page on in which the range begins; where the next begins, or the range's end
+    /// after the last. The tail of a block that is no whole huge page is left to whoever touches it.
+    pub(crate) fn prefault(&self, block: &Pinned<'_>, range: Range<usize>) -> usize {
+        let Some(base) = NonNull::new(block.base()) else { return range.end };
+        let is_aligned = base.addr().get().is_multiple_of(HUGE_PAGE);
+        if block.length() < HUGE_BYTES_MIN || !is_aligned {
+            return range.end;
         }
-        let whole = Pages { base: block.base(), bytes: length / HUGE_PAGE * HUGE_PAGE };
+        let whole = Pages { base, bytes: block.length() / HUGE_PAGE * HUGE_PAGE };
         // Nothing but whole pages of the block: what lies behind them belongs to others.
-        let from = from / HUGE_PAGE * HUGE_PAGE;
-        let end = whole.bytes.min(from.saturating_add(STEP_BYTES));
+        let from = range.start / HUGE_PAGE * HUGE_PAGE;
+        let all = range.end.next_multiple_of(HUGE_PAGE).min(whole.bytes);
+        let end = all.min(from.saturating_add(STEP_BYTES));
         let is_there = self.make_present(&whole, from, end);
-        if is_there && end < whole.bytes { end } else { length }
+        if is_there && end < all { end } else { range.end }
     }
 
     /// `false` if the system does not do this.

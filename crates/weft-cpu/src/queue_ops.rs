@@ -6,8 +6,8 @@
 #![allow(unsafe_code, reason = "moves bytes between checked, pinned ranges")]
 
 use weft_hal::{
-    BindingEntry, Buffer, BufferRange, DeviceId, Dispatch, File, HostCall, HostCallContext, Pattern, Pinned,
-    Submission, fill_bytes,
+    Allocator, BindingEntry, Buffer, BufferRange, DeviceId, Dispatch, File, HostCall, HostCallContext,
+    Pattern, Pinned, Prefault, Submission, fill_bytes,
 };
 use weft_sync::{CancelToken, Result, WhileDoing};
 
@@ -23,6 +23,21 @@ fn pin<'a>(range: &BufferRange<'a>) -> Result<Pinned<'a>> {
 
 pub(crate) fn dealloca(submission: &Submission<'_>, buffer: &Buffer) -> Result<()> {
     submission.run_dealloca(buffer)
+}
+
+pub(crate) fn prefault(
+    submission: &Submission<'_>,
+    allocator: &Allocator,
+    target: BufferRange<'_>,
+) -> Result<()> {
+    let work = || {
+        let mut steps = Prefault::new(&target);
+        while steps.step(allocator)? {
+            submission.cancel.map_or(Ok(()), CancelToken::check)?;
+        }
+        Ok(())
+    };
+    submission.run(work).map(drop)
 }
 
 pub(crate) fn fill(submission: &Submission<'_>, target: BufferRange<'_>, pattern: Pattern) -> Result<()> {

@@ -133,6 +133,15 @@ impl DeviceBackend for SyncDevice {
         }
     }
 
+    fn prefault(
+        &self,
+        submission: &Submission<'_>,
+        allocator: &Arc<Allocator>,
+        target: BufferRange<'_>,
+    ) -> Result<()> {
+        self.watched(submission, OperationKind::Barrier, 0, |at| queue_ops::prefault(at, allocator, target))
+    }
+
     fn fill(&self, submission: &Submission<'_>, target: BufferRange<'_>, pattern: Pattern) -> Result<()> {
         self.watched(submission, OperationKind::Fill, target.length, |at| {
             queue_ops::fill(at, target, pattern)

@@ -13,7 +13,8 @@ use weft_hal::profile::{OperationKind, Profiler, RecordingId};
 use weft_hal::{
     Alloca, Allocator, AllocatorBackend, AllocatorWrapper, BindingEntry, Buffer, BufferRange,
     CommandBufferMode, CommandBufferParams, CommandRecorder, Device, DeviceBackend, DeviceId, Dispatch,
-    ExecutableBackend, ExecutableParams, ExecuteFlags, File, HostCall, Pattern, Place, Recording, Submission,
+    ExecutableBackend, ExecutableParams, ExecuteFlags, File, HostCall, Pattern, Place, Prefault, Recording,
+    Submission,
 };
 use weft_sync::{Axis, Deadline, Point, Result, bail};
 use weft_task::{Executor, ExecutorOptions};
@@ -23,7 +24,7 @@ use crate::command_buffer::{InlineRecorder, Program};
 use crate::host_memory::HostMemory;
 use crate::loader::{LoaderOptions, Loaders};
 use crate::task_queue::{
-    Caller, Job, OwnedRange, PoolRequest, PoolsOfBuffers, Queue, QueueOptions, Record, is_prepared, job,
+    Caller, Job, OwnedRange, PoolRequest, PoolsOfBuffers, Queue, QueueOptions, Record, job,
 };
 
 /// What programs know the device as.
@@ -224,11 +225,6 @@ impl DeviceBackend for TaskDevice {
             queue.submit_pool_request(submission, record, request)?;
             return Ok(buffer);
         }
-        if is_prepared(alloca) {
-            let request = job::Request::new(&buffer, allocator, alloca);
-            queue.submit_prepared(submission, record, request)?;
-            return Ok(buffer);
-        }
         queue.submit_short(
             submission,
             record,
@@ -245,6 +241,17 @@ impl DeviceBackend for TaskDevice {
         let record = self.record(submission, OperationKind::Dealloca, buffer.byte_length());
         let queue = self.queue(submission);
         queue.submit_dealloca(submission, record, buffer)
+    }
+
+    fn prefault(
+        &self,
+        submission: &Submission<'_>,
+        allocator: &Arc<Allocator>,
+        target: BufferRange<'_>,
+    ) -> Result<()> {
+        let record = self.record(submission, OperationKind::Barrier, 0);
+        let job = Job::Prefault(Prefault::new(&target), Arc::clone(allocator));
+        self.queue(submission).submit_job(submission, record, job)
     }
 
     fn fill(&self, submission: &Submission<'_>, target: BufferRange<'_>, pattern: Pattern) -> Result<()> {

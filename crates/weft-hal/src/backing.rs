@@ -115,6 +115,10 @@ impl Transient {
         self.state.load(Ordering::Acquire) & (COMMITTED | DECOMMITTED) == COMMITTED
     }
 
+    pub(crate) fn is_untouched(&self) -> bool {
+        lock(&self.block).as_ref().is_some_and(HostBlock::is_untouched)
+    }
+
     /// True for the one caller that may queue the deallocation.
     pub(crate) fn claim_dealloca(&self) -> bool {
         !self.dealloca_queued.swap(true, Ordering::AcqRel)

@@ -267,6 +267,14 @@ impl Buffer {
         self.transient_backing().is_none_or(Transient::is_committed)
     }
 
+    /// Nobody has touched its memory since that was made, but for buffers that share it: see [`HostBlock::is_untouched`].
+    pub fn is_untouched(&self) -> bool {
+        match self.backing() {
+            Backing::Resident(block) => block.is_untouched(),
+            Backing::Transient(transient) => transient.is_untouched(),
+        }
+    }
+
     /// Gives a transient buffer its bytes; at most once. Signals of the alloca fire after this.
     pub fn commit(&self, block: HostBlock) -> Result<()> {
         let Some(transient) = self.transient_backing() else {

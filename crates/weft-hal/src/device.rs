@@ -21,7 +21,7 @@ use crate::group::{DevicePlace, Membership};
 use crate::memory::{BufferParams, MemoryAccess, PlacementFlags, QueueAffinity, WHOLE_BUFFER};
 use crate::pool::Pool;
 use crate::profile::{ProfileOptions, Profiler};
-use crate::queue::{Alloca, AllocaFlags, DeallocaFlags, ExecuteFlags, FirstUse, HostCall, Submission};
+use crate::queue::{Alloca, AllocaFlags, DeallocaFlags, ExecuteFlags, HostCall, Submission};
 use crate::validate::{self, Pattern};
 
 /// What a device provides. Arguments were validated; affinities have exactly one bit of an existing queue.
@@ -79,6 +79,17 @@ pub trait DeviceBackend: Send + Sync + 'static {
 
     /// Decommits a transient buffer, whose deallocation was claimed; withdraws the claim if that fails.
     fn dealloca(&self, submission: &Submission<'_>, buffer: &Buffer) -> Result<()>;
+
+    /// Makes the memory of a range present that is about to be written, with steps of `allocator`. A hint.
+    fn prefault(
+        &self,
+        submission: &Submission<'_>,
+        allocator: &Arc<Allocator>,
+        target: BufferRange<'_>,
+    ) -> Result<()> {
+        let _ = (allocator, target);
+        self.barrier(submission)
+    }
 
     /// Repeats a pattern.
     fn fill(&self, submission: &Submission<'_>, target: BufferRange<'_>, pattern: Pattern) -> Result<()>;
@@ -345,19 +356,7 @@ impl Device {
         size: u64,
         flags: AllocaFlags,
     ) -> Result<Arc<Buffer>> {
-        self.alloca(submission, pool, params, size, (flags, FirstUse::Unknown))
-    }
-
-    /// [`Device::queue_alloca`] for a buffer that is filled next, by a transfer of a file or by the host: its memory is made
-    /// present on the way, which is quicker than by whoever touches it first.
-    pub fn queue_alloca_to_fill(
-        &self,
-        submission: &Submission<'_>,
-        params: &BufferParams,
-        size: u64,
-        flags: AllocaFlags,
-    ) -> Result<Arc<Buffer>> {
-        self.alloca(submission, None, params, size, (flags, FirstUse::Filled))
+        self.alloca(submission, pool, params, size, flags)
     }
 
     fn alloca(
@@ -366,7 +365,7 @@ impl Device {
         pool: Option<&Arc<Pool>>,
         params: &BufferParams,
         size: u64,
-        (flags, first_use): (AllocaFlags, FirstUse),
+        flags: AllocaFlags,
     ) -> Result<Arc<Buffer>> {
         let known = AllocaFlags::INDETERMINATE_LIFETIME | AllocaFlags::ALLOW_POOL_WAIT_FRONTIER;
         if !known.contains(flags) {
@@ -382,7 +381,7 @@ impl Device {
         if flags.contains(AllocaFlags::INDETERMINATE_LIFETIME) {
             metadata.placement.flags |= PlacementFlags::INDETERMINATE_LIFETIME;
         }
-        let alloca = Alloca { pool, flags, params, metadata, size, first_use };
+        let alloca = Alloca { pool, flags, params, metadata, size };
         self.backend.alloca(&submission, &self.allocator, &alloca)
     }
 
@@ -406,6 +405,20 @@ impl Device {
             bail!(InvalidArgument, "the buffer was deallocated before");
         }
         self.backend.dealloca(&submission, buffer)
+    }
+
+    /// Makes the memory of a range present. Whoever is about to have it written by a transfer of a file, or by the host, says
+    /// so: that is quicker than when whoever writes first has to, and goes on beside transfers into what is there already.
+    /// The bytes stay what they are. A barrier where nothing is to be gained: for length 0, for memory that was used
+    /// before, on devices and systems that cannot. FAILED_PRECONDITION, through the signals, if the buffer has no memory when
+    /// its turn comes.
+    pub fn queue_prefault(&self, submission: &Submission<'_>, target: &Region<'_>) -> Result<()> {
+        let (submission, _work) = self.chosen(submission)?;
+        let range = target.check()?;
+        if range.length == 0 {
+            return self.backend.barrier(&submission);
+        }
+        self.backend.prefault(&submission, &self.allocator, range)
     }
 
     /// Repeats a pattern of 1, 2 or 4 bytes, the low bytes of `bits`. Length 0 is a barrier.

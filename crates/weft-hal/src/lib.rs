@@ -81,8 +81,8 @@ pub use minifloat::MiniFloat;
 pub use null::{NULL, open_null_device};
 pub use number_format::{NumberFormat, Signedness};
 pub use queue::{
-    Alloca, AllocaFlags, DeallocaFlags, ExecuteFlags, FirstUse, HostCall, HostCallContext, HostCallEnd,
-    HostCallFlags, HostFunction, Submission,
+    Alloca, AllocaFlags, DeallocaFlags, ExecuteFlags, HostCall, HostCallContext, HostCallEnd, HostCallFlags,
+    HostFunction, Prefault, Submission,
 };
 pub use shape::Shape;
 pub use validate::Pattern;

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use weft_sync::{CancelToken, Deadline, Point, Result, Status, WhileDoing, wait_all_unless};
 
 use crate::allocator::Allocator;
-use crate::buffer::{Buffer, BufferMetadata, DeviceId};
+use crate::buffer::{Buffer, BufferMetadata, BufferRange, DeviceId};
 use crate::fence::{Fence, fail_all, signal_all};
 use crate::host_block::HostBlock;
 use crate::mask_text::mask;
@@ -75,16 +75,6 @@ mask! {
     }
 }
 
-/// What a buffer that a queue allocates is used for first.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum FirstUse {
-    /// Nobody says.
-    #[default]
-    Unknown,
-    /// All of it is written, and not by the device: its memory is worth being made present before.
-    Filled,
-}
-
 /// The buffer that a queue allocation makes.
 #[derive(Clone, Copy, Debug)]
 pub struct Alloca<'a> {
@@ -98,29 +88,44 @@ pub struct Alloca<'a> {
     pub metadata: BufferMetadata,
     /// Bytes.
     pub size: u64,
-    /// What comes first.
-    pub first_use: FirstUse,
 }
 
 impl Alloca<'_> {
-    /// The memory, on a thread that may wait until some comes back to the pool or is made present, or the token is
-    /// cancelled.
+    /// The memory, on a thread that may wait until some comes back to the pool, or the token is cancelled.
     pub fn allocate(&self, allocator: &Allocator, cancel: Option<&CancelToken>) -> Result<HostBlock> {
         let allocate = || {
-            let Some(pool) = self.pool else {
-                let mut block = allocator.allocate_block(&self.params, self.size)?;
-                let mut next = if self.first_use == FirstUse::Filled { 0 } else { block.length() };
-                while next < block.length() {
-                    cancel.map_or(Ok(()), CancelToken::check)?;
-                    next = allocator.prepare(&mut block, next);
-                }
-                return Ok(block);
-            };
+            let Some(pool) = self.pool else { return allocator.allocate_block(&self.params, self.size) };
             let (size, alignment) = (self.size.max(1), self.params.alignment_min);
             let block = pool.allocate_unless(size, alignment, cancel, Deadline::NEVER)?;
             Ok(block.into_host_block())
         };
         allocate().while_doing(|| "allocating on a queue")
+    }
+}
+
+/// A range whose memory is being made present, step by step: see [`Device::queue_prefault`](crate::Device::queue_prefault).
+pub struct Prefault {
+    buffer: Arc<Buffer>,
+    /// Where the next step begins.
+    next: usize,
+    end: usize,
+}
+
+impl Prefault {
+    /// Nothing is done yet.
+    pub fn new(range: &BufferRange<'_>) -> Prefault {
+        let (next, end) = (range.offset as usize, (range.offset + range.length) as usize);
+        Prefault { buffer: range.buffer.retain(), next, end }
+    }
+
+    /// A step of some milliseconds at most; false after the last. FAILED_PRECONDITION if the buffer has no memory.
+    pub fn step(&mut self, allocator: &Allocator) -> Result<bool> {
+        let memory = self.buffer.pin().while_doing(|| "making memory present")?;
+        if !self.buffer.is_untouched() {
+            return Ok(false);
+        }
+        self.next = allocator.prefault(&memory, self.next..self.end);
+        Ok(self.next < self.end)
     }
 }
 

@@ -15,14 +15,13 @@ use std::sync::Arc;
 
 use weft_hal::{
     Alloca, Allocator, BindingEntry, Buffer, BufferParams, BufferRange, Direction, File, HostBlock, HostCall,
-    HostCallContext, HostCallEnd, HostCallFlags, Pattern, Pinned, fill_bytes,
+    HostCallContext, HostCallEnd, HostCallFlags, Pattern, Pinned, Prefault, fill_bytes,
 };
 use weft_sync::atomic::{Mutex, lock};
 use weft_sync::{CancelToken, Result, WhileDoing, bail};
 use weft_task::{Drained, Process, ProcessOptions, Work, WorkerContext};
 
 use super::pooled::PoolRequest;
-use super::prepared::is_prepared;
 use super::room::{Room, emptied, emptied_table};
 use super::{Caller, Queue, Record, Ticket, TicketRef};
 use crate::block::Blocks;
@@ -66,17 +65,12 @@ pub(crate) struct Request {
     pub(super) allocator: Arc<Allocator>,
     params: BufferParams,
     size: u64,
-    /// Only if it is worth a process of its own.
-    is_prepared: bool,
-    /// It has the memory already.
-    pub(super) block: Option<HostBlock>,
 }
 
 impl Request {
     pub(crate) fn new(buffer: &Arc<Buffer>, allocator: &Arc<Allocator>, alloca: &Alloca<'_>) -> Request {
         let (buffer, allocator) = (Arc::clone(buffer), Arc::clone(allocator));
-        let is_prepared = is_prepared(alloca);
-        Request { buffer, allocator, params: alloca.params, size: alloca.size, is_prepared, block: None }
+        Request { buffer, allocator, params: alloca.params, size: alloca.size }
     }
 
     pub(super) fn allocate(&self) -> Result<HostBlock> {
@@ -90,6 +84,7 @@ pub(crate) enum Job {
     Alloca(Request),
     Pool(PoolRequest),
     Dealloca(Arc<Buffer>),
+    Prefault(Prefault, Arc<Allocator>),
     Fill(OwnedRange, Pattern),
     Update(Vec<u8>, OwnedRange),
     Copy(OwnedRange, OwnedRange),
@@ -120,13 +115,12 @@ impl Job {
     /// It takes no longer than handing it to another thread: moves few bytes, or only starts something.
     pub(super) fn is_short(&self) -> bool {
         match self {
-            Job::Alloca(request) => !request.is_prepared,
-            Job::Barrier | Job::Dealloca(_) | Job::Recording(..) => true,
+            Job::Barrier | Job::Alloca(_) | Job::Dealloca(_) | Job::Recording(..) => true,
             Job::Fill(range, _) | Job::Update(_, range) | Job::Copy(range, _) => {
                 range.length <= SHORT_BYTES_MAX
             }
             // Those of pools take locks that others hold for longer.
-            Job::Pool(_) | Job::Read(..) | Job::Write(..) | Job::HostCall(..) => false,
+            Job::Prefault(..) | Job::Pool(_) | Job::Read(..) | Job::Write(..) | Job::HostCall(..) => false,
         }
     }
 
@@ -146,13 +140,11 @@ impl Job {
         }
         let outcome = match self {
             Job::Barrier => Ok(()),
-            Job::Alloca(request) if request.is_prepared => {
-                return queue.start_preparing(request, ticket.take());
-            }
             Job::Alloca(request) => request
                 .allocate()
                 .and_then(|block| queue.give(&request.buffer, block, ticket.record.as_deref())),
             Job::Dealloca(buffer) => return queue.deallocate(&buffer, ticket.take_ref()),
+            Job::Prefault(steps, allocator) => return queue.start_prefault(steps, allocator, ticket.take()),
             Job::Fill(target, pattern) => fill(&target.borrow(), pattern),
             Job::Update(mut bytes, target) => {
                 let outcome = update(&bytes, &target.borrow());

@@ -10,7 +10,7 @@
 //! | `at_once.rs`    | recordings that are run by whoever submits them                         |
 //! | `execution.rs`  | recordings that run: one process each                                   |
 //! | `pooled.rs`     | allocations from pools                                                  |
-//! | `prepared.rs`   | allocations whose memory is made present, step by step                  |
+//! | `prefault.rs`   | memory that is made present before it is filled, step by step           |
 //! | `past.rs`       | what an operation comes after, and what its signals say about that      |
 //! | `transfer.rs`   | reads and writes of files by a proactor                                 |
 //! | `record.rs`     | what is kept of an operation while its device is profiled               |
@@ -39,7 +39,7 @@ pub(crate) mod job;
 mod operation;
 mod past;
 mod pooled;
-mod prepared;
+mod prefault;
 mod record;
 mod room;
 #[cfg(unix)]
@@ -66,7 +66,6 @@ pub(crate) use job::{Job, OwnedRange};
 use operation::{Handle, Operation};
 use past::Past;
 pub(crate) use pooled::{ParkedPools, PoolRequest};
-pub(crate) use prepared::is_prepared;
 pub(crate) use record::{PoolsOfBuffers, Record};
 use room::Room;
 use waiting::Waiting;

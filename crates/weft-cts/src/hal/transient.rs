@@ -2,14 +2,13 @@
 
 #![allow(unsafe_code, reason = "looks at bytes that outlive their deallocation")]
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use weft_hal::{
     AllocaFlags, Buffer, BufferParams, DeallocaFlags, Fence, MappingMode, MemoryAccess, PlacementFlags,
     QueueAffinity, Region, Submission, WHOLE_BUFFER,
 };
-use weft_sync::{CancelToken, Code, Point, Result};
+use weft_sync::{CancelToken, Code, Point};
 
 use crate::case::Caps;
 use crate::subject::{
@@ -29,9 +28,9 @@ crate::cases! { $ TRANSIENT for_each_transient_case {
     dropped_transients_return_their_memory: Caps::NONE;
     transients_without_access_bits_work: Caps::WORK;
     short_memory_fails_the_allocation_only: Caps::WRAPPERS;
-    memory_to_fill_is_like_any: Caps::WORK;
-    memory_to_fill_comes_in_order: Caps::WORK;
-    cancelled_memory_to_fill_goes_back: Caps::NONE;
+    memory_made_present_keeps_its_bytes: Caps::WORK;
+    memory_is_made_present_in_order: Caps::WORK;
+    making_memory_present_is_cancelled: Caps::NONE;
 } }
 
 /// [hal 46] [hal-module 31]
@@ -242,51 +241,62 @@ fn short_memory_fails_the_allocation_only(subject: &Subject) {
 /// More than a device makes present at once.
 const TO_FILL: u64 = (40 << 20) + 12_344;
 
-fn alloca_to_fill(subject: &Subject, at: &Submission<'_>, size: u64) -> Result<Arc<Buffer>> {
-    subject.device.queue_alloca_to_fill(at, &BufferParams::device_local(), size, AllocaFlags::empty())
-}
-
-/// [hal 46] [hal-module 31] Of any size, fresh or used before.
-fn memory_to_fill_is_like_any(subject: &Subject) {
+/// [hal 46] [hal-module 31] Memory of any size, fresh or used, queued or not, whole or a part: it is made present, and holds
+/// what it held.
+fn memory_made_present_keeps_its_bytes(subject: &Subject) {
+    let device = &subject.device;
+    let prefault = |region: &Region<'_>| subject.run(|at| device.queue_prefault(at, region));
     for size in [0, 100, 5 << 20, TO_FILL, TO_FILL] {
-        let buffer = subject.run(|at| alloca_to_fill(subject, at, size)).unwrap();
-        assert!(buffer.is_committed());
-        assert_eq!((buffer.byte_length(), buffer.metadata().usage.bits()), (size, 0x0B00_0C03));
-        subject.run(|at| subject.device.queue_fill(at, &Region::whole(&buffer), 0xA5, 1)).unwrap();
+        let buffer = subject.run(|at| subject.alloca(at, size)).unwrap();
+        prefault(&Region::whole(&buffer)).unwrap();
+        subject.run(|at| device.queue_fill(at, &Region::whole(&buffer), 0xA5, 1)).unwrap();
+        prefault(&Region::whole(&buffer)).unwrap();
+        prefault(&region(&buffer, size / 2, size / 3)).unwrap();
         assert!(bytes_of(&buffer).iter().all(|&byte| byte == 0xA5));
+        let part = buffer.subspan(size / 3, size / 2).unwrap();
+        prefault(&region(&part, size / 4, WHOLE_BUFFER)).unwrap();
+        assert_eq!(prefault(&region(&part, 1, size)).unwrap_err().code(), Code::OutOfRange);
         subject.run(|at| subject.dealloca(at, &buffer)).unwrap();
-        assert!(!buffer.is_committed());
+        // Too late; devices that cannot do it do not look.
+        if let Err(status) = prefault(&Region::whole(&buffer)) {
+            assert_eq!(status.code(), Code::FailedPrecondition, "{status}");
+        }
+        let plain = subject.buffer(size);
+        prefault(&Region::whole(&plain)).unwrap();
     }
     subject.comes_to_live_bytes(0);
 }
 
 /// [hal 48] What comes after it needs no wait of the host, and short work beside it goes on.
-fn memory_to_fill_comes_in_order(subject: &Subject) {
+fn memory_is_made_present_in_order(subject: &Subject) {
     let timeline = semaphore(0);
-    let points: Vec<[Point; 1]> = (0..=12).map(|value| [point(&timeline, value)]).collect();
+    let points: Vec<[Point; 1]> = (0..=16).map(|value| [point(&timeline, value)]).collect();
     let step = |index: usize| Submission { wait: &points[index], signal: &points[index + 1], ..NOW };
     let beside = subject.buffer(8);
     for round in 0..4 {
-        let buffer = alloca_to_fill(subject, &step(3 * round), TO_FILL).unwrap();
+        let buffer = subject.alloca(&step(4 * round), TO_FILL).unwrap();
+        subject.device.queue_prefault(&step(4 * round + 1), &Region::whole(&buffer)).unwrap();
         let last = region(&buffer, TO_FILL - 4, 4);
-        subject.device.queue_fill(&step(3 * round + 1), &last, round as u64 + 1, 4).unwrap();
+        subject.device.queue_fill(&step(4 * round + 2), &last, round as u64 + 1, 4).unwrap();
         subject.run(|at| subject.device.queue_fill(at, &Region::whole(&beside), 7, 1)).unwrap();
         if round == 3 {
-            subject.reaches(&points[11]);
+            subject.reaches(&points[15]);
             assert_eq!(buffer.read_to_vec(TO_FILL - 4, 4).unwrap(), [4, 0, 0, 0]);
         }
-        subject.dealloca(&step(3 * round + 2), &buffer).unwrap();
+        subject.dealloca(&step(4 * round + 3), &buffer).unwrap();
     }
-    subject.reaches(&points[12]);
+    subject.reaches(&points[16]);
     subject.comes_to_live_bytes(8);
 }
 
-/// [hal 46] Cancelled before, while it waits, or at any time after that: the signal says so, or the buffer has its memory.
-fn cancelled_memory_to_fill_goes_back(subject: &Subject) {
+/// [hal 46] Cancelled before, while it waits, or at any time after that: the signal says so, or it was too late. The memory
+/// stays with its buffer, which nobody holds on to afterwards.
+fn making_memory_present_is_cancelled(subject: &Subject) {
     for delay in [None, Some(0), Some(50), Some(500), Some(3000)] {
         let (token, signal) = (CancelToken::new(), [point(&semaphore(0), 1)]);
         let at = Submission { signal: &signal, ..NOW }.cancelled_by(Some(&token));
         let canceller = token.clone();
+        let buffer = subject.run(|at| subject.alloca(at, TO_FILL)).unwrap();
         std::thread::scope(|scope| {
             match delay {
                 None => token.cancel(),
@@ -297,22 +307,22 @@ fn cancelled_memory_to_fill_goes_back(subject: &Subject) {
                     });
                 }
             }
-            let made = alloca_to_fill(subject, &at, TO_FILL);
+            let submitted = subject.device.queue_prefault(&at, &Region::whole(&buffer));
             match signal[0].semaphore.wait(1, soon()) {
                 Ok(()) => {
                     assert!(delay.is_some(), "it was cancelled before");
-                    assert!(made.is_ok_and(|buffer| buffer.is_committed()));
+                    submitted.unwrap();
                 }
                 Err(status) => {
                     assert_eq!(status.code(), Code::Cancelled, "{status}");
-                    match made {
-                        Ok(buffer) => assert!(!buffer.is_committed()),
-                        Err(made) => assert_eq!(made.code(), Code::Cancelled, "{made}"),
+                    if let Err(submitted) = submitted {
+                        assert_eq!(submitted.code(), Code::Cancelled, "{submitted}");
                     }
                 }
             }
         });
         token.wait_idle(soon()).unwrap();
+        drop(buffer);
         subject.comes_to_live_bytes(0);
     }
 }

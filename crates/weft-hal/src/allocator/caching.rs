@@ -4,12 +4,14 @@
 //! comes first. Exported, immutable and replicated buffers pass by. No lock is held while the wrapped allocator
 //! allocates or frees.
 
+use std::ops::Range;
 use std::sync::{Arc, Weak};
 
 use weft_sync::Result;
 use weft_sync::atomic::{Mutex, lock};
 
 use super::{AllocatorBackend, MemoryHeap, Statistics};
+use crate::buffer::Pinned;
 use crate::host_block::{BlockKeeper, HostBlock};
 use crate::memory::{BufferParams, BufferUsage, MemoryType};
 
@@ -101,8 +103,8 @@ impl AllocatorBackend for Caching {
         Ok(kept.block.lend(Arc::new(borrower)))
     }
 
-    fn prepare(&self, block: &mut HostBlock, from: usize) -> usize {
-        self.wrapped.prepare(block, from)
+    fn prefault(&self, memory: &Pinned<'_>, range: Range<usize>) -> usize {
+        self.wrapped.prefault(memory, range)
     }
 
     fn statistics(&self) -> Statistics {

@@ -9,6 +9,7 @@ use weft_sync::atomic::{AtomicU64, Ordering};
 use weft_sync::{Result, bail};
 
 use super::{AllocatorBackend, MemoryHeap, Statistics};
+use crate::buffer::Pinned;
 use crate::host_block::HostBlock;
 use crate::memory::BufferParams;
 
@@ -30,8 +31,8 @@ impl AllocatorBackend for Countdown {
         self.wrapped.allocate_block(params, size)
     }
 
-    fn prepare(&self, block: &mut HostBlock, from: usize) -> usize {
-        self.wrapped.prepare(block, from)
+    fn prefault(&self, memory: &Pinned<'_>, range: Range<usize>) -> usize {
+        self.wrapped.prefault(memory, range)
     }
 
     fn statistics(&self) -> Statistics {

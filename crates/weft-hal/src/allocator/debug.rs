@@ -1,10 +1,12 @@
 //! Allocator wrapper that fills fresh memory with 0xCD, so that reading what nobody wrote shows.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use weft_sync::Result;
 
 use super::{AllocatorBackend, MemoryHeap, Statistics};
+use crate::buffer::Pinned;
 use crate::host_block::HostBlock;
 use crate::memory::BufferParams;
 
@@ -23,8 +25,8 @@ impl AllocatorBackend for Debug {
         Ok(block)
     }
 
-    fn prepare(&self, block: &mut HostBlock, from: usize) -> usize {
-        self.wrapped.prepare(block, from)
+    fn prefault(&self, memory: &Pinned<'_>, range: Range<usize>) -> usize {
+        self.wrapped.prefault(memory, range)
     }
 
     fn statistics(&self) -> Statistics {

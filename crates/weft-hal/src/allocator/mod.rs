@@ -16,11 +16,12 @@ pub use import::ImportRefused;
 pub use spec::AllocatorWrapper;
 pub use statistics::{Side, SideStatistics, Statistics, StatisticsCounters};
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use weft_sync::{Result, bail};
 
-use crate::buffer::{Buffer, BufferMetadata, DeviceId};
+use crate::buffer::{Buffer, BufferMetadata, DeviceId, Pinned};
 use crate::host_block::HostBlock;
 use crate::memory::{
     ADDRESS_SPACE_BYTES, BufferCompatibility, BufferParams, BufferUsage, HOST_ALIGNMENT, MemoryType,
@@ -57,12 +58,12 @@ pub trait AllocatorBackend: Send + Sync {
     /// `params` are completed and adjusted. RESOURCE_EXHAUSTED if there is none.
     fn allocate_block(&self, params: &BufferParams, size: u64) -> Result<HostBlock>;
 
-    /// Makes a part of a block present, which is about to be written whole, from byte `from` on; where the next part
-    /// begins, or the block's length if nothing more can be done. Bytes do not change. A call takes some milliseconds at
-    /// most, on whichever thread has the time.
-    fn prepare(&self, block: &mut HostBlock, from: usize) -> usize {
-        let _ = from;
-        block.length()
+    /// Makes the begin of a range present, of an untouched block that starts where `memory` does; where the rest of the range
+    /// begins, or its end if nothing more can be done. Bytes do not change. A call takes some milliseconds at most, on
+    /// whichever thread has the time.
+    fn prefault(&self, memory: &Pinned<'_>, range: Range<usize>) -> usize {
+        let _ = memory;
+        range.end
     }
 
     /// Bytes lent out and returned so far.
@@ -160,10 +161,10 @@ impl Allocator {
         self.backend.allocate_block(params, size)
     }
 
-    /// A step of making a block present that is about to be written whole: see [`AllocatorBackend::prepare`].
+    /// A step of making memory present: see [`AllocatorBackend::prefault`].
     #[inline]
-    pub fn prepare(&self, block: &mut HostBlock, from: usize) -> usize {
-        self.backend.prepare(block, from)
+    pub fn prefault(&self, memory: &Pinned<'_>, range: Range<usize>) -> usize {
+        self.backend.prefault(memory, range)
     }
 
     /// Bytes lent out and returned so far.

@@ -4,10 +4,13 @@
 //!    of a timeline waits for the caller's wait fence, later ones for the point before. So at most that many transfers
 //!    are under way at a time, and they may end in any order.
 //! 2. Long transfers are cut into pieces, which spread over the timelines like transfers of their own.
-//! 3. Allocations have a timeline of their own, which waits for no transfer: memory that files are read into is made present
-//!    while that before it is being filled.
-//! 4. Splats of a batch are one command buffer.
-//! 5. At the end one barrier waits for all timelines and signals the caller's fence. Between a timeline and the barrier
+//! 3. Allocations have a timeline of their own, which waits for no transfer. Long memory that files are read into is made
+//!    present a piece at a time, each before its own transfers are submitted: so one piece is made present while that before
+//!    it is being filled, and on a device that does everything at once the system reads ahead meanwhile.
+//! 4. Small parameters of a load lie together (`shared_room.rs`). Deallocating one of them is a barrier; the memory goes with
+//!    the last.
+//! 5. Splats of a batch are one command buffer.
+//! 6. At the end one barrier waits for all timelines and signals the caller's fence. Between a timeline and the barrier
 //!    stands a relay, which gives a failure the name of the parameter that it happened to.
 //!
 //! What lives here: [`Batch`]. What does not: tables of programs (see `module.rs`), who counts the bytes (see
@@ -24,15 +27,19 @@ use super::file::ParameterFile;
 use super::index::{ParameterEntry, ParameterKind};
 use super::lend::lend;
 use super::open_files::OpenFiles;
+use super::shared_room::{Place, Rooms};
 use super::splats::{self, SplatFill};
 use super::transfer_count::Announced;
 
 /// Transfers of one batch that may be under way at a time.
 const TIMELINES_MAX: usize = 8;
 
-/// The longest single transfer. Long enough that a system call more does not show, short enough that one large
-/// parameter keeps all timelines busy.
-const PIECE_BYTES_MAX: u64 = 16 << 20;
+/// The longest single transfer, and what is made present at a time. Long enough that a system call more does not show,
+/// short enough that one large parameter keeps all timelines busy, and not longer than what systems read ahead.
+const PIECE_BYTES_MAX: u64 = 8 << 20;
+
+/// Shorter memory is not worth an operation that makes it present.
+const PREFAULT_BYTES_MIN: u64 = 4 << 20;
 
 /// A range of a parameter.
 pub(super) struct Transfer {
@@ -70,6 +77,22 @@ struct Timeline {
     bytes: u64,
     /// What every value stands for, in order.
     steps: Vec<Arc<ParameterEntry>>,
+}
+
+/// Memory that is being filled.
+struct Target {
+    buffer: Arc<Buffer>,
+    /// When fresh memory is allocated, and present up to there.
+    after: Option<Point>,
+    /// Where what is to be made present begins.
+    present: u64,
+}
+
+impl Target {
+    /// As it is.
+    fn new(buffer: Arc<Buffer>, after: Option<Point>) -> Target {
+        Target { buffer, after, present: u64::MAX }
+    }
 }
 
 /// Transfers between two fences.
@@ -127,32 +150,106 @@ impl<'a> Batch<'a> {
         self
     }
 
-    /// A buffer with the range: the file's own memory where that is possible, else memory that is being filled.
-    pub(super) fn load(&mut self, transfer: &Transfer, params: &BufferParams) -> Result<Arc<Buffer>> {
-        let verb = self.verb;
-        let loaded = self.alias(transfer, params).and_then(|lent| match lent {
-            Some(buffer) => Ok(buffer),
-            None => self.load_copy(transfer, params),
-        });
-        loaded.while_doing(|| format!("{verb} {}", transfer.entry.place()))
+    /// A buffer for each range, in their order: the file's own memory where that is possible, else memory that is being
+    /// filled.
+    pub(super) fn load(
+        &mut self,
+        transfers: &[&Transfer],
+        params: &BufferParams,
+    ) -> Result<Vec<Arc<Buffer>>> {
+        let is_copied = |transfer: &Transfer| match &transfer.entry.kind {
+            ParameterKind::File { file, .. } => file.memory().is_none(),
+            ParameterKind::Splat(_) => false,
+        };
+        let lengths: Vec<Option<u64>> =
+            transfers.iter().map(|transfer| is_copied(transfer).then_some(transfer.length)).collect();
+        let Rooms { places, lengths } = Rooms::of(&lengths);
+        let mut rooms: Vec<Option<Target>> = lengths.iter().map(|_| None).collect();
+        let mut buffers = Vec::with_capacity(transfers.len());
+        for (transfer, place) in transfers.iter().zip(places) {
+            let loaded = match place {
+                Some(Place { room, offset }) => match &mut rooms[room] {
+                    Some(room) => self.load_into(room, offset, transfer),
+                    unmade => self
+                        .allocate_room(transfer, lengths[room], params)
+                        .and_then(|room| self.load_into(unmade.insert(room), offset, transfer)),
+                },
+                None => self.load_alone(transfer, params),
+            };
+            buffers.push(loaded.while_doing(|| format!("{} {}", self.verb, transfer.entry.place()))?);
+        }
+        Ok(buffers)
     }
 
-    fn load_copy(&mut self, transfer: &Transfer, params: &BufferParams) -> Result<Arc<Buffer>> {
-        let (device, affinity, cancel) = (self.device, self.affinity, self.cancel);
+    /// Into memory that it shares with others, at this offset.
+    fn load_into(&mut self, room: &mut Target, offset: u64, transfer: &Transfer) -> Result<Arc<Buffer>> {
+        let part = room.buffer.subspan(offset, transfer.length)?;
+        self.read(transfer, room, offset)?;
+        Ok(part)
+    }
+
+    /// Without a copy, or into memory of its own.
+    fn load_alone(&mut self, transfer: &Transfer, params: &BufferParams) -> Result<Arc<Buffer>> {
+        if let Some(buffer) = self.alias(transfer, params)? {
+            return Ok(buffer);
+        }
+        let mut target = self.allocate(transfer, transfer.length, params, AllocaFlags::empty())?;
+        self.read(transfer, &mut target, 0)?;
+        Ok(target.buffer)
+    }
+
+    /// Memory for several parameters, of which this is the first.
+    fn allocate_room(&mut self, first: &Transfer, bytes: u64, params: &BufferParams) -> Result<Target> {
+        // The rest of the room is still in use when one of them is deallocated.
+        self.allocate(first, bytes, params, AllocaFlags::INDETERMINATE_LIFETIME)
+    }
+
+    fn allocate(
+        &mut self,
+        transfer: &Transfer,
+        bytes: u64,
+        params: &BufferParams,
+        flags: AllocaFlags,
+    ) -> Result<Target> {
+        let device = self.device;
+        let (buffer, point) = self.submit_allocation(transfer, |submission| {
+            device.queue_alloca(submission, params, bytes, flags)
+        })?;
+        let mut target = Target::new(buffer, Some(point));
+        // Splats: all workers touch it when the device fills it, which is quicker than one of them before.
+        if matches!(transfer.entry.kind, ParameterKind::File { .. }) && bytes >= PREFAULT_BYTES_MIN {
+            target.present = 0;
+        }
+        Ok(target)
+    }
+
+    /// Rule 3, for transfers that end before `end`.
+    fn prefault(&mut self, target: &mut Target, end: u64, transfer: &Transfer) -> Result<()> {
+        let device = self.device;
+        while target.present < end {
+            let length = PIECE_BYTES_MAX.min(target.buffer.byte_length() - target.present);
+            let region = Region { buffer: &target.buffer, offset: target.present, length };
+            let ((), point) =
+                self.submit_allocation(transfer, |submission| device.queue_prefault(submission, &region))?;
+            target.after = Some(point);
+            target.present += length;
+        }
+        Ok(())
+    }
+
+    /// Puts an operation on the timeline of allocations.
+    fn submit_allocation<T>(
+        &mut self,
+        transfer: &Transfer,
+        operation: impl FnOnce(&Submission<'_>) -> Result<T>,
+    ) -> Result<(T, Point)> {
+        let (affinity, cancel) = (self.affinity, self.cancel);
         self.check_cancelled()?;
         let (waits, end) = self.allocations.step(self.wait, None, &transfer.entry);
-        let submission = Submission { affinity, wait: &waits, signal: std::slice::from_ref(&end), cancel };
-        let flags = AllocaFlags::empty();
-        let buffer = match transfer.entry.kind {
-            ParameterKind::File { .. } => {
-                device.queue_alloca_to_fill(&submission, params, transfer.length, flags)
-            }
-            // All workers touch it when the device fills it, which is quicker than one of them before.
-            ParameterKind::Splat(_) => device.queue_alloca(&submission, params, transfer.length, flags),
-        }?;
+        let signal = std::slice::from_ref(&end);
+        let made = operation(&Submission { affinity, wait: &waits, signal, cancel })?;
         self.allocations.submitted(0);
-        self.read(transfer, &buffer, 0, Some(&end))?;
-        Ok(buffer)
+        Ok((made, end))
     }
 
     /// Memory of the file as a buffer, without a copy. Only what the program never writes may be shared.
@@ -172,7 +269,7 @@ impl<'a> Batch<'a> {
     pub(super) fn gather(&mut self, transfer: &Transfer, target: &Buffer, target_offset: u64) -> Result<()> {
         let verb = self.verb;
         let read = check_room(target, target_offset, transfer.length)
-            .and_then(|_| self.read(transfer, &target.retain(), target_offset, None));
+            .and_then(|()| self.read(transfer, &mut Target::new(target.retain(), None), target_offset));
         read.while_doing(|| format!("{verb} {}", transfer.entry.place()))
     }
 
@@ -183,24 +280,19 @@ impl<'a> Batch<'a> {
             .while_doing(|| format!("{verb} {}", transfer.entry.place()))
     }
 
-    fn read(
-        &mut self,
-        transfer: &Transfer,
-        target: &Arc<Buffer>,
-        target_offset: u64,
-        after: Option<&Point>,
-    ) -> Result<()> {
+    /// Has the target filled from `target_offset` on.
+    fn read(&mut self, transfer: &Transfer, target: &mut Target, target_offset: u64) -> Result<()> {
         let (file, start) = match &transfer.entry.kind {
             ParameterKind::File { file, offset } => (file, offset + transfer.offset),
             ParameterKind::Splat(pattern) => {
                 if transfer.length > 0 {
                     self.splats.push(SplatFill {
-                        buffer: Arc::clone(target),
+                        buffer: Arc::clone(&target.buffer),
                         offset: target_offset,
                         length: transfer.length,
                         pattern: pattern.from_offset(transfer.offset),
                     });
-                    self.splats_after = after.cloned().or(self.splats_after.take());
+                    self.splats_after = target.after.clone().or(self.splats_after.take());
                     self.splats_first.get_or_insert_with(|| Arc::clone(&transfer.entry));
                 }
                 return Ok(());
@@ -208,8 +300,9 @@ impl<'a> Batch<'a> {
         };
         let (device, file) = (self.device, self.files.open(self.device, file)?);
         for (at, length) in transfer.pieces() {
-            let region = Region { buffer: target, offset: target_offset + at, length };
-            self.submit(length, after, &transfer.entry, |submission| {
+            self.prefault(target, target_offset + at + length, transfer)?;
+            let region = Region { buffer: &target.buffer, offset: target_offset + at, length };
+            self.submit(length, target.after.as_ref(), &transfer.entry, |submission| {
                 device.queue_read(submission, &file, start + at, &region)
             })?;
         }
@@ -398,15 +491,14 @@ mod tests {
         let wait = std::slice::from_ref(&gate);
         let mut batch = Batch::new(&device, QueueAffinity::ANY, wait, &files, "loading");
         let params = BufferParams::device_local();
-        let mut load = |offset, length| {
-            let transfer = Transfer { entry: Arc::clone(&entry), offset, length };
-            batch.load(&transfer, &params).unwrap()
-        };
-        let large = load(0, length);
-        let small: Vec<_> = (0..99).map(|index| load(index, 1000)).collect();
+        let transfer = |offset, length| Transfer { entry: Arc::clone(&entry), offset, length };
+        let transfers: Vec<Transfer> =
+            std::iter::once(transfer(0, length)).chain((0..99).map(|index| transfer(index, 1000))).collect();
+        let buffers = batch.load(&transfers.iter().collect::<Vec<_>>(), &params).unwrap();
+        let (large, small) = buffers.split_first().unwrap();
         assert_eq!(batch.timelines.len(), TIMELINES_MAX);
-        assert_eq!(batch.timelines.iter().map(|timeline| timeline.steps.len()).sum::<usize>(), 3 + 99);
-        assert_eq!(batch.allocations.steps.len(), 100);
+        assert_eq!(batch.timelines.iter().map(|timeline| timeline.steps.len()).sum::<usize>(), 5 + 99);
+        assert_eq!(batch.allocations.steps.len(), 100 + 5);
         for timeline in &batch.timelines {
             assert_eq!(timeline.value, timeline.steps.len() as u64, "each step has a value of its own");
             assert!(timeline.bytes <= PIECE_BYTES_MAX + 1000, "no timeline has more than one long piece");
@@ -435,7 +527,7 @@ mod tests {
         let mut batch = Batch::new(&device, QueueAffinity::ANY, &[], &files, "loading");
         let transfer = Transfer { entry, offset: 0, length: LENGTH };
         // Fills are submitted at the end, which does not come.
-        let buffer = batch.load(&transfer, &BufferParams::device_local()).unwrap();
+        let buffer = batch.load(&[&transfer], &BufferParams::device_local()).unwrap().remove(0);
         let address = buffer.pin().unwrap().base().addr() as u64;
         let mut entries = vec![0; (LENGTH / 4096) as usize * 8];
         let map = std::fs::File::open("/proc/self/pagemap").unwrap();

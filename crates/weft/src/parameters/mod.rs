@@ -51,6 +51,7 @@ mod module;
 mod open_files;
 mod provider;
 mod safetensors;
+mod shared_room;
 mod splats;
 mod transfer_count;
 

@@ -95,13 +95,13 @@ fn load(
         alignment_min: 0,
     };
     state.run(queue, scope, tables, Kind::LOAD, |batch, requests| {
+        if let Some(request) = requests.iter().find(|request| request.buffer_offset != 0) {
+            let (name, offset) = (request.transfer.entry.name(), request.buffer_offset);
+            bail!(OutOfRange, "parameter `{name}` is loaded into a buffer of its own, not at {offset}");
+        }
+        let transfers: Vec<&Transfer> = requests.iter().map(|request| &request.transfer).collect();
         let mut buffers = vec![Value::Ref(None); requests.len()];
-        for request in requests {
-            if request.buffer_offset != 0 {
-                let (name, offset) = (request.transfer.entry.name(), request.buffer_offset);
-                bail!(OutOfRange, "parameter `{name}` is loaded into a buffer of its own, not at {offset}");
-            }
-            let buffer = batch.load(&request.transfer, &params)?;
+        for (request, buffer) in requests.iter().zip(batch.load(&transfers, &params)?) {
             buffers[request.index] = Value::Ref(Some(Ref::new(buffer)));
         }
         Ok(Arc::new(List::from_values(buffers)))

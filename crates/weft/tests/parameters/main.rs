@@ -15,4 +15,5 @@ mod imports;
 mod modes;
 mod notifications;
 mod short_memory;
+mod small;
 mod transfer_faults;
