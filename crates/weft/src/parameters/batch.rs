@@ -3,7 +3,9 @@
 //! 1. Up to [`TIMELINES_MAX`] private timelines. An operation goes to the one with the fewest bytes before it; the first
 //!    of a timeline waits for the caller's wait fence, later ones for the point before. So at most that many transfers
 //!    are under way at a time, and they may end in any order.
-//! 2. Long transfers are cut into pieces, which spread over the timelines like transfers of their own.
+//! 2. Long transfers are cut into pieces, which spread over the timelines like transfers of their own. But long reads that
+//!    need a disk keep to one timeline, so that they come in the order of the file: a system with several places to read
+//!    ahead from takes half as long again.
 //! 3. Allocations have a timeline of their own, which waits for no transfer. Long memory that files are read into is made
 //!    present a piece at a time, each before its own transfers are submitted: so one piece is made present while that before
 //!    it is being filled, and on a device that does everything at once the system reads ahead meanwhile.
@@ -33,6 +35,9 @@ use super::transfer_count::Announced;
 
 /// Transfers of one batch that may be under way at a time.
 const TIMELINES_MAX: usize = 8;
+
+/// What is a long read: to begin it takes a small part of its time.
+const LONG_READ_BYTES_MIN: u64 = 1 << 20;
 
 /// The longest single transfer, and what is made present at a time. Long enough that a system call more does not show,
 /// short enough that one large parameter keeps all timelines busy, and not longer than what systems read ahead.
@@ -298,11 +303,15 @@ impl<'a> Batch<'a> {
                 return Ok(());
             }
         };
+        // The end: what comes after the header was read with it.
+        let length = transfer.length;
+        let needs_disk = length >= LONG_READ_BYTES_MIN && !file.is_cached(start + length - 1);
+        let timelines_max = if needs_disk { 1 } else { TIMELINES_MAX };
         let (device, file) = (self.device, self.files.open(self.device, file)?);
         for (at, length) in transfer.pieces() {
             self.prefault(target, target_offset + at + length, transfer)?;
             let region = Region { buffer: &target.buffer, offset: target_offset + at, length };
-            self.submit(length, target.after.as_ref(), &transfer.entry, |submission| {
+            self.submit((length, timelines_max), target.after.as_ref(), &transfer.entry, |submission| {
                 device.queue_read(submission, &file, start + at, &region)
             })?;
         }
@@ -318,17 +327,17 @@ impl<'a> Batch<'a> {
         let file = self.files.open(device, file)?;
         for (at, length) in transfer.pieces() {
             let region = Region { buffer: source, offset: source_offset + at, length };
-            self.submit(length, None, &transfer.entry, |submission| {
+            self.submit((length, TIMELINES_MAX), None, &transfer.entry, |submission| {
                 device.queue_write(submission, &region, &file, start + at)
             })?;
         }
         Ok(())
     }
 
-    /// Puts an operation on a timeline of transfers.
+    /// Puts an operation that moves so many bytes on one of the first so many timelines of transfers.
     fn submit(
         &mut self,
-        bytes: u64,
+        (bytes, timelines_max): (u64, usize),
         after: Option<&Point>,
         entry: &Arc<ParameterEntry>,
         operation: impl FnOnce(&Submission<'_>) -> Result<()>,
@@ -336,7 +345,7 @@ impl<'a> Batch<'a> {
         let (affinity, cancel) = (self.affinity, self.cancel);
         self.check_cancelled()?;
         let wait = self.wait;
-        let timeline = self.timeline();
+        let timeline = self.timeline(timelines_max);
         let (waits, end) = timeline.step(wait, after, entry);
         operation(&Submission { affinity, wait: &waits, signal: std::slice::from_ref(&end), cancel })?;
         timeline.submitted(bytes);
@@ -352,10 +361,10 @@ impl<'a> Batch<'a> {
     }
 
     /// The timeline with the fewest bytes; a new one rather than one in use, while there may be more.
-    fn timeline(&mut self) -> &mut Timeline {
-        let least = (0..self.timelines.len()).min_by_key(|index| self.timelines[*index].bytes);
+    fn timeline(&mut self, max: usize) -> &mut Timeline {
+        let least = (0..self.timelines.len().min(max)).min_by_key(|index| self.timelines[*index].bytes);
         let index = match least {
-            Some(index) if self.timelines[index].bytes == 0 || self.timelines.len() == TIMELINES_MAX => index,
+            Some(index) if self.timelines[index].bytes == 0 || self.timelines.len() >= max => index,
             _ => {
                 self.timelines.push(Timeline::default());
                 self.timelines.len() - 1
@@ -370,7 +379,7 @@ impl<'a> Batch<'a> {
             let (device, fills) = (self.device, std::mem::take(&mut self.splats));
             let commands = splats::record(device, self.affinity, &fills)?;
             let after = self.splats_after.take();
-            self.submit(0, after.as_ref(), &first, |submission| {
+            self.submit((0, TIMELINES_MAX), after.as_ref(), &first, |submission| {
                 device.queue_execute(submission, Some(&commands), None, ExecuteFlags::empty())
             })?;
         }
@@ -512,6 +521,50 @@ mod tests {
         for (index, buffer) in small.iter().enumerate() {
             assert_eq!(buffer.read_to_vec(0, 1000).unwrap(), bytes[index..index + 1000]);
         }
+    }
+
+    /// Reads that need no disk spread over all timelines, and so do short ones; long ones that need one keep to one.
+    /// [hal-module 55]
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn long_reads_from_a_disk_keep_together() {
+        let device = crate::open_device("local-task").unwrap();
+        let path = std::env::temp_dir().join(format!("weft-{}-long-reads", std::process::id()));
+        std::fs::write(&path, vec![1; 40 << 20]).unwrap();
+        let file = ParameterFile::open(&path);
+        // It stays open.
+        std::fs::remove_file(&path).unwrap();
+        let file = file.unwrap();
+        assert!(file.is_cached(0) && !file.is_cached(40 << 20));
+        let kind = ParameterKind::File { file: Arc::clone(&file), offset: 0 };
+        let entry = Arc::new(ParameterEntry::new(*b"a", 40 << 20, kind));
+        let steps = |offset, lengths: &[u64]| {
+            let files = OpenFiles::new(FilePoller::default());
+            let mut batch = Batch::new(&device, QueueAffinity::ANY, &[], &files, "loading");
+            let transfer = |&length| Transfer { entry: Arc::clone(&entry), offset, length };
+            let transfers: Vec<Transfer> = lengths.iter().map(transfer).collect();
+            let buffers =
+                batch.load(&transfers.iter().collect::<Vec<_>>(), &BufferParams::device_local()).unwrap();
+            let steps: Vec<usize> = batch.timelines.iter().map(|timeline| timeline.steps.len()).collect();
+            let done = Point { semaphore: Arc::new(Semaphore::new(0)), value: 1 };
+            batch.finish(std::slice::from_ref(&done)).unwrap();
+            done.semaphore.wait(1, Deadline::NEVER).unwrap();
+            for (buffer, &length) in buffers.iter().zip(lengths) {
+                assert_eq!(buffer.read_to_vec(length - 1, 1).unwrap(), [1]);
+            }
+            steps
+        };
+        assert_eq!(steps(0, &[30 << 20, 1 << 20, 1000]), [1, 1, 1, 1, 1, 1]);
+        // Not every file system forgets, and none must at once.
+        let handle = file.handle().unwrap();
+        handle.sync_all().unwrap();
+        let forgets = (0..50).any(|_| {
+            rustix::fs::fadvise(handle, 0, None, rustix::fs::Advice::DontNeed).unwrap();
+            let steps = steps(3 << 20, &[30 << 20, 1000, 1000]);
+            assert!([&[4, 1, 1][..], &[1; 6]].contains(&&*steps), "{steps:?}");
+            steps[0] == 4
+        });
+        assert!(forgets || file.is_cached(39 << 20));
     }
 
     /// Patterns are written by the device: nobody makes their memory present before. [hal-module 54]

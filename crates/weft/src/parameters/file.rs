@@ -129,6 +129,25 @@ impl ParameterFile {
         self.handle.as_ref()
     }
 
+    /// The byte at `offset` can be had without a disk; `false` if nobody can say.
+    pub(super) fn is_cached(&self, offset: u64) -> bool {
+        match &self.handle {
+            #[cfg(target_os = "linux")]
+            Some(handle) => {
+                use rustix::io::{ReadWriteFlags, preadv2};
+                let mut byte = [0];
+                let read = preadv2(
+                    handle,
+                    &mut [std::io::IoSliceMut::new(&mut byte)],
+                    offset,
+                    ReadWriteFlags::NOWAIT,
+                );
+                read == Ok(1)
+            }
+            _ => self.memory.is_some(),
+        }
+    }
+
     /// OUT_OF_RANGE if the bytes up to `end` are those of a mapping, and the file under it has fewer by now.
     pub(super) fn check_backed(&self, end: u64) -> Result<()> {
         let (Some(handle), Some(_)) = (&self.handle, &self.memory) else { return Ok(()) };
