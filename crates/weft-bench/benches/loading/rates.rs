@@ -12,14 +12,8 @@ use weft_bench::{Figure, Table};
 
 use crate::Load;
 
-/// Rounds that count of a load so long that the system's moods even out in it; one more warms up.
-const ROUNDS: usize = 5;
-
-/// Of shorter ones.
-const ROUNDS_SHORT: usize = 21;
-
-/// What is long.
-const LONG_BYTES: u64 = 1 << 30;
+/// Rounds that count of short loads; one more warms up.
+const ROUNDS: usize = 21;
 
 /// Bytes that the floor asks for at once.
 const PIECE_BYTES: usize = 1 << 20;
@@ -36,7 +30,7 @@ pub fn measure(load: &Load) -> Result<()> {
         ("weft: parameters from the file, local-task", Box::new(|| from_file(load, "local-task"))),
         ("weft: the file read first, local-task", Box::new(|| preloaded(load))),
     ];
-    let rounds = if bytes < LONG_BYTES { ROUNDS_SHORT } else { ROUNDS };
+    let rounds = load.rounds(ROUNDS);
     for is_cold in [false, true] {
         let mut times = vec![Vec::new(); loaders.len()];
         for round in 0..=rounds {

@@ -8,8 +8,8 @@ use weft_bench::{Figure, Table, peer};
 
 use crate::{Load, rates};
 
-/// Rounds that count; one more warms up.
-const ROUNDS: usize = 5;
+/// Rounds that count of short loads; one more warms up.
+const ROUNDS: usize = 11;
 
 /// How parameters come into a process; the reference has the first two.
 const MODES: [&str; 3] = ["file", "preload", "mmap"];
@@ -70,7 +70,8 @@ fn tool(load: &Load, name: &str, program: &Path, first: &[&str], device: &str, m
 
 fn table(load: &Load, tools: &[Tool], is_cold: bool) {
     let mut times = vec![Vec::new(); tools.len()];
-    for round in 0..=ROUNDS {
+    let rounds = load.rounds(ROUNDS);
+    for round in 0..=rounds {
         for index in crate::order(round, tools.len()) {
             prepare(load, is_cold);
             let start = Instant::now();
@@ -83,7 +84,7 @@ fn table(load: &Load, tools: &[Tool], is_cold: bool) {
     }
     let mut figures = Vec::new();
     for (tool, taken) in tools.iter().zip(&times) {
-        if taken.len() < ROUNDS {
+        if taken.len() < rounds {
             println!("{}: fails", tool.name);
             continue;
         }
