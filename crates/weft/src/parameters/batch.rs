@@ -58,9 +58,9 @@ impl Transfer {
     pub(super) fn place(&self) -> Option<(&str, *const ParameterFile, u64)> {
         match &self.entry.kind {
             ParameterKind::Splat(_) => None,
-            // The range was checked: it lies within the entry, and that within the file.
+            // `ParameterEntry::check_range` has seen to it that this, and the end, are numbers.
             ParameterKind::File { file, offset } => {
-                Some((file.name(), Arc::as_ptr(file), offset.saturating_add(self.offset)))
+                Some((file.name(), Arc::as_ptr(file), offset + self.offset))
             }
         }
     }
@@ -264,7 +264,6 @@ impl<'a> Batch<'a> {
         else {
             return Ok(None);
         };
-        // The range lies within the entry, and that within the file.
         let start = offset + transfer.offset;
         file.check_backed(start + transfer.length)?;
         Ok(lend(self.device.allocator(), params, memory, start, transfer.length).ok())

@@ -134,8 +134,13 @@ impl ParameterEntry {
         }
     }
 
-    /// OUT_OF_RANGE unless the range lies within.
+    /// OUT_OF_RANGE unless the range lies within, and the whole entry at an offset that files can have.
     pub fn check_range(&self, offset: u64, length: u64) -> Result<()> {
+        if let ParameterKind::File { offset: start, .. } = &self.kind
+            && start.checked_add(self.length).is_none()
+        {
+            bail!(OutOfRange, "{} of {} bytes at {start}: files end before", self.place(), self.length);
+        }
         if offset.checked_add(length).is_none_or(|end| end > self.length) {
             bail!(
                 OutOfRange,

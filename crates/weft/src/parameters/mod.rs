@@ -12,7 +12,7 @@
 //!
 //! Headers of archives are read when they are added. The bytes go from the file into device buffers when a program asks
 //! for them, several transfers at a time; bytes that are in memory already are used in place where the program and their
-//! alignment allow it.
+//! alignment allow it. Parameters below 4 MiB share memory, up to 16 MiB of it, which goes back with the last of them.
 //!
 //! | a file that is | is read | takes memory | and when it changes on disk |
 //! |---|---|---|---|
@@ -35,7 +35,7 @@
 //! | `archive_writer.rs` | writing archives |
 //! | `provider.rs` | scopes, and who answers for them |
 //! | `module.rs` | what programs import |
-//! | `batch.rs`, `splats.rs`, `lend.rs` | transfers, patterns, and memory used in place |
+//! | `batch.rs`, `splats.rs`, `lend.rs`, `shared_room.rs` | transfers, patterns, memory used in place and shared memory |
 //! | `open_files.rs`, `transfer_count.rs` | files as devices see them, and how far transfers have come |
 
 mod archive;

@@ -5,7 +5,7 @@
 //! together.
 //!
 //! 1. Those below [`LENGTH_MAX`] share rooms of up to [`ROOM_BYTES`], in the order in which they come, if all of their kind
-//!    need more than [`LENGTH_MAX`] together. All others have memory of their own.
+//!    need [`LENGTH_MAX`] or more together. All others have memory of their own.
 //! 2. A room is given back when nobody uses any parameter in it. Programs that drop weights after they have rearranged them
 //!    keep small ones (biases, scales): so those below [`LITTLE_MAX`] have rooms among themselves.
 //!
@@ -19,7 +19,7 @@ const LENGTH_MAX: u64 = 4 << 20;
 /// What no program rearranges.
 const LITTLE_MAX: u64 = 64 << 10;
 
-/// The longest room. It is made present as a whole before any of its parameters is read.
+/// The longest room, and so the most that one parameter keeps from going back.
 const ROOM_BYTES: u64 = 16 << 20;
 
 /// Where a parameter lies.
@@ -52,7 +52,7 @@ impl Rooms {
     fn place(&mut self, lengths: &[Option<u64>], kind: std::ops::Range<u64>) {
         let of_kind = || {
             let all = lengths.iter().enumerate();
-            // Padded they are below `LENGTH_MAX` still, of which it takes 2^42 to overflow a sum.
+            // Padded they have `LENGTH_MAX` at most, of which it takes 2^42 to overflow a sum.
             all.filter_map(|(index, length)| {
                 length.filter(|length| kind.contains(length)).map(|length| (index, padded(length)))
             })

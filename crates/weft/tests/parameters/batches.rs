@@ -346,3 +346,45 @@ fn a_replaced_archive_stays_as_it_was() {
         assert_eq!(world.load(NULL, DEFAULT, &[("a", 0, 0, 3)]).unwrap(), [b"old"]);
     }
 }
+
+/// Entries that somebody made by hand, beyond the end of their file: an error, wherever they begin. [hal-module 53]
+#[test]
+fn entries_beyond_their_file_are_refused() {
+    let on_disk = TemporaryFile::new("beyond.bin", &[7; 100]);
+    for in_memory in [false, true] {
+        for (offset, length) in [
+            (u64::MAX - 10, 100),
+            (u64::MAX - 99, 100),
+            (1 << 63, 8),
+            (i64::MAX as u64, 2 << 20),
+            (100, 1),
+            (99, 2),
+            (0, 6 << 20),
+        ] {
+            let file = if in_memory {
+                ParameterFile::from_memory("m", Arc::new(vec![7u8; 100]))
+            } else {
+                ParameterFile::open(&on_disk.0).unwrap()
+            };
+            for uri in DEVICES {
+                let mut scopes = ParameterScopes::new();
+                let kind = ParameterKind::File { file: Arc::clone(&file), offset };
+                scopes.index("").add([ParameterEntry::new(*b"a", length, kind)]);
+                let world = World::new(uri, scopes);
+                for usage in [DEFAULT, IMMUTABLE] {
+                    let status = world.load(NULL, usage, &[("a", 0, 0, length)]).unwrap_err();
+                    assert!(
+                        [Code::OutOfRange, Code::InvalidArgument].contains(&status.code())
+                            && status.to_string().contains("parameter `a` of `"),
+                        "{uri}, {offset}, {length}: {status}"
+                    );
+                }
+                let target = world.buffer(&[0; 8]);
+                world.transfer("gather", NULL, &target, &[("a", length - 1, 0, 1)]).unwrap_err();
+                world.device.wait_idle(Deadline::NEVER).unwrap();
+                drop(target);
+                assert_eq!(world.device.allocator().statistics().device.live(), 0);
+            }
+        }
+    }
+}
