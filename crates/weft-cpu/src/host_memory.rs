@@ -459,6 +459,8 @@ mod tests {
         assert!(!at((24 << 20) - 1) && !at(26 << 20), "and no others");
         assert_eq!(memory.prefault(&parts, BYTES - 1..BYTES), BYTES);
         assert!(!at(30 << 20), "nor beyond the block's own");
+        assert_eq!(memory.prefault(&parts, usize::MAX - 1..usize::MAX), usize::MAX);
+        assert!(!at((30 << 20) - 1), "there is nothing");
         // Kept memory may hold bytes of others, and was touched.
         drop(pinned);
         drop(block);

@@ -68,8 +68,8 @@ impl Presence {
         }
         let whole = Pages { base, bytes: block.length() / HUGE_PAGE * HUGE_PAGE };
         // Nothing but whole pages of the block: what lies behind them belongs to others.
-        let from = range.start / HUGE_PAGE * HUGE_PAGE;
-        let all = range.end.next_multiple_of(HUGE_PAGE).min(whole.bytes);
+        let from = range.start.min(whole.bytes) / HUGE_PAGE * HUGE_PAGE;
+        let all = range.end.min(whole.bytes).next_multiple_of(HUGE_PAGE);
         let end = all.min(from.saturating_add(STEP_BYTES));
         let is_there = self.make_present(&whole, from, end);
         if is_there && end < all { end } else { range.end }

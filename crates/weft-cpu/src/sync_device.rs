@@ -223,3 +223,92 @@ impl DeviceBackend for SyncDevice {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::ops::Range;
+
+    use weft_hal::{AllocaFlags, BufferParams, DeallocaFlags, HostBlock, Pinned, Region, Statistics};
+    use weft_sync::atomic::{AtomicUsize, Ordering};
+    use weft_sync::{CancelToken, Code};
+
+    use super::*;
+
+    const BYTES: u64 = 4 << 20;
+
+    /// Memory that is made present in steps of a mebibyte, and a token that is cancelled during the first.
+    #[derive(Default)]
+    struct Stepwise {
+        memory: HostMemory,
+        steps: AtomicUsize,
+        cancelled_meanwhile: Option<CancelToken>,
+    }
+
+    impl AllocatorBackend for Stepwise {
+        fn allocate_block(&self, params: &BufferParams, size: u64) -> Result<HostBlock> {
+            self.memory.allocate_block(params, size)
+        }
+
+        fn prefault(&self, memory: &Pinned<'_>, range: Range<usize>) -> usize {
+            assert_eq!(memory.length() as u64, BYTES, "all of the allocated buffer");
+            if let Some(token) = &self.cancelled_meanwhile {
+                token.cancel();
+            }
+            self.steps.fetch_add(1, Ordering::Relaxed);
+            range.end.min(range.start + (1 << 20))
+        }
+
+        fn statistics(&self) -> Statistics {
+            self.memory.statistics()
+        }
+
+        fn trim(&self) {}
+    }
+
+    fn device(memory: &Arc<Stepwise>) -> Arc<Device> {
+        let loaders = Arc::new(Loaders::new(LoaderOptions::default()));
+        let backend =
+            SyncDevice { memory: memory.memory.clone(), loaders, profiler: Arc::new(Profiler::new()) };
+        let memory = Arc::clone(memory) as Arc<dyn AllocatorBackend>;
+        Device::new(LOCAL_SYNC, Allocator::new(DeviceId::unique(), memory), Box::new(backend))
+    }
+
+    fn buffer(device: &Device) -> Arc<Buffer> {
+        let (at, params) = (Submission::IMMEDIATE, BufferParams::device_local());
+        device.queue_alloca(&at, &params, BYTES, AllocaFlags::empty()).unwrap()
+    }
+
+    #[test]
+    fn fresh_memory_is_made_present_and_no_other() {
+        let memory = Arc::new(Stepwise::default());
+        let (device, at) = (device(&memory), Submission::IMMEDIATE);
+        let steps = || memory.steps.swap(0, Ordering::Relaxed);
+        let fresh = buffer(&device);
+        device.queue_prefault(&at, &Region::whole(&fresh)).unwrap();
+        assert_eq!(steps(), 4);
+        let part = fresh.subspan(1 << 20, 3 << 20).unwrap();
+        device.queue_prefault(&at, &Region { buffer: &part, offset: 100, length: (1 << 20) + 1 }).unwrap();
+        assert_eq!(steps(), 2);
+        device.queue_prefault(&at, &Region { buffer: &part, offset: 100, length: 0 }).unwrap();
+        device.queue_dealloca(&at, &fresh, DeallocaFlags::empty()).unwrap();
+        let late = device.queue_prefault(&at, &Region::whole(&fresh)).unwrap_err();
+        assert_eq!(late.code(), Code::FailedPrecondition, "{late}");
+        // It comes back.
+        let kept = buffer(&device);
+        device.queue_prefault(&at, &Region::whole(&kept)).unwrap();
+        assert_eq!(steps(), 0);
+    }
+
+    #[test]
+    fn a_cancel_is_heard_between_steps() {
+        let token = CancelToken::new();
+        let memory = Arc::new(Stepwise { cancelled_meanwhile: Some(token.clone()), ..Stepwise::default() });
+        let device = device(&memory);
+        let fresh = buffer(&device);
+        let at = Submission::IMMEDIATE.cancelled_by(Some(&token));
+        let status = device.queue_prefault(&at, &Region::whole(&fresh)).unwrap_err();
+        assert_eq!(status.code(), Code::Cancelled, "{status}");
+        assert_eq!(memory.steps.load(Ordering::Relaxed), 1);
+        assert!(fresh.is_committed());
+    }
+}

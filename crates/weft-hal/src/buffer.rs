@@ -80,7 +80,7 @@ impl BufferMetadata {
 
 /// A range of device memory with a type, an allowed use and an allowed access.
 ///
-/// Either *allocated* (owns its bytes) or a *subspan* of an allocated buffer, which it keeps alive.
+/// Either *allocated* (owns its bytes), or a *subspan* or *part* of an allocated buffer, which it keeps alive.
 pub struct Buffer {
     /// So that `&Buffer` can be retained; programs hold buffers behind type-erased references.
     this: Weak<Buffer>,
@@ -91,8 +91,19 @@ pub struct Buffer {
 }
 
 enum Kind {
-    Allocated { backing: Backing, owners: AtomicI64 },
-    Subspan(Arc<Buffer>),
+    Allocated {
+        backing: Backing,
+        owners: AtomicI64,
+    },
+    /// `part`: what it is a subspan of, if that is not all of the allocated buffer.
+    Subspan {
+        allocated: Arc<Buffer>,
+        part: Option<Arc<Buffer>>,
+    },
+    Part {
+        allocated: Arc<Buffer>,
+        owners: AtomicI64,
+    },
 }
 
 impl Buffer {
@@ -178,7 +189,7 @@ impl Buffer {
     pub fn allocated_buffer(&self) -> &Buffer {
         match &self.kind {
             Kind::Allocated { .. } => self,
-            Kind::Subspan(allocated) => allocated,
+            Kind::Subspan { allocated, .. } | Kind::Part { allocated, .. } => allocated,
         }
     }
 
@@ -200,13 +211,32 @@ impl Buffer {
         if range.offset == 0 && range.length == self.byte_length {
             return Ok(self.retain());
         }
-        Ok(Arc::new_cyclic(|this| Buffer {
+        let part = match &self.kind {
+            Kind::Allocated { .. } => None,
+            Kind::Subspan { part, .. } => part.clone(),
+            Kind::Part { .. } => Some(self.retain()),
+        };
+        let allocated = self.allocated_buffer().retain();
+        Ok(self.of_range(&range, Kind::Subspan { allocated, part }))
+    }
+
+    /// Part of this buffer that programs take for an allocation of its own: it has owners of its own. Whoever cuts a buffer
+    /// into parts has to see to it that deallocating one leaves the others alone:
+    /// [`AllocaFlags::INDETERMINATE_LIFETIME`](crate::AllocaFlags::INDETERMINATE_LIFETIME).
+    pub fn part(&self, offset: u64, length: u64) -> Result<Arc<Buffer>> {
+        let range = validate::byte_range(self.byte_length, offset, length)?;
+        let (allocated, owners) = (self.allocated_buffer().retain(), AtomicI64::new(1));
+        Ok(self.of_range(&range, Kind::Part { allocated, owners }))
+    }
+
+    fn of_range(&self, range: &validate::ByteRange, kind: Kind) -> Arc<Buffer> {
+        Arc::new_cyclic(|this| Buffer {
             this: this.clone(),
             metadata: self.metadata,
             byte_offset: self.byte_offset + range.offset,
             byte_length: range.length,
-            kind: Kind::Subspan(self.allocated_buffer().retain()),
-        }))
+            kind,
+        })
     }
 
     /// The same bytes as a range of the allocated buffer, `WHOLE_BUFFER` resolved, bounds checked.
@@ -216,7 +246,7 @@ impl Buffer {
         Ok(BufferRange { buffer, offset: self.byte_offset + range.offset, length: range.length })
     }
 
-    /// Adds an owner of the allocation, in the sense of the program's own accounting.
+    /// Adds an owner of the allocation, or of the part, in the sense of the program's own accounting.
     pub fn preserve(&self) {
         self.owners().fetch_add(1, Ordering::Relaxed);
     }
@@ -234,16 +264,16 @@ impl Buffer {
     }
 
     fn owners(&self) -> &AtomicI64 {
-        match &self.allocated_buffer().kind {
-            Kind::Allocated { owners, .. } => owners,
-            Kind::Subspan(_) => unreachable!("an allocated buffer owns its bytes"),
+        match &self.kind {
+            Kind::Allocated { owners, .. } | Kind::Part { owners, .. } => owners,
+            Kind::Subspan { allocated, part } => part.as_ref().unwrap_or(allocated).owners(),
         }
     }
 
     fn backing(&self) -> &Backing {
         match &self.allocated_buffer().kind {
             Kind::Allocated { backing, .. } => backing,
-            Kind::Subspan(_) => unreachable!("an allocated buffer owns its bytes"),
+            Kind::Subspan { .. } | Kind::Part { .. } => unreachable!("an allocated buffer owns its bytes"),
         }
     }
 
@@ -267,7 +297,7 @@ impl Buffer {
         self.transient_backing().is_none_or(Transient::is_committed)
     }
 
-    /// Nobody has touched its memory since that was made, but for buffers that share it: see [`HostBlock::is_untouched`].
+    /// Nobody had touched its memory when it was allocated: see [`HostBlock::is_untouched`].
     pub fn is_untouched(&self) -> bool {
         match self.backing() {
             Backing::Resident(block) => block.is_untouched(),

@@ -114,7 +114,7 @@ pub struct Prefault {
 impl Prefault {
     /// Nothing is done yet.
     pub fn new(range: &BufferRange<'_>) -> Prefault {
-        let (next, end) = (range.offset as usize, (range.offset + range.length) as usize);
+        let (next, end) = (range.offset as usize, range.offset.saturating_add(range.length) as usize);
         Prefault { buffer: range.buffer.retain(), next, end }
     }
 

@@ -39,6 +39,7 @@ crate::cases! { $ BUFFER for_each_buffer_case {
     host_transfers_touch_their_range_only: Caps::NONE;
     host_transfers_refuse_bad_ranges: Caps::NONE;
     preserve_and_discard_count_owners: Caps::NONE;
+    parts_have_owners_of_their_own: Caps::NONE;
     views_compute_sizes_and_offsets: Caps::NONE;
     views_reshape: Caps::NONE;
     views_keep_any_type_number: Caps::NONE;
@@ -523,6 +524,29 @@ fn preserve_and_discard_count_owners(subject: &Subject) {
     assert_eq!(last.load(Ordering::Relaxed), 1);
     assert!(!buffer.is_terminal());
     assert!(!buffer.discard(), "below zero nobody is the last one");
+}
+
+/// [hal 20] As if each were an allocation: also where it is a subspan, and whatever the rest of the buffer has.
+fn parts_have_owners_of_their_own(subject: &Subject) {
+    let buffer = subject.buffer(64);
+    let (one, other) = (buffer.part(0, 16).unwrap(), buffer.part(16, WHOLE_BUFFER).unwrap());
+    assert_eq!((other.byte_offset(), other.byte_length()), (16, 48));
+    fails_with(buffer.part(60, 5), Code::OutOfRange);
+    let within = other.subspan(8, 16).unwrap().subspan(4, 4).unwrap();
+    assert_eq!((within.byte_offset(), within.byte_length()), (28, 4));
+    within.preserve();
+    assert!(one.is_terminal() && buffer.is_terminal() && !other.is_terminal() && !within.is_terminal());
+    assert!(one.discard() && !other.discard() && other.is_terminal() && within.discard());
+    assert!(
+        !one.is_terminal()
+            && !other.is_terminal()
+            && buffer.is_terminal()
+            && buffer.subspan(0, 8).unwrap().is_terminal()
+    );
+    assert!(one.same_allocation(&other) && within.same_allocation(&buffer));
+    buffer.write(28, &[1, 2, 3, 4]).unwrap();
+    drop((buffer, one, other));
+    assert_eq!(bytes_of(&within), [1, 2, 3, 4], "it keeps the memory");
 }
 
 fn view(

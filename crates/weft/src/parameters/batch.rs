@@ -188,7 +188,7 @@ impl<'a> Batch<'a> {
 
     /// Into memory that it shares with others, at this offset.
     fn load_into(&mut self, room: &mut Target, offset: u64, transfer: &Transfer) -> Result<Arc<Buffer>> {
-        let part = room.buffer.subspan(offset, transfer.length)?;
+        let part = room.buffer.part(offset, transfer.length)?;
         self.read(transfer, room, offset)?;
         Ok(part)
     }
@@ -269,15 +269,13 @@ impl<'a> Batch<'a> {
         Ok(lend(self.device.allocator(), params, memory, start, transfer.length).ok())
     }
 
-    /// Copies the range into a buffer.
+    /// Copies the range into a buffer, which has room for it.
     pub(super) fn gather(&mut self, transfer: &Transfer, target: &Buffer, target_offset: u64) -> Result<()> {
-        let verb = self.verb;
-        let read = check_room(target, target_offset, transfer.length)
-            .and_then(|()| self.read(transfer, &mut Target::new(target.retain(), None), target_offset));
-        read.while_doing(|| format!("{verb} {}", transfer.entry.place()))
+        self.read(transfer, &mut Target::new(target.retain(), None), target_offset)
+            .while_doing(|| format!("{} {}", self.verb, transfer.entry.place()))
     }
 
-    /// Copies part of a buffer into the range.
+    /// Copies as much of a buffer into the range.
     pub(super) fn scatter(&mut self, transfer: &Transfer, source: &Buffer, source_offset: u64) -> Result<()> {
         let verb = self.verb;
         self.write(transfer, source, source_offset)
@@ -304,7 +302,7 @@ impl<'a> Batch<'a> {
         };
         // The end: what comes after the header was read with it.
         let length = transfer.length;
-        let needs_disk = length >= LONG_READ_BYTES_MIN && !file.is_cached(start + length - 1);
+        let needs_disk = length >= LONG_READ_BYTES_MIN && file.is_cached(start + length - 1) == Some(false);
         let timelines_max = if needs_disk { 1 } else { TIMELINES_MAX };
         let (device, file) = (self.device, self.files.open(self.device, file)?);
         for (at, length) in transfer.pieces() {
@@ -318,7 +316,6 @@ impl<'a> Batch<'a> {
     }
 
     fn write(&mut self, transfer: &Transfer, source: &Buffer, source_offset: u64) -> Result<()> {
-        check_room(source, source_offset, transfer.length)?;
         let ParameterKind::File { file, offset } = &transfer.entry.kind else {
             bail!(PermissionDenied, "a splat has no bytes to write to");
         };
@@ -461,7 +458,7 @@ impl Timeline {
 }
 
 /// OUT_OF_RANGE unless the buffer has the range. Here all bits set are a number like any other, not "the rest".
-fn check_room(buffer: &Buffer, offset: u64, length: u64) -> Result<()> {
+pub(super) fn check_room(buffer: &Buffer, offset: u64, length: u64) -> Result<()> {
     let room = buffer.byte_length();
     if offset.checked_add(length).is_none_or(|end| end > room) {
         bail!(OutOfRange, "range of {length} bytes at {offset} of a buffer of {room}");
@@ -534,7 +531,6 @@ mod tests {
         // It stays open.
         std::fs::remove_file(&path).unwrap();
         let file = file.unwrap();
-        assert!(file.is_cached(0) && !file.is_cached(40 << 20));
         let kind = ParameterKind::File { file: Arc::clone(&file), offset: 0 };
         let entry = Arc::new(ParameterEntry::new(*b"a", 40 << 20, kind));
         let steps = |offset, lengths: &[u64]| {
@@ -563,7 +559,38 @@ mod tests {
             assert!([&[4, 1, 1][..], &[1; 6]].contains(&&*steps), "{steps:?}");
             steps[0] == 4
         });
-        assert!(forgets || file.is_cached(39 << 20));
+        assert!(forgets || file.is_cached(39 << 20) != Some(false));
+    }
+
+    /// Memory is made present a piece at a time, as far as the next transfer needs it, and that transfer waits for it; also
+    /// memory that parameters share, but none that is short. [hal-module 54]
+    #[test]
+    fn transfers_wait_for_their_piece_of_memory() {
+        let device = crate::open_device("local-task").unwrap();
+        let file = ParameterFile::from_memory("test", Arc::new(vec![0u8; 100]));
+        let entry = Arc::new(ParameterEntry::new(*b"a", 100, ParameterKind::File { file, offset: 0 }));
+        let files = OpenFiles::new(FilePoller::default());
+        let mut batch = Batch::new(&device, QueueAffinity::ANY, &[], &files, "loading");
+        let (params, transfer) = (BufferParams::device_local(), Transfer { entry, offset: 0, length: 100 });
+        for is_shared in [false, true] {
+            let begin = batch.allocations.value;
+            let mut target = if is_shared {
+                batch.allocate_room(&transfer, 20 << 20, &params).unwrap()
+            } else {
+                batch.allocate(&transfer, 20 << 20, &params, AllocaFlags::empty()).unwrap()
+            };
+            for (end, pieces) in [(1, 1), (8 << 20, 1), ((8 << 20) + 1, 2), (20 << 20, 3), (20 << 20, 3)] {
+                batch.prefault(&mut target, end, &transfer).unwrap();
+                let after = target.after.as_ref().unwrap();
+                assert!(Arc::ptr_eq(&after.semaphore, &batch.allocations.semaphore));
+                assert_eq!((after.value, batch.allocations.value), (begin + 1 + pieces, begin + 1 + pieces));
+                assert_eq!(target.present, (pieces * PIECE_BYTES_MAX).min(20 << 20));
+            }
+        }
+        let begin = batch.allocations.value;
+        let mut short = batch.allocate(&transfer, (4 << 20) - 1, &params, AllocaFlags::empty()).unwrap();
+        batch.prefault(&mut short, 1 << 20, &transfer).unwrap();
+        assert_eq!(short.after.unwrap().value, begin + 1);
     }
 
     /// Patterns are written by the device: nobody makes their memory present before. [hal-module 54]

@@ -129,8 +129,9 @@ impl ParameterFile {
         self.handle.as_ref()
     }
 
-    /// The byte at `offset` can be had without a disk; `false` if nobody can say.
-    pub(super) fn is_cached(&self, offset: u64) -> bool {
+    /// Whether the byte at `offset` can be had without a disk; `None` if the system, or its file system, does not say. If it
+    /// needs one, the system begins to read it.
+    pub(super) fn is_cached(&self, offset: u64) -> Option<bool> {
         match &self.handle {
             #[cfg(target_os = "linux")]
             Some(handle) => {
@@ -142,9 +143,13 @@ impl ParameterFile {
                     offset,
                     ReadWriteFlags::NOWAIT,
                 );
-                read == Ok(1)
+                match read {
+                    Ok(_) => Some(true),
+                    Err(rustix::io::Errno::AGAIN) => Some(false),
+                    Err(_) => None,
+                }
             }
-            _ => self.memory.is_some(),
+            _ => self.memory.is_some().then_some(true),
         }
     }
 

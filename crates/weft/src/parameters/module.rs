@@ -11,11 +11,11 @@
 use std::sync::Arc;
 
 use weft_hal::{Buffer, BufferParams, BufferUsage, Device, Fence, MemoryAccess, MemoryType, QueueAffinity};
-use weft_sync::{Result, bail};
+use weft_sync::{Result, WhileDoing, bail};
 use weft_vm::native::{NativeCall, NativeModule, Signal};
 use weft_vm::{Buffer as Bytes, List, Module, Ref, Value};
 
-use super::batch::{Batch, Transfer};
+use super::batch::{Batch, Transfer, check_room};
 use super::index::ParameterKind;
 use super::open_files::OpenFiles;
 use super::provider::ParameterProvider;
@@ -94,11 +94,14 @@ fn load(
         affinity: QueueAffinity(affinity),
         alignment_min: 0,
     };
-    state.run(queue, scope, tables, Kind::LOAD, |batch, requests| {
-        if let Some(request) = requests.iter().find(|request| request.buffer_offset != 0) {
-            let (name, offset) = (request.transfer.entry.name(), request.buffer_offset);
+    let check = |request: &Request| {
+        let (name, offset) = (request.transfer.entry.name(), request.buffer_offset);
+        if offset != 0 {
             bail!(OutOfRange, "parameter `{name}` is loaded into a buffer of its own, not at {offset}");
         }
+        Ok(())
+    };
+    state.run(queue, scope, tables, (Kind::LOAD, &check), |batch, requests| {
         let transfers: Vec<&Transfer> = requests.iter().map(|request| &request.transfer).collect();
         let mut buffers = vec![Value::Ref(None); requests.len()];
         for (request, buffer) in requests.iter().zip(batch.load(&transfers, &params)?) {
@@ -113,7 +116,8 @@ fn gather(
     state: &State,
     (queue, scope, target, tables): (Queue<'_>, Option<&Bytes>, &Buffer, Tables<'_>),
 ) -> Result<()> {
-    state.run(queue, scope, tables, Kind::GATHER, |batch, requests| {
+    let check = |request: &Request| request.check_room(target, Kind::GATHER);
+    state.run(queue, scope, tables, (Kind::GATHER, &check), |batch, requests| {
         requests.iter().try_for_each(|request| batch.gather(&request.transfer, target, request.buffer_offset))
     })
 }
@@ -123,7 +127,8 @@ fn scatter(
     state: &State,
     (queue, source, scope, tables): (Queue<'_>, &Buffer, Option<&Bytes>, Tables<'_>),
 ) -> Result<()> {
-    state.run(queue, scope, tables, Kind::SCATTER, |batch, requests| {
+    let check = |request: &Request| request.check_room(source, Kind::SCATTER);
+    state.run(queue, scope, tables, (Kind::SCATTER, &check), |batch, requests| {
         requests
             .iter()
             .try_for_each(|request| batch.scatter(&request.transfer, source, request.buffer_offset))
@@ -151,6 +156,17 @@ struct Request {
     buffer_offset: u64,
 }
 
+/// What only one kind of batch asks of its entries.
+type Check<'a> = dyn Fn(&Request) -> Result<()> + 'a;
+
+impl Request {
+    /// OUT_OF_RANGE unless the buffer has what is transferred.
+    fn check_room(&self, buffer: &Buffer, kind: Kind) -> Result<()> {
+        check_room(buffer, self.buffer_offset, self.transfer.length)
+            .while_doing(|| format!("{} {}", kind.verb, self.transfer.entry.place()))
+    }
+}
+
 impl State {
     /// Carries out a batch by the rules in the header.
     fn run<T>(
@@ -158,7 +174,7 @@ impl State {
         (device, affinity, wait, signal, call): Queue<'_>,
         scope: Option<&Bytes>,
         tables: Tables<'_>,
-        kind: Kind,
+        (kind, check): (Kind, &Check<'_>),
         body: impl FnOnce(&mut Batch<'_>, &[Request]) -> Result<T>,
     ) -> Result<T> {
         let affinity = match affinity {
@@ -167,7 +183,7 @@ impl State {
             other => QueueAffinity(other).folded(device.queue_count()),
         };
         let (wait, signal) = (Fence::points_of(wait), Fence::points_of(signal));
-        let outcome = self.requests(scope, tables, kind).and_then(|requests| {
+        let outcome = self.requests(scope, tables, kind, check).and_then(|requests| {
             let announced = self.count.as_ref().map(|count| count.announce(file_bytes(&requests)));
             let mut batch = Batch::new(device, affinity, wait, &self.files, kind.verb)
                 .counted(announced)
@@ -179,8 +195,14 @@ impl State {
         outcome.inspect_err(|status| weft_hal::fail_all(signal, status.clone()))
     }
 
-    /// The entries of a batch, found and checked, by rule 3.
-    fn requests(&self, scope: Option<&Bytes>, tables: Tables<'_>, kind: Kind) -> Result<Vec<Request>> {
+    /// The entries of a batch, found and checked in the program's order, and then by rule 3.
+    fn requests(
+        &self,
+        scope: Option<&Bytes>,
+        tables: Tables<'_>,
+        kind: Kind,
+        check: &Check<'_>,
+    ) -> Result<Vec<Request>> {
         let scope = scope.map(Bytes::bytes).unwrap_or_default();
         let Some(provider) = self.providers.iter().find(|provider| provider.handles(&scope)) else {
             bail!(
@@ -204,7 +226,9 @@ impl State {
             let [offset, buffer_offset, length] = [0, 8, 16].map(|at| u64_at(span, at));
             entry.check_range(offset, length)?;
             entry.check_access(kind.needs)?;
-            requests.push(Request { index, transfer: Transfer { entry, offset, length }, buffer_offset });
+            let request = Request { index, transfer: Transfer { entry, offset, length }, buffer_offset };
+            check(&request)?;
+            requests.push(request);
         }
         requests.sort_by(|one, other| one.transfer.place().cmp(&other.transfer.place()));
         Ok(requests)

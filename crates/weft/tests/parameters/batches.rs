@@ -9,7 +9,7 @@ use weft::vm::Value;
 use weft::{Code, Deadline, Fence, Status};
 
 use crate::build::{Entry, irpa};
-use crate::harness::{DEFAULT, DEVICES, IMMUTABLE, NULL, TemporaryFile, World, scope, tables};
+use crate::harness::{DEFAULT, DEVICES, IMMUTABLE, NULL, Span, TemporaryFile, World, scope, tables};
 use crate::imports::bytes;
 
 fn counting(length: usize) -> Vec<u8> {
@@ -79,6 +79,34 @@ fn tables_are_checked() {
         assert_eq!(code(tables(&[("", 0, 0, 8)])), Code::NotFound, "an empty key is a key");
         world.transfer_tables("gather", NULL, &target, [keys, data, spans]).unwrap();
         assert_eq!(target.read_to_vec(0, 8).unwrap(), b"12345678");
+    }
+}
+
+/// Nothing is transferred if one of them has no room; the program's first such is named. [hal-module 53]
+#[test]
+fn rooms_are_checked_before_anything_is_transferred() {
+    let (one, two) = (counting(64), counting(64));
+    let file = TemporaryFile::new("rooms.irpa", &irpa(&[Entry::Data("a", &one), Entry::Data("b", &two)]));
+    for uri in DEVICES {
+        let mut scopes = ParameterScopes::new();
+        scopes.add("", "x.irpa", &ParameterFile::open_writable(&file.0).unwrap()).unwrap();
+        let world = World::new(uri, scopes);
+        let target = world.buffer(&[0xEE; 128]);
+        let refused = |import: &str, spans: &[Span<'_>], name: &str| {
+            let status = world.transfer(import, NULL, &target, spans).unwrap_err();
+            assert_eq!(status.code(), Code::OutOfRange);
+            assert!(status.to_string().contains(&format!("parameter `{name}` of")), "{status}");
+        };
+        for import in ["gather", "scatter"] {
+            refused(import, &[("a", 0, 0, 64), ("b", 0, 100, 64)], "b");
+            refused(import, &[("b", 0, 100, 64), ("a", 0, 65, 64)], "b");
+        }
+        let status = world.load(NULL, DEFAULT, &[("b", 0, 1, 64), ("a", 0, 2, 64)]).unwrap_err();
+        assert!(status.to_string().contains("parameter `b`"), "{status}");
+        world.device.wait_idle(Deadline::NEVER).unwrap();
+        assert_eq!(target.read_to_vec(0, 128).unwrap(), [0xEE; 128]);
+        let loaded = world.load(NULL, DEFAULT, &[("a", 0, 0, 64), ("b", 0, 0, 64)]).unwrap();
+        assert!(loaded == [&*one, &*two]);
     }
 }
 
@@ -251,15 +279,19 @@ fn counts_begin_with_the_whole_and_end_even() {
             let open =
                 if is_preloaded { ParameterFile::preload(&file.0) } else { ParameterFile::open(&file.0) };
             let mut scopes = ParameterScopes::new();
-            scopes.add("", "x.irpa", &open.unwrap()).unwrap();
+            let open = open.unwrap();
+            scopes.add("", "x.irpa", &open).unwrap();
+            // Nobody has memory for it.
+            let kind = ParameterKind::File { file: open, offset: 0 };
+            scopes.index("").add([ParameterEntry::new(*b"huge", 1 << 60, kind)]);
             let reports: Arc<Mutex<Vec<(u64, u64)>>> = Arc::default();
             let sink = Arc::clone(&reports);
             let observer = Arc::new(move |done, total| sink.lock().unwrap().push((done, total)));
             let world = World::observed(uri, scopes, Some(observer));
             // The program stays, so that all calls count together.
             let program = world.program("load");
-            for (usage, spans) in [(DEFAULT, &spans[..]), (IMMUTABLE, &spans), (DEFAULT, &[("a", 0, 5, 10)])]
-            {
+            let refused = [("huge", 0, 0, 1 << 60)];
+            for (usage, spans) in [(DEFAULT, &spans[..]), (IMMUTABLE, &spans), (DEFAULT, &refused)] {
                 let whole: u64 =
                     spans.iter().filter(|(name, ..)| *name != "s").map(|(.., length)| length).sum();
                 let before = reports.lock().unwrap().last().copied().unwrap_or((0, 0));

@@ -7,7 +7,7 @@ use weft::parameters::{ParameterFile, ParameterScopes};
 use weft::{Code, Deadline, DeviceOptions, Fence, FilePoller};
 
 use crate::build::{Entry, irpa};
-use crate::harness::{DEFAULT, DEVICES, NULL, Span, TemporaryFile, World};
+use crate::harness::{DEFAULT, DEVICES, IMMUTABLE, NULL, Span, TemporaryFile, World};
 
 const LARGE: usize = 5 << 20;
 const LITTLE: usize = 1536;
@@ -131,5 +131,27 @@ fn files_are_read_from_their_begin_to_their_end() {
         let world = World::polled(weft::open_device("local-sync").unwrap(), scopes(&file), poller);
         let status = world.load(NULL, DEFAULT, &backwards(&names)).unwrap_err();
         assert!(status.to_string().contains(&format!("loading parameter `{name}` of")), "{nth}: {status}");
+    }
+}
+
+/// Each has owners of its own, as those that are used in place have. [hal-module 55]
+#[test]
+fn small_parameters_have_owners_of_their_own() {
+    let names = names();
+    let file = TemporaryFile::new("small-owners.irpa", &archive(&names));
+    for uri in DEVICES {
+        for opened in [ParameterFile::open(&file.0).unwrap(), ParameterFile::preload(&file.0).unwrap()] {
+            let world = World::of(uri, &opened);
+            let signal = Fence::create();
+            let buffers =
+                world.load_between(None, Some(&signal), NULL, IMMUTABLE, &backwards(&names)).unwrap();
+            signal.wait(Deadline::NEVER).unwrap();
+            let [one, two, three] = [2, 3, 4].map(|index| &buffers[names.len() - index]);
+            one.preserve();
+            assert!(two.discard() && !one.is_terminal(), "{uri}");
+            assert!(!one.discard() && one.is_terminal() && one.discard(), "{uri}");
+            assert!(three.is_terminal() && three.subspan(8, 8).unwrap().is_terminal(), "{uri}");
+            assert!(!two.is_terminal() && !two.discard(), "{uri}");
+        }
     }
 }
