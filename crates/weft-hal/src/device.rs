@@ -409,9 +409,9 @@ impl Device {
 
     /// Makes the memory of a range present. Whoever is about to have it written by a transfer of a file, or by the host, says
     /// so: that is quicker than when whoever writes first has to, and goes on beside transfers into what is there already.
-    /// The bytes stay what they are. A barrier where nothing is to be gained: for length 0, for memory that was used
-    /// before, on devices and systems that cannot. FAILED_PRECONDITION, through the signals, if the buffer has no memory when
-    /// its turn comes.
+    /// The bytes stay what they are. A barrier, as which profiles show it, where nothing is to be gained: for length 0, for
+    /// memory that others had before this buffer, on devices and systems that cannot. Elsewhere FAILED_PRECONDITION, through
+    /// the signals, if the buffer has no memory when its turn comes.
     pub fn queue_prefault(&self, submission: &Submission<'_>, target: &Region<'_>) -> Result<()> {
         let (submission, _work) = self.chosen(submission)?;
         let range = target.check()?;

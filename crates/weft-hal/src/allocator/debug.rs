@@ -1,12 +1,10 @@
 //! Allocator wrapper that fills fresh memory with 0xCD, so that reading what nobody wrote shows.
 
-use std::ops::Range;
 use std::sync::Arc;
 
 use weft_sync::Result;
 
 use super::{AllocatorBackend, MemoryHeap, Statistics};
-use crate::buffer::Pinned;
 use crate::host_block::HostBlock;
 use crate::memory::BufferParams;
 
@@ -23,10 +21,6 @@ impl AllocatorBackend for Debug {
         let mut block = self.wrapped.allocate_block(params, size)?;
         block.fill(FRESH);
         Ok(block)
-    }
-
-    fn prefault(&self, memory: &Pinned<'_>, range: Range<usize>) -> usize {
-        self.wrapped.prefault(memory, range)
     }
 
     fn statistics(&self) -> Statistics {
