@@ -342,7 +342,6 @@ fn exhausted(size: usize) -> Status {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use weft_hal::{Buffer, BufferMetadata, DeviceId};
     use weft_sync::Code;
 
     fn device_local(alignment_min: u64) -> BufferParams {
@@ -413,7 +412,7 @@ mod tests {
     }
 
     /// Whether this process has the page at an address.
-    #[cfg(target_os = "linux")]
+    #[cfg(all(target_os = "linux", not(tsan)))]
     fn is_present(address: usize) -> bool {
         use std::os::unix::fs::FileExt;
         let mut entry = [0; 8];
@@ -422,9 +421,12 @@ mod tests {
         u64::from_le_bytes(entry) >> 63 == 1
     }
 
-    #[cfg(target_os = "linux")]
+    // The heap of the race detector touches what it gives.
+    #[cfg(all(target_os = "linux", not(tsan)))]
     #[test]
     fn fresh_blocks_are_made_present_step_by_step() {
+        use weft_hal::{Buffer, BufferMetadata, DeviceId};
+
         const BYTES: usize = (31 << 20) + 5;
         let memory = HostMemory::new();
         let fresh = |size: usize| {
