@@ -18,6 +18,8 @@ mod presence;
 mod profiled;
 mod queue_ops;
 mod replay;
+#[cfg(test)]
+mod stepwise;
 mod stop;
 mod sync_device;
 mod task_device;

@@ -226,44 +226,14 @@ impl DeviceBackend for SyncDevice {
 
 #[cfg(test)]
 mod tests {
-    use std::ops::Range;
-
-    use weft_hal::{AllocaFlags, BufferParams, DeallocaFlags, HostBlock, Pinned, Region, Statistics};
-    use weft_sync::atomic::{AtomicUsize, Ordering};
+    use weft_hal::{AllocaFlags, BufferParams, DeallocaFlags, Region};
+    use weft_sync::atomic::Ordering;
     use weft_sync::{CancelToken, Code};
 
     use super::*;
+    use crate::stepwise::{STEP_BYTES, Stepwise};
 
-    const BYTES: u64 = 4 << 20;
-
-    /// Memory that is made present in steps of a mebibyte, and a token that is cancelled during the first.
-    #[derive(Default)]
-    struct Stepwise {
-        memory: HostMemory,
-        steps: AtomicUsize,
-        cancelled_meanwhile: Option<CancelToken>,
-    }
-
-    impl AllocatorBackend for Stepwise {
-        fn allocate_block(&self, params: &BufferParams, size: u64) -> Result<HostBlock> {
-            self.memory.allocate_block(params, size)
-        }
-
-        fn prefault(&self, memory: &Pinned<'_>, range: Range<usize>) -> usize {
-            assert_eq!(memory.length() as u64, BYTES, "all of the allocated buffer");
-            if let Some(token) = &self.cancelled_meanwhile {
-                token.cancel();
-            }
-            self.steps.fetch_add(1, Ordering::Relaxed);
-            range.end.min(range.start + (1 << 20))
-        }
-
-        fn statistics(&self) -> Statistics {
-            self.memory.statistics()
-        }
-
-        fn trim(&self) {}
-    }
+    const BYTES: u64 = 4 * STEP_BYTES as u64;
 
     fn device(memory: &Arc<Stepwise>) -> Arc<Device> {
         let loaders = Arc::new(Loaders::new(LoaderOptions::default()));

@@ -70,49 +70,19 @@ impl Work for Step {
 
 #[cfg(test)]
 mod tests {
-    use std::ops::Range;
-
     use weft_hal::{
-        AllocaFlags, AllocatorBackend, BufferParams, Device, DeviceId, HostBlock, HostCall, HostCallEnd,
-        HostCallFlags, HostFunction, Pinned, Region, Statistics, Submission,
+        AllocaFlags, AllocatorBackend, BufferParams, Device, DeviceId, HostCall, HostCallEnd, HostCallFlags,
+        HostFunction, Region, Submission,
     };
     use weft_sync::atomic::{AtomicUsize, Ordering};
     use weft_sync::{CancelToken, Code, Deadline, Point, Semaphore};
 
     use super::*;
-    use crate::host_memory::HostMemory;
+    use crate::stepwise::{STEP_BYTES, Stepwise};
     use crate::task_device::{LOCAL_TASK, TaskDeviceOptions, assemble};
 
     const STEPS: usize = 10;
-    const BYTES: usize = 4 << 20;
-
-    /// Memory that takes ten steps, and a token that is cancelled during the first.
-    #[derive(Default)]
-    struct Stepwise {
-        memory: HostMemory,
-        steps: AtomicUsize,
-        cancelled_meanwhile: Option<CancelToken>,
-    }
-
-    impl AllocatorBackend for Stepwise {
-        fn allocate_block(&self, params: &BufferParams, size: u64) -> Result<HostBlock> {
-            self.memory.allocate_block(params, size)
-        }
-
-        fn prefault(&self, memory: &Pinned<'_>, range: Range<usize>) -> usize {
-            if let Some(token) = &self.cancelled_meanwhile {
-                token.cancel();
-            }
-            self.steps.fetch_add(1, Ordering::Relaxed);
-            range.end.min(range.start + memory.length().div_ceil(STEPS))
-        }
-
-        fn statistics(&self) -> Statistics {
-            self.memory.statistics()
-        }
-
-        fn trim(&self) {}
-    }
+    const BYTES: usize = STEPS * STEP_BYTES;
 
     fn device(memory: &Arc<Stepwise>) -> Arc<Device> {
         let (backend, _) = assemble(&TaskDeviceOptions::with_workers(1).unwrap()).unwrap();
