@@ -145,7 +145,13 @@ impl Shared {
             }
         };
         let left_to_caller = offer && wanted > 0;
-        Scheduled { wakes: self.sleepers.wake(wanted - u32::from(left_to_caller)), left_to_caller }
+        let wakes = match (wanted, left_to_caller) {
+            (0, _) | (1, true) => 0,
+            // The list is not empty, or `NEEDS` is up, until somebody has taken it up.
+            (1, false) => self.sleepers.wake_one(),
+            (wanted, _) => self.sleepers.wake(wanted - u32::from(left_to_caller)),
+        };
+        Scheduled { wakes, left_to_caller }
     }
 
     /// As [`Shared::schedule`], for threads without a seat. Returns whether something was left to the caller.

@@ -21,6 +21,8 @@ pub struct Sleepers {
     idle_workers: Box<[CacheLine<AtomicU64>]>,
     /// Wakes that a waker left to those it woke; a hint that decays.
     credits: CacheLine<AtomicU32>,
+    /// How often more were wanted than slept: whoever is awake has to look again before it sleeps (rule 8).
+    shortfalls: CacheLine<AtomicU32>,
     bells: Box<[CacheLine<Notification>]>,
     workers: usize,
 }
@@ -54,13 +56,15 @@ impl Sleepers {
             idle_guests: CacheLine(AtomicU64::new(0)),
             idle_workers: (0..workers.div_ceil(WORD_BITS)).map(|_| CacheLine(AtomicU64::new(0))).collect(),
             credits: CacheLine(AtomicU32::new(0)),
+            shortfalls: CacheLine(AtomicU32::new(0)),
             bells,
             workers,
         }
     }
 
-    /// Wakes up to `count` sleepers for work that was published before. Returns how many were woken here; the woken ones
-    /// wake more of them, if `count` is large.
+    /// Wakes up to `count` sleepers for work that was published before, and that one may take up without the others seeing
+    /// any more of it. Returns how many were woken here; the woken ones wake more of them, if `count` is large. If fewer
+    /// sleep, those who are awake look once more before they do (rule 8).
     pub fn wake(&self, count: u32) -> u32 {
         if count == 0 {
             return 0;
@@ -70,16 +74,48 @@ impl Sleepers {
         let here = count.min(POSTS_MAX);
         // Before the first bell: those it wakes look for credits once, at once. Only while somebody sleeps to whom they
         // could go, and never more than there are seats.
-        if count > here && self.idle_count() > here {
-            self.credits.fetch_max((count - here).min(self.bells.len() as u32), Ordering::Relaxed);
+        let relayed = count > here && self.idle_count() > here;
+        if relayed {
+            // Release pairs with the Acquire in `relay`.
+            self.credits.fetch_max((count - here).min(self.bells.len() as u32), Ordering::Release);
         }
-        let mut posted = 0;
-        while posted < here {
-            let Some(seat) = self.claim() else { return posted };
-            self.post(seat);
-            posted += 1;
+        let posted = self.post_up_to(here);
+        if posted < here || (count > here && !relayed) {
+            self.note_shortfall();
+            // Few, whatever the count: they have shown themselves only now.
+            return posted + self.post_up_to(count - posted);
         }
         posted
+    }
+
+    /// Wakes a sleeper for work that everybody sees until somebody has taken it up, and nobody else need come for. Returns
+    /// how many were woken.
+    pub fn wake_one(&self) -> u32 {
+        // As in `wake`.
+        fence(Ordering::SeqCst);
+        self.post_up_to(1)
+    }
+
+    /// Rings for up to `count` sleepers. Returns for how many.
+    fn post_up_to(&self, count: u32) -> u32 {
+        (0..count).take_while(|_| self.claim().map(|seat| self.post(seat)).is_some()).count() as u32
+    }
+
+    /// More are wanted than sleep. Somebody may be about to: look for sleepers again after this.
+    #[cold]
+    fn note_shortfall(&self) {
+        // Release pairs with the Acquire in `shortfalls`: who reads this count has yet to look, and then sees the work.
+        self.shortfalls.fetch_add(1, Ordering::Release);
+        // The mirror image of the fence in `doze`: the one who is about to sleep sees the count, or is seen.
+        fence(Ordering::SeqCst);
+    }
+
+    /// How often more were wanted than slept. Read before a look at everything: if it is another one in the last look before
+    /// a sleep, that look may have come too early (rule 8).
+    #[inline]
+    pub fn shortfalls(&self) -> u32 {
+        // Pairs with the Release in `note_shortfall`.
+        self.shortfalls.load(Ordering::Acquire)
     }
 
     /// Whether somebody left wakes to do.
@@ -92,20 +128,16 @@ impl Sleepers {
     /// kept, they would be passed round for ever.
     pub fn relay(&self) -> bool {
         let take = |credits: u32| credits.checked_sub(1);
-        // Relaxed: a credit publishes nothing; the work was published before the first wake, which this thread has seen.
-        if self.credits.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_err() {
+        // Acquire pairs with the Release in `wake`: who takes a credit knows what it was given for, and passes that on.
+        if self.credits.fetch_update(Ordering::Acquire, Ordering::Relaxed, take).is_err() {
             return false;
         }
-        match self.claim() {
-            Some(seat) => {
-                self.post(seat);
-                true
-            }
-            None => {
-                self.credits.store(0, Ordering::Relaxed);
-                false
-            }
+        if self.post_up_to(1) == 0 {
+            self.credits.store(0, Ordering::Relaxed);
+            self.note_shortfall();
+            return self.post_up_to(1) > 0;
         }
+        true
     }
 
     /// Rings the bell of one seat, asleep or not.

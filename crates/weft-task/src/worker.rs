@@ -64,6 +64,8 @@ pub(crate) struct Pump<'a> {
     pub(super) held: Cell<u32>,
     /// Rule 3: there may be work that counts on this seat.
     owes_look: Cell<bool>,
+    /// How often more seats had been wanted than slept when the last pass began.
+    shortfalls: Cell<u32>,
     offer: Cell<Offer>,
     spinner: Spinner,
 }
@@ -79,6 +81,7 @@ impl<'a> Pump<'a> {
             scan_start: Cell::new(seat),
             held: Cell::new(0),
             owes_look: Cell::new(false),
+            shortfalls: Cell::new(0),
             offer: Cell::new(Offer::None),
             spinner: Spinner::new(&shared.settings.spin),
         }
@@ -99,6 +102,8 @@ impl<'a> Pump<'a> {
         if self.shared.sleepers.has_credits() && self.shared.sleepers.relay() {
             self.counters.relays.add(1);
         }
+        // Before anything is looked at: what was published for a shortfall after this, a look may have missed.
+        self.shortfalls.set(self.shared.sleepers.shortfalls());
         self.pick_up();
         if self.offer.replace(Offer::None) != Offer::None {
             self.owes_look.set(true);
@@ -147,9 +152,12 @@ impl<'a> Pump<'a> {
         end != Dozed::TimedOut
     }
 
-    /// The last look before a sleep: whether anything was published that no drain has taken up.
+    /// The last look before a sleep: whether anything was published that no drain has taken up, or more were wanted than
+    /// slept since the last pass began.
     fn has_work(&self) -> bool {
-        !self.shared.ready.immediate.is_empty() || self.is_needed_in_slots()
+        !self.shared.ready.immediate.is_empty()
+            || self.shared.sleepers.shortfalls() != self.shortfalls.get()
+            || self.is_needed_in_slots()
     }
 
     /// Drains the first immediate process until it rests, ends or had its share. `false` if there was none.

@@ -7,9 +7,10 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
 use support::{
-    OpensWhenDropped, SLOWNESS, Watch, compute, end_once_each, executor, poll_until, wait_asleep, watched,
+    OpensWhenDropped, PATIENCE, SLOWNESS, Watch, compute, end_once_each, executor, poll_until, wait_asleep,
+    watched,
 };
-use weft_sync::{Code, Status};
+use weft_sync::{Code, Deadline, Status};
 use weft_task::{Drained, KeepWarm, Process, ProcessOptions};
 
 /// Claims `count` tiles one by one; ends when all are done, not merely claimed.
@@ -373,6 +374,40 @@ fn nobody_stays_warm_where_nobody_may() {
     wait_asleep(&executor);
     assert!(stays.load(Ordering::Relaxed) > 0);
     assert_eq!(executor.counters().warm_stays, 0, "no claim is to be had");
+}
+
+/// Two are wanted, one of which has looked in vain and is about to sleep: the other one, who was asleep, has taken up what
+/// was published by the time this one shows itself. It goes in all the same. [task 38]
+#[test]
+fn who_is_about_to_sleep_is_one_of_those_who_are_wanted() {
+    let executor = executor(1);
+    wait_asleep(&executor);
+    let inside = Arc::new(AtomicU32::new(0));
+    let count = Arc::clone(&inside);
+    let give_up = Arc::new(AtomicBool::new(false));
+    let gate = Arc::clone(&give_up);
+    let (process, watch) = watched(compute(2), move |_| {
+        count.fetch_add(1, Ordering::AcqRel);
+        while count.load(Ordering::Acquire) < 2 && !gate.load(Ordering::Acquire) {
+            std::thread::yield_now();
+        }
+        Drained::Finished
+    });
+    let _open = OpensWhenDropped(give_up);
+    let guest = executor.lend().expect("a seat is free");
+    let mut questions = 0;
+    let joined = guest.run_until(Deadline::after(PATIENCE), || {
+        questions += 1;
+        // Asked at the beginning, after the look at everything, and in the last look before the sleep.
+        if questions == 2 {
+            executor.schedule(&process);
+            poll_until("inside", || inside.load(Ordering::Acquire) == 1);
+        }
+        inside.load(Ordering::Acquire) == 2
+    });
+    assert!(joined, "it slept while it was wanted");
+    watch.wait_released();
+    assert_eq!(executor.counters().sleeps, 1, "the guest did not sleep, and the worker has not got that far");
 }
 
 /// [task 45]

@@ -10,11 +10,14 @@ use weft_task::model::{Dozed, Sleepers};
 
 struct Shared {
     work: AtomicU32,
+    /// That something was published which nobody has taken up.
+    sign: AtomicU32,
     sleepers: Sleepers,
 }
 
 fn shared(seats: usize) -> Arc<Shared> {
-    Arc::new(Shared { work: AtomicU32::new(0), sleepers: Sleepers::new(seats, 0) })
+    let sleepers = Sleepers::new(seats, 0);
+    Arc::new(Shared { work: AtomicU32::new(0), sign: AtomicU32::new(0), sleepers })
 }
 
 impl Shared {
@@ -112,6 +115,71 @@ fn the_woken_wakes_the_other() {
         });
         it.work.store(1, Ordering::Relaxed);
         it.sleepers.wake(2);
+        for sleeper in sleepers {
+            sleeper.join().unwrap();
+        }
+    });
+}
+
+impl Shared {
+    /// Publishes work for as many, of which the sign is gone once the first of them has come.
+    fn publish_wide(&self, count: u32) {
+        self.work.store(1, Ordering::Relaxed);
+        self.sign.store(1, Ordering::Relaxed);
+        self.sleepers.wake(count);
+    }
+
+    /// Looks and sleeps until there is such work, as a seat does.
+    fn come(&self, seat: usize) {
+        loop {
+            if self.sleepers.has_credits() {
+                self.sleepers.relay();
+            }
+            let shortfalls = self.sleepers.shortfalls();
+            if self.work.load(Ordering::Relaxed) > 0 {
+                self.sign.store(0, Ordering::Relaxed);
+                return;
+            }
+            let look = || self.sign.load(Ordering::Relaxed) > 0 || self.sleepers.shortfalls() != shortfalls;
+            let _ = self.sleepers.doze(seat, Deadline::NEVER, look, |_, _| ());
+        }
+    }
+}
+
+/// Both are wanted, and each of them may have looked in vain before: the other one comes too.
+#[test]
+fn all_who_are_wanted_come() {
+    model(|| {
+        let it = shared(2);
+        let sleepers = [0, 1].map(|seat| {
+            let it = Arc::clone(&it);
+            thread::spawn(move || it.come(seat))
+        });
+        it.publish_wide(2);
+        for sleeper in sleepers {
+            sleeper.join().unwrap();
+        }
+    });
+}
+
+/// One shows itself for a moment and is counted on: it gets a credit, which is relayed when it is up again, has looked in
+/// vain, and is about to sleep.
+#[test]
+fn who_was_counted_on_comes() {
+    model(|| {
+        let it = shared(2);
+        let sleepers = [0, 1].map(|seat| {
+            let it = Arc::clone(&it);
+            thread::spawn(move || {
+                if seat == 1 {
+                    let _ = it.sleepers.doze(seat, Deadline::NEVER, || true, |_, _| ());
+                }
+                it.come(seat);
+            })
+        });
+        it.publish_wide(2);
+        // The one who publishes is the first one to come.
+        it.sign.store(0, Ordering::Relaxed);
         for sleeper in sleepers {
             sleeper.join().unwrap();
         }

@@ -163,6 +163,50 @@ fn two_workers_end_a_process_once() {
     });
 }
 
+/// Ends when two are inside; whoever comes first waits for the other one.
+struct Pair {
+    inside: AtomicU32,
+    changed: Notification,
+}
+
+impl Pair {
+    fn wait_for_both(&self) {
+        loop {
+            let observation = self.changed.observe();
+            if self.inside.load(Ordering::Relaxed) >= 2 {
+                return;
+            }
+            observation.wait(Deadline::NEVER);
+        }
+    }
+}
+
+impl Work for Pair {
+    fn drain(&self, _: &WorkerContext<'_>) -> Drained {
+        self.inside.fetch_add(1, Ordering::Relaxed);
+        self.changed.signal(WAKE_ALL);
+        self.wait_for_both();
+        Drained::Finished
+    }
+}
+
+/// Two are wanted. One takes up what was published; the other one, which may be asleep, about to sleep or not there yet,
+/// comes too.
+#[test]
+fn all_who_are_wanted_come() {
+    wide_model(|| {
+        let world = World::new(2, 0);
+        let pair = Arc::new(Pair { inside: AtomicU32::new(0), changed: Notification::new() });
+        let options = ProcessOptions { wake_budget: 2, ..ProcessOptions::default() };
+        let process = Process::new(Arc::clone(&pair), options);
+        let other = worker(&world, 1);
+        world.schedule(&process);
+        world.pass(0);
+        world.exit();
+        other.join().unwrap();
+    });
+}
+
 /// The slot is used again, by the same process at the same address, while a worker that saw the first placement is late.
 #[test]
 fn a_slot_is_used_again_under_a_late_entrant() {
