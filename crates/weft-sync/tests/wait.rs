@@ -3,7 +3,7 @@
 //! Timings are bounded from below only: a loaded machine may be late, never early.
 #![cfg(not(loom))]
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 use weft_sync::{
@@ -366,14 +366,20 @@ fn idle_changes_no_answer() {
         }
         assert_eq!(code(wait_all_with(&[(&second, 1), (&failed, 1)], Deadline::NEVER, idle)), Code::DataLoss);
         thread::scope(|scope| {
-            scope.spawn(|| {
+            let (was_seen, seen) = mpsc::channel();
+            let second = &second;
+            scope.spawn(move || {
                 thread::sleep(Duration::from_millis(2));
                 second.signal(1).unwrap();
+                // Not before it was seen: a wait that comes late is told of the failure.
+                seen.recv().unwrap();
                 thread::sleep(Duration::from_millis(2));
                 second.fail(lost());
             });
-            assert_eq!(wait_any_with(&[(&first, 9), (&second, 1)], Deadline::NEVER, idle).unwrap(), 1);
-            assert_eq!(code(wait_all_with(&[(&second, 2)], Deadline::NEVER, idle)), Code::DataLoss);
+            let reached = wait_any_with(&[(&first, 9), (second, 1)], Deadline::NEVER, idle);
+            was_seen.send(()).unwrap();
+            assert_eq!(reached.unwrap(), 1);
+            assert_eq!(code(wait_all_with(&[(second, 2)], Deadline::NEVER, idle)), Code::DataLoss);
         });
         assert_nothing_pending(&[&first, &second]);
     }

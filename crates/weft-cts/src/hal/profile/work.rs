@@ -65,7 +65,9 @@ pub(super) fn tiles_are_told_by_worker(subject: &Subject) {
     sorted(&mut told);
     sorted(&mut real);
     assert_eq!(told, real, "tiles by worker, tiles by thread");
-    assert!(dispatch.tile_ns >= parts.iter().map(|(event, _)| event.end_ns - event.start_ns).max().unwrap());
+    // A worker that loses its processor between two tiles is still with the dispatch, and its tiles take no longer.
+    let stretches = parts.iter().map(|(event, _)| event.end_ns - event.start_ns).sum();
+    assert!((1..=stretches).contains(&dispatch.tile_ns), "{} of {stretches} ns", dispatch.tile_ns);
     // One thread does one thing at a time.
     let mut by_worker: Vec<_> =
         parts.iter().map(|(event, _)| (event.worker, event.start_ns, event.end_ns)).collect();
