@@ -82,8 +82,8 @@ impl Activity {
     #[must_use]
     pub fn rest(&self) -> bool {
         // Release pairs with the Acquire in `begin`, through the raise in between: the next drain sees this one.
-        // Relaxed on failure: the caller begins again, which acquires.
-        self.0.compare_exchange(DRAINING, 0, Ordering::Release, Ordering::Relaxed).is_ok()
+        // Acquire on failure pairs with the Release in `schedule`: with what was published may come another budget.
+        self.0.compare_exchange(DRAINING, 0, Ordering::Release, Ordering::Acquire).is_ok()
     }
 
     /// From draining back to queued: the caller puts it at the end of the list.

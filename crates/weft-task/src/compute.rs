@@ -196,8 +196,9 @@ impl Pump<'_> {
             self.release(slot, closed);
             return true;
         }
-        let budget = process.wake_budget();
         if !process.activity().rest() {
+            // After the failure, which is that of a schedule: it may have come with a larger budget.
+            let budget = process.wake_budget();
             closed.reopen();
             // Workers that were woken for what was published may have found the gate closed and gone to sleep. This one
             // looks again; the others are woken again.

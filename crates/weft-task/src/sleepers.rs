@@ -71,21 +71,12 @@ impl Sleepers {
         }
         // Work was published, now sleepers are looked for; `doze` does the mirror image. One of the two sees the other.
         fence(Ordering::SeqCst);
-        let here = count.min(POSTS_MAX);
-        // Before the first bell: those it wakes look for credits once, at once. Only while somebody sleeps to whom they
-        // could go, and never more than there are seats.
-        let relayed = count > here && self.idle_count() > here;
-        if relayed {
-            // Release pairs with the Acquire in `relay`.
-            self.credits.fetch_max((count - here).min(self.bells.len() as u32), Ordering::Release);
+        let (posted, missing) = self.ring(count);
+        if missing == 0 {
+            return posted;
         }
-        let posted = self.post_up_to(here);
-        if posted < here || (count > here && !relayed) {
-            self.note_shortfall();
-            // Few, whatever the count: they have shown themselves only now.
-            return posted + self.post_up_to(count - posted);
-        }
-        posted
+        self.note_shortfall();
+        posted + self.ring(missing).0
     }
 
     /// Wakes a sleeper for work that everybody sees until somebody has taken it up, and nobody else need come for. Returns
@@ -94,6 +85,23 @@ impl Sleepers {
         // As in `wake`.
         fence(Ordering::SeqCst);
         self.post_up_to(1)
+    }
+
+    /// Rings for some of `count` sleepers and leaves others to those. Returns for how many it rang, and how many are neither
+    /// rung for nor left to anybody, because fewer sleep.
+    fn ring(&self, count: u32) -> (u32, u32) {
+        let here = count.min(POSTS_MAX);
+        let relayed = if count > here && self.idle_count() > here { count - here } else { 0 };
+        // Before the first bell: those it wakes look for credits once, at once. Only while somebody sleeps to whom they
+        // could go, and never more than there are seats.
+        if relayed > 0 {
+            let seats = self.bells.len() as u32;
+            let add = |credits: u32| Some(credits.saturating_add(relayed).min(seats));
+            // Release pairs with the Acquire in `relay`.
+            let _ = self.credits.fetch_update(Ordering::Release, Ordering::Relaxed, add);
+        }
+        let posted = self.post_up_to(here);
+        (posted, count - relayed - posted)
     }
 
     /// Rings for up to `count` sleepers. Returns for how many.
@@ -133,9 +141,10 @@ impl Sleepers {
             return false;
         }
         if self.post_up_to(1) == 0 {
-            self.credits.store(0, Ordering::Relaxed);
+            // All of them: none is left to be looked for, and each of those they were for may be about to sleep.
+            let dropped = self.credits.swap(0, Ordering::Acquire).saturating_add(1);
             self.note_shortfall();
-            return self.post_up_to(1) > 0;
+            return self.ring(dropped).0 > 0;
         }
         true
     }

@@ -115,7 +115,12 @@ impl Pump<'_> {
         let process = Arc::clone(closed.process());
         closed.reopen();
         if process.has_retainers() {
-            return false;
+            if !process.activity().is_needed() {
+                return false;
+            }
+            // As where there are none: those who were woken for what was published may have found the gate closed.
+            self.wake(process.wake_budget() - 1);
+            return true;
         }
         let last = slot.come_back().and_then(Entry::leave);
         last.is_some_and(|last| self.try_release(slot, last))

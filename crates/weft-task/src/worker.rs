@@ -141,6 +141,11 @@ impl<'a> Pump<'a> {
         if claimed {
             self.owes_look.set(true);
             self.counters.claims.add(1);
+            // It may have chosen itself: its last look may give a slot up, and wake for the next process there all but one,
+            // which is this seat.
+            if end == Dozed::Found {
+                self.wake(1);
+            }
         }
         if end != Dozed::Found {
             self.counters.sleeps.add(1);

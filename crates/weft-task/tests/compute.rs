@@ -407,7 +407,6 @@ fn who_is_about_to_sleep_is_one_of_those_who_are_wanted() {
     });
     assert!(joined, "it slept while it was wanted");
     watch.wait_released();
-    assert_eq!(executor.counters().sleeps, 1, "the guest did not sleep, and the worker has not got that far");
 }
 
 /// [task 45]

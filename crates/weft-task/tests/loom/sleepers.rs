@@ -185,3 +185,38 @@ fn who_was_counted_on_comes() {
         }
     });
 }
+
+/// Three are wanted while two sleep: the first of those is woken and gets credits, the second one gets up by itself. Whoever
+/// finds nobody for one credit wakes for all of them that it drops: two are about to sleep.
+#[test]
+fn dropped_credits_are_made_up_for() {
+    wide_model(|| {
+        let it = shared(4);
+        let others = [2, 3].map(|seat| {
+            let it = Arc::clone(&it);
+            thread::spawn(move || {
+                let shortfalls = it.sleepers.shortfalls();
+                if it.work.load(Ordering::Relaxed) == 0 {
+                    let look = || it.sleepers.shortfalls() != shortfalls;
+                    let _ = it.sleepers.doze(seat, Deadline::NEVER, look, |_, _| ());
+                }
+                if it.sleepers.has_credits() {
+                    it.sleepers.relay();
+                }
+            })
+        });
+        let second = || {
+            it.publish_wide(3);
+            true
+        };
+        let first = || {
+            let _ = it.sleepers.doze(1, Deadline::NEVER, second, |_, _| ());
+            true
+        };
+        let _ = it.sleepers.doze(0, Deadline::NEVER, first, |_, _| ());
+        it.sleepers.relay();
+        for other in others {
+            other.join().unwrap();
+        }
+    });
+}
