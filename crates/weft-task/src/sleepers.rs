@@ -141,7 +141,8 @@ impl Sleepers {
             return false;
         }
         if self.post_up_to(1) == 0 {
-            // All of them: none is left to be looked for, and each of those they were for may be about to sleep.
+            // All of them: none is left to be looked for, and each of those they were for may be about to sleep. Acquire as
+            // above.
             let dropped = self.credits.swap(0, Ordering::Acquire).saturating_add(1);
             self.note_shortfall();
             return self.ring(dropped).0 > 0;
@@ -247,4 +248,34 @@ fn claim_in(word: &AtomicU64) -> Option<usize> {
         }
     }
     None
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    /// Calls `body` while the seats from `seat` to `last` sleep.
+    fn asleep(sleepers: &Sleepers, seat: usize, last: usize, body: &dyn Fn()) {
+        let look = || {
+            if seat == last {
+                body()
+            } else {
+                asleep(sleepers, seat + 1, last, body)
+            }
+            true
+        };
+        assert_eq!(sleepers.doze(seat, Deadline::NEVER, look, |_, _| ()).end, Dozed::Found);
+    }
+
+    /// Two wakers for eight each, one after the other: the credits of both are there, and wake all sixteen.
+    #[test]
+    fn credits_of_two_wakers_add_up() {
+        let sleepers = Sleepers::new(16, 0);
+        asleep(&sleepers, 0, 15, &|| {
+            assert_eq!((sleepers.wake(8), sleepers.wake(8)), (4, 4));
+            assert_eq!((sleepers.credits(), sleepers.idle_count()), (8, 8));
+            assert!((0..8).all(|_| sleepers.relay()));
+            assert_eq!((sleepers.credits(), sleepers.idle_count(), sleepers.shortfalls()), (0, 0, 0));
+        });
+    }
 }
